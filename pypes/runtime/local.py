@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from pypes.component import ERROR_PORT, Component, Publisher, Resources
-from pypes.core.identity import Version
+from pypes.core.identity import Identity, Version
 from pypes.core.limits import Limits
 from pypes.core.pools import read_pool
 from pypes.errors import BadId, ComponentError, InvalidGraph, Problem
@@ -126,7 +126,8 @@ class Pipeline:
         lineages = range(len(packets))
         clones = [[p.clone() if hasattr(p, "clone") else p for p in packets] for _ in self.entries[1:]]
         batches = [(entry, wave, lineages) for entry, wave in zip(self.entries, [*clones, list(packets)], strict=True)]
-        identities = _identities(packets) if self._scheduler.completing is not None else None
+        completing = self._scheduler.completing
+        identities = None if completing is None else _identities(packets, has_nameless=completing.tells_nameless)
         return self._run(lambda: self._scheduler.submit(Feed(iter(batches), len(packets), identities=identities)))
 
     def trigger(self) -> list[Any]:
@@ -243,8 +244,8 @@ def _check(graph: Graph, components: Mapping[str, Component]) -> None:
         raise InvalidGraph("the pipeline cannot be built", problems=problems)
 
 
-def _identities(packets: Sequence[Any]) -> dict[int, Known]:
-    """The packets that are documents with an identity, by their place."""
+def _identities(packets: Sequence[Any], *, has_nameless: bool) -> dict[int, Known]:
+    """The packets that are documents with an identity, by their place; with ``has_nameless`` those without an id, too."""
     found = {}
     for place, packet in enumerate(packets):
         if not isinstance(packet, Packet):
@@ -253,6 +254,8 @@ def _identities(packets: Sequence[Any]) -> dict[int, Known]:
             document = packet.document
         except BadId:  # publishers will tell
             continue
+        if document is None and has_nameless:
+            document = Identity("", "")
         if document is not None:
             found[place] = Known(document, packet.version or Version(""), packet.is_deletion, is_partial=bool(packet.part))
     return found

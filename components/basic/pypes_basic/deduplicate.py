@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import uuid
 from collections.abc import Mapping
+from itertools import chain
 from typing import Annotated, ClassVar, Final, Literal
 
 from pypes import Example, Filter, Help, Packet, Parameters, Reject
-from pypes.core.identity import Completed, Identity
+from pypes.core.identity import Completed, Version
 from pypes.errors import BadId
-from pypes_basic.duplicates import Exact, Judge
+from pypes_basic.duplicates import Document, Draft, Exact, Judge, decide, id_of, name_of, nameless, void_by
 from pypes_basic.fingerprint import fingerprint
 
 NEEDS_RENSA: Final = 'match: near needs rensa, not installed here; run pip install "pypes-basic[near]"'
@@ -25,10 +25,10 @@ class Deduplicate(Filter):
     are the same, as MinHash estimates it).
 
     A document that is posted again under its id is no duplicate of itself, whatever it holds now. Its former content is
-    forgotten, and so is that of a document that is deleted, or that failed further on; what was held back as its duplicate comes
-    in when it is posted again. A document without an id is itself only in its own delivery, so a second post of it is a
-    duplicate. Parts count as documents of their own. Deletions pass. ``duplicates`` are counted. Of more than ``documents``, the
-    ones that came first are forgotten.
+    forgotten, with all of its parts, and so is that of a document that is deleted, or that failed anywhere in the graph; what was
+    held back as its duplicate comes in when it is posted again. A document without an id is itself only in its own delivery, so
+    a second post of it is a duplicate, unless the first failed. Parts count as documents of their own. Deletions pass.
+    ``duplicates`` are counted. Of more than ``documents``, the ones that came first are forgotten.
     """
 
     icon = "copy-minus"
@@ -69,31 +69,61 @@ class Deduplicate(Filter):
             from pypes_basic.near import ENTRIES, Near
 
             self._judge = Near(params.similarity)
-            self._store = self.open_store(params.documents * ENTRIES)
+            entries = ENTRIES
         else:
             self._judge = Exact()
-            self._store = self.open_store(params.documents * 2)
+            entries = 2
+        self._store = self.open_store(params.documents * (entries + 1))  # and a mark for each
+        self._arrived = 0
 
     def process_batch(self, packets: list[Packet]) -> list[Packet | None]:
-        owners = [self._owner_of(packet) for packet in packets]
+        named = [self._named(packet) for packet in packets]
         contents = [b"" if packet.is_deletion else self._content_of(packet) for packet in packets]
-        firsts = self.offload(self._judge.first, self._store, [*zip(owners, contents, strict=True)])
+        firsts = self.offload(self._firsts, named, contents)
         found: list[Packet | None] = []
-        for packet, owner, first in zip(packets, owners, firsts, strict=True):
-            is_new = first in ("", owner)
+        for packet, (name, _), first in zip(packets, named, firsts, strict=True):
+            is_new = first in ("", name)
             found.append(packet if is_new else None)
             if not is_new:
                 self.count("duplicates")
-                if id := _id_of(first):
+                if id := id_of(first):
                     packet.set_meta("duplicate_of", id)
                 self.send("duplicate", packet)
         return found
 
     def conclude(self, documents: list[Completed]) -> None:
-        """Forget what failed: a duplicate of it must come through."""
-        failed = [(_owner(each.document, ""), b"") for each in documents if not each.is_whole]
-        if failed:
-            self.offload(self._judge.first, self._store, failed)
+        """Forget what failed, was deleted or is replaced: a duplicate of it must come through."""
+        marks: list[tuple[str, str]] = []
+        for document, version, is_whole, is_deleted in documents:
+            if version.receipt:
+                marks += void_by(document, version, is_whole=is_whole, is_deleted=is_deleted)
+            elif document.id and (is_deleted or not is_whole):
+                marks += void_by(document, Version("", 0, self._arrived), is_whole=True, is_deleted=True)
+        if marks:
+            self.offload(self._void, marks)
+
+    # -- what is remembered -----------------------------------------------------------------------------------
+
+    def _firsts(self, named: list[tuple[str, str]], contents: list[bytes]) -> list[str]:
+        """For each document the name of the one that had its content first. Blocks."""
+        judge = self._judge
+        documents = [Document(*name, judge.prepared(content)) for name, content in zip(named, contents, strict=True)]
+        found: list[str] = []
+
+        def decision(draft: Draft) -> None:
+            found[:] = [judge.first(draft, document) for document in documents]
+
+        decide(self._store, decision, chain.from_iterable(map(judge.keys, documents)))
+        return found
+
+    def _void(self, marks: list[tuple[str, str]]) -> None:
+        """Write down what is void from now on. Blocks."""
+
+        def decision(draft: Draft) -> None:
+            for mark, below in marks:
+                draft.void(mark, below)
+
+        decide(self._store, decision, (mark for mark, _ in marks))
 
     def _content_of(self, packet: Packet) -> bytes:
         fields = self.params.fields
@@ -107,32 +137,18 @@ class Deduplicate(Filter):
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise Reject(f"the content cannot be compared: {error}", "deduplicate.content") from error
 
-    def _owner_of(self, packet: Packet) -> str:
-        """The name of a document among those that are remembered; that of one without an id holds in its delivery only."""
+    def _named(self, packet: Packet) -> tuple[str, str]:
+        """The name of a document among those that are remembered, and the text of its version."""
+        version = packet.version
+        if version is None:  # outside of a node they have the order in which they come
+            self._arrived += 1
+            version = Version("", 0, self._arrived)
         try:
             document = packet.document
         except BadId:  # publishers will tell
             document = None
-        if document is not None:
-            return _owner(document, packet.part)
-        version = packet.version
-        return f"-/{version.receipt}/{version.index}/{packet.part}" if version is not None else f"-/{uuid.uuid4().hex}"
-
-
-def _owner(document: Identity, part: str) -> str:
-    return f"{len(document.route)}/{len(document.id)}/{document.route}/{document.id}/{part}"
-
-
-def _id_of(owner: str) -> str:
-    """The id that an owner has; empty if it has none."""
-    route, _, rest = owner.partition("/")
-    if route == "-":
-        return ""
-    id, _, rest = rest.partition("/")
-    start = int(route) + 1
-    name = rest[start : start + int(id)]
-    part = rest[start + int(id) + 1 :]
-    return f"{name}/{part}" if part else name
+        name = name_of(document, packet.part) if document is not None else nameless(version, packet.part)
+        return name, version.text
 
 
 def _texts(packet: Packet, name: str) -> list[str]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Final
 
-from pypes.component import Changes, Store
-from pypes_basic.duplicates import Document
+from pypes_basic.duplicates import Document, Draft, marks_of
 
 #: Numbers of a signature, and bands of them: texts that share a band are compared. At 0.5 of the shingles in common, seven in
 #: eight pairs share one; at 0.7, all but one in 5,000.
@@ -24,48 +23,41 @@ _FORM: Final = struct.Struct(f"<{NUMBERS}I")
 
 
 class Near:
-    """The store has ``s`` and the name → signature, and ``b``, the number and hash of a band → name."""
+    """The store has ``s`` and the name → stamp and signature, and ``b``, the number and hash of a band → name."""
 
     def __init__(self, similarity: float) -> None:
         self._least = similarity * NUMBERS
 
-    def first(self, store: Store, documents: Sequence[Document]) -> list[str]:
-        """As that of :class:`pypes_basic.duplicates.Judge`, document by document."""
-        return [self._first(store, name, content) for name, content in documents]
+    def prepared(self, content: bytes) -> bytes:
+        return _signature(content.decode("utf-8", "surrogatepass"))
 
-    def _first(self, store: Store, name: str, content: bytes) -> str:
-        signature = _signature(content.decode("utf-8", "surrogatepass"))
-        bands = [*_bands(signature)] if signature else []
+    def keys(self, document: Document) -> list[str]:
+        name, stamp, signature = document
+        return [f"s{name}", *([*_bands(signature), *marks_of(name, stamp)] if signature else [])]
+
+    def first(self, draft: Draft, document: Document) -> str:
+        """As that of :class:`pypes_basic.duplicates.Judge`."""
+        name, stamp, signature = document
         mine = f"s{name}"
-        seen: dict[str, bytes] = {}
-
-        def look(entries: Mapping[str, bytes]) -> Changes:
-            seen.clear()
-            seen.update(entries)
-            return Changes({})
-
-        store.change([mine, *bands], look)
-        others = {f"s{owner.decode('utf-8', 'surrogatepass')}" for key, owner in seen.items() if key != mine} - {mine}
-        found = ""
-
-        def decide(entries: Mapping[str, bytes]) -> Changes:
-            nonlocal found
-            changed: dict[str, bytes | None] = {}
-            before = entries.get(mine)
-            if before is not None and before != signature:
-                changed |= dict.fromkeys((mine, *_bands(before)))
-            if not signature:
-                found = ""
-                return Changes(changed)
-            alike = [(self._alike(signature, entries[key]), key[1:]) for key in others if key in entries]
-            nearest = max((each for each in alike if each[0] >= self._least), default=None)
-            found = nearest[1] if nearest is not None else name
-            if nearest is None:
-                changed |= {mine: signature, **dict.fromkeys(bands, name.encode("utf-8", "surrogatepass"))}
-            return Changes(changed)
-
-        store.change([mine, *others], decide)
-        return found
+        its, before = _parted(draft.get(mine))
+        if before not in (b"", signature):
+            for key in (mine, *_bands(before)):
+                draft.put(key, None)
+        if not signature:
+            return ""
+        bands = [*_bands(signature)]
+        owners = sorted({(draft.get(band) or b"").decode("utf-8", "surrogatepass") for band in bands} - {"", name})
+        found = [(owner, *_parted(draft.get(f"s{owner}"))) for owner in owners]
+        alike = [(self._alike(signature, other), owner) for owner, made, other in found if not draft.is_void(owner, made)]
+        nearest = max((each for each in alike if each[0] >= self._least), default=None)
+        if nearest is not None:
+            return nearest[1]
+        if not draft.is_void(name, stamp):
+            stamp = max(stamp, its) if before == signature else stamp
+            draft.put(mine, stamp.encode() + b"\0" + signature)
+            for band in bands:
+                draft.put(band, name.encode("utf-8", "surrogatepass"))
+        return name
 
     @staticmethod
     def _alike(one: bytes, other: bytes) -> int:
@@ -73,6 +65,12 @@ class Near:
         if len(other) != _FORM.size:
             return 0
         return sum(a == b for a, b in zip(_FORM.unpack(one), _FORM.unpack(other), strict=True))
+
+
+def _parted(entry: bytes | None) -> tuple[str, bytes]:
+    """Stamp and signature of an entry; empty ones if there is none."""
+    stamp, _, signature = (entry or b"").partition(b"\0")
+    return stamp.decode("ascii", "replace"), signature
 
 
 def _signature(text: str) -> bytes:

@@ -59,7 +59,8 @@ class Unchanged(Filter):
         """Remember those that are whole everywhere, unless something newer has passed."""
         judges: list[tuple[str, _Judge]] = []
         for document, version, is_whole, _ in documents:
-            judges.append((_key(document), self._concluded(version, is_whole)))
+            if document.id:
+                judges.append((_key(document), self._concluded(version, is_whole)))
         self.offload(self._change, judges)
 
     # -- what is remembered -----------------------------------------------------------------------------------

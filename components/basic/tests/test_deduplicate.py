@@ -9,19 +9,21 @@ from typing import Any
 
 import pytest
 
-from pypes import Packet, Pipeline, Publisher
+from pypes import Component, Packet, Pipeline, Publisher, Transformer
 from pypes.core.identity import Completed, Identity
 from pypes.errors import InvalidInput
 from pypes.runtime.file_store import FileStores
 from pypes.testing import ComponentSuite, run_component
-from pypes_basic.deduplicate import NEEDS_RENSA, Deduplicate, _id_of, _owner
+from pypes_basic.deduplicate import NEEDS_RENSA, Deduplicate
+from pypes_basic.duplicates import id_of, name_of
+from pypes_basic.unchanged import Unchanged
 from tests.needed import library
 
 from .packages import packages
 
 
 class Out(Publisher):
-    """Fails on the ids it is told to."""
+    """Fails on the ids and the texts it is told to."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,18 +31,29 @@ class Out(Publisher):
         self.found: list[str | None] = []
 
     def process(self, packet: Packet) -> None:
-        if packet.id in self.fails:
+        if packet.id in self.fails or packet.get("text") in self.fails:
             raise ValueError("no")
         self.found.append(packet.id)
 
     def complete(self, documents: list[Completed]) -> None: ...
 
 
+class Lines(Transformer):
+    """Makes a part of each line, as an adapter of tables does."""
+
+    def process(self, packet: Packet) -> Packet | None:
+        if packet.is_deletion:
+            return packet
+        for number, line in enumerate(packet.get("text").splitlines(), 1):
+            self.send("out", packet.derive("line", number, {"text": line}))
+        return None
+
+
 class Node:
     """A node of one graph: instances that share a store, which outlives them."""
 
-    def __init__(self, stack: ExitStack, folder: Path, **params: Any) -> None:
-        self.stack, self.params = stack, {"fields": ["text"], **params}
+    def __init__(self, stack: ExitStack, folder: Path, *, before: type[Component] | None = None, **params: Any) -> None:
+        self.stack, self.before, self.params = stack, before, {"fields": ["text"], **params}
         self.stores = FileStores(folder)
         self.receipts = 0
         self.start()
@@ -49,7 +62,11 @@ class Node:
         self.filter, self.out = Deduplicate(), Out()
         self.filter.configure(self.params)
         self.filter._stores = self.stores
-        made = Pipeline(nodes={"it": self.filter, "out": self.out}, wires=[("it.out", "out.in")])
+        nodes: dict[str, Any] = {"it": self.filter, "out": self.out}
+        wires = [("it.out", "out.in")]
+        if self.before is not None:
+            nodes, wires = {"before": self.before, **nodes}, [("before.out", "it.in"), *wires]
+        made = Pipeline(nodes=nodes, wires=wires)
         self.pipeline = self.stack.enter_context(made)
 
     def post(self, *texts: tuple[str | None, str | None], receipt: str = "") -> list[Any]:
@@ -111,6 +128,58 @@ class TestDeduplicate(ComponentSuite):
         assert node.post(("a", "one")) == []
         assert [packet.get_meta("duplicate_of") for packet in node.held] == ["b"]
 
+    def test_parts_of_what_failed_are_nobodys_originals(self, nodes: Any) -> None:
+        node = nodes(before=Lines)
+        node.out.fails = {"a/line=2"}
+        assert node.post(("a", "one\ntwo")) == ["a/line=1"]
+        assert node.post(("b", "two\none")) == ["b/line=1", "b/line=2"]
+
+    def test_parts_of_what_is_deleted_are_nobodys_originals(self, nodes: Any) -> None:
+        node = nodes(before=Lines)
+        assert node.post(("a", "one\ntwo")) == ["a/line=1", "a/line=2"]
+        assert node.post(("b", "two\none")) == []
+        assert node.post(("a", None)) == ["a"]
+        assert node.post(("b", "two\none")) == ["b/line=1", "b/line=2"]
+        assert node.post(("a", "one\ntwo")) == []
+
+    def test_parts_that_a_document_has_no_more_are_nobodys_originals(self, nodes: Any) -> None:
+        node = nodes(before=Lines)
+        assert node.post(("a", "one\ntwo\nthree")) == ["a/line=1", "a/line=2", "a/line=3"]
+        assert node.post(("a", "one")) == ["a/line=1"]
+        assert node.post(("b", "three\none")) == ["b/line=1"]
+
+    def test_what_a_filter_before_keeps_as_it_is_stays_the_original(self, nodes: Any) -> None:
+        node = nodes(before=Unchanged)
+        assert node.post(("a", "one")) == ["a"]
+        assert node.post(("a", "one")) == []
+        assert node.post(("b", "one")) == []
+        assert [packet.get_meta("duplicate_of") for packet in node.held] == ["a"]
+
+    def test_what_is_dropped_before_is_nobodys_original(self, nodes: Any) -> None:
+        class Drops(Transformer):
+            def process(self, packet: Packet) -> Packet | None:
+                return packet if packet.is_deletion or packet.get("text") != "none" else None
+
+        node = nodes(before=Drops)
+        assert node.post(("a", "one")) == ["a"]
+        assert node.post(("a", "none")) == []  # publishers have removed it
+        assert node.post(("b", "one")) == ["b"]
+
+    def test_a_failure_of_an_older_version_takes_nothing_from_a_newer_one(self, nodes: Any) -> None:
+        node = nodes()
+        node.post(("a", "one"), receipt="r5")
+        node.out.fails = {"a"}
+        node.post(("a", "one"), receipt="r4")
+        assert node.post(("b", "one"), receipt="r6") == []
+
+    def test_what_failed_without_an_id_is_nobodys_original(self, nodes: Any) -> None:
+        node = nodes(before=Lines)
+        node.out.fails = {"two"}
+        assert node.post((None, "zero"), (None, "one\ntwo")) == [None, None]
+        node.out.fails = set()
+        assert node.post((None, "two"), (None, "one")) == [None, None]
+        assert node.post((None, "two"), (None, "one"), (None, "zero")) == []
+
     def test_documents_without_an_id(self, nodes: Any) -> None:
         node = nodes()
         assert node.post((None, "one"), (None, "one"), receipt="r") == [None]
@@ -141,7 +210,7 @@ class TestDeduplicate(ComponentSuite):
 
     @pytest.mark.parametrize(("route", "id", "part"), [("r", "a", ""), ("a/b", "c/d", "x=1/y=2"), ("", "é/1", "")])
     def test_names_are_read_back(self, route: str, id: str, part: str) -> None:
-        assert _id_of(_owner(Identity(route, id), part)) == (f"{id}/{part}" if part else id)
+        assert id_of(name_of(Identity(route, id), part)) == (f"{id}/{part}" if part else id)
 
 
 class TestNear:

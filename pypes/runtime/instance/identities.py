@@ -14,11 +14,13 @@ from pypes.runtime.scheduler.completions import Known
 class Identities:
     """Documents that have an identity, by their number in the intake; whoever runs them takes out those that are done with.
 
-    ``run`` is the time at which this run began, in ms, the last part of their versions.
+    ``run`` is the time at which this run began, in ms, the last part of their versions. With ``has_nameless``, documents without
+    an id are there, too, with an empty one.
     """
 
-    def __init__(self, run: int) -> None:
+    def __init__(self, run: int, *, has_nameless: bool = False) -> None:
         self.run = run
+        self.has_nameless = has_nameless
         self.known: dict[int, Known] = {}
 
     def add(self, item: Item, packets: Sequence[Packet], number: int, ordinals: Iterable[int]) -> None:
@@ -28,14 +30,16 @@ class Identities:
         is_partial = bool(header.replays and header.start)
         for at, (packet, ordinal) in enumerate(zip(packets, ordinals, strict=False), number):
             document = _document_of(packet)
+            if document is None and self.has_nameless:
+                document = Identity(header.route or "", "")
             if document is not None:
                 version = Version(receipt, first + ordinal, self.run)
                 self.known[at] = Known(document, version, packet.is_deletion, is_partial)
 
     def add_lone(self, item: Item, number: int, id: str) -> None:
-        """Add the only document of a delivery, unless it is there already."""
+        """Add the only document of a delivery, unless it is there already; an empty id is that of one that has none."""
         header = item.header
-        if number not in self.known:
+        if number not in self.known and (id or self.has_nameless):
             receipt, first = header.origin or (item.receipt, 0)
             document = Identity(header.route or "", id)
             self.known[number] = Known(document, Version(receipt, first, self.run), header.method == "DELETE")

@@ -77,7 +77,7 @@ class Intake:
         self._version = version
         #: Time of this run of all its documents, in ms, where that matters; else 0.
         self._run = (run or int(self._clock.now() * 1000)) if router.wants_versions else 0
-        self._identities = Identities(self._run) if router.wants_versions else None
+        self._identities = Identities(self._run, has_nameless=router.wants_nameless) if router.wants_versions else None
         total = 0
         for _, item, _ in deliveries:
             self.bases.append(total)
@@ -298,9 +298,10 @@ class Intake:
             own = id_or_none(fields["id"])
             if own is not None and len(own) <= self._limits.receipt_ids_bytes:
                 self.ids[number] = own
-        if self._identities is not None and own is not None:
-            meta["run"] = self._run
-            self._identities.add_lone(item, number, own)
+        if self._identities is not None:
+            if own is not None:
+                meta["run"] = self._run
+            self._identities.add_lone(item, number, own or "")
         return entry.filter, Packet.from_document({"data": body} if entry.wants_bytes else fields, meta)
 
     # -- runs that are not the first --------------------------------------------------------------------

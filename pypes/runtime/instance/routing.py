@@ -48,6 +48,8 @@ class Router:
         self.told = frozenset(name for name, component in components.items() if component.complete is not None)
         #: True if a component is told of documents: these have the index and the time of their run, then.
         self.wants_versions = any(map(is_told, components.values()))
+        #: True if a component is told of documents that have no id, too.
+        self.wants_nameless = any(component.conclude is not None for component in components.values())
         self._accepts: list[tuple[Entry, Sequence[str]]] = [
             (Entry(name, component.is_original_style()), getattr(component, "accepts", Adapter.accepts))
             for name, component in components.items()

@@ -55,10 +55,14 @@ class Completing:
         for listener in self.listeners:
             listener.driver.listener = listener
         self._bits = sum(listener.bit for listener in self.listeners)
-        for driver in drivers:
-            if driver.component.conclude is not None:
-                self.listeners.append(Concluding(driver, drivers, self._bits, self._closed))
-        self._bits = sum(listener.bit for listener in self.listeners)
+        concluding = [
+            Concluding(driver, drivers, self._bits, self._closed) for driver in drivers if driver.component.conclude is not None
+        ]
+        self.listeners += concluding
+        self._last_bits = sum(listener.bit for listener in concluding)
+        #: True if documents without an id are to be in the feeds; those that are told last are told of them.
+        self.tells_nameless = bool(concluding)
+        self._bits += self._last_bits
         #: The epochs with documents that are open.
         self.open: dict[Epoch, Completions] = {}
         #: The newest version of each document that is open.
@@ -96,12 +100,17 @@ class Completing:
             epoch.acquire()
         completions.open += len(fresh)
         found = {ordinal: self._line_up(epoch, ordinal, completions) for ordinal in fresh}
+        named = {ordinal: each for ordinal, each in found.items() if each.known.document.id} if self.tells_nameless else found
         for listener in self.listeners:
-            listener.add(epoch, found)
+            if documents := found if listener.bit & self._last_bits else named:
+                listener.add(epoch, documents)
 
     def _line_up(self, epoch: Epoch, ordinal: int, completions: Completions) -> Open:
         """A document that is open from now on, behind older versions of it that are, and before newer ones."""
-        document = Open(epoch, ordinal, completions.known[ordinal], self._bits)
+        known = completions.known[ordinal]
+        if not known.document.id:  # a document of its own
+            return Open(epoch, ordinal, known, self._last_bits)
+        document = Open(epoch, ordinal, known, self._bits)
         newest = self._newest.get(document.known.document)
         if newest is None or newest.known.version <= document.known.version:
             document.older = newest

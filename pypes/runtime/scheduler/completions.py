@@ -1,4 +1,4 @@
-"""Completions of one epoch: its documents that have an identity, until they are complete everywhere."""
+"""Completions of one epoch: its documents of which components are told, until they are complete everywhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EVERYWHERE: Final = -1
 
 
 class Known(NamedTuple):
-    """A document with an identity, as a feed knows it.
+    """A document of which components are told, as a feed knows it. One without an id has an empty one in its identity.
 
     ``is_partial``: this run has only some of it, as a replay that starts at a filter, so that it is whole nowhere.
     """

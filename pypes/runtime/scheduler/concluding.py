@@ -54,8 +54,10 @@ class Concluding(Listener):
         assert conclude is not None
         completed: list[Completed] = []
         for (epoch, _), each in by_delivery(list(documents)):
-            completed += self.completed(epoch, each)
+            completed += self.completed(epoch, self._heard(epoch, each))
             told.documents += each
+        if not completed:
+            return
         fault = unrun(conclude(completed), HOOK)
         if fault is not None:
             raise fault

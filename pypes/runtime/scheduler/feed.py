@@ -45,8 +45,9 @@ class Feed:
 
     ``bases`` are the ordinals of the first documents of deliveries that are fed together.
 
-    ``identities`` has the documents that have one, by ascending ordinals: those that components are told of when nothing more of
-    them can come. Whoever decodes puts them in before it yields anything of them; those that are complete are taken out.
+    ``identities`` has the documents that have an identity, or where that is wanted all, by ascending ordinals: those that
+    components are told of when nothing more of them can come. Whoever decodes puts them in before it yields anything of them;
+    those that are complete are taken out.
     """
 
     batches: Iterator[Batch | _Barrier]

@@ -44,6 +44,17 @@ class Index(Keep):
         return [(each.document.id, each.version.index, each.is_whole) for each in self.told]
 
 
+class Ends(Index):
+    """Is told when documents are done everywhere, too."""
+
+    def setup(self) -> None:
+        super().setup()
+        self.done: list[Completed] = []
+
+    def conclude(self, documents: list[Completed]) -> None:
+        self.done += documents
+
+
 Make = Callable[..., tuple[Bench, Index]]
 
 
@@ -52,7 +63,7 @@ def bench_of() -> Iterator[Make]:
     made: list[Bench] = []
 
     def make(*adapters: str, **options: Any) -> tuple[Bench, Index]:
-        bench = Bench(*adapters, keep=Index, **options)
+        bench = Bench(*adapters, **{"keep": Index, **options})
         made.append(bench)
         assert isinstance(bench.keep, Index)
         return bench, bench.keep
@@ -60,6 +71,15 @@ def bench_of() -> Iterator[Make]:
     yield make
     for bench in made:
         bench.scheduler.teardown()
+
+
+def test_documents_without_an_id_are_done_too(bench_of: Make) -> None:
+    bench, ends = bench_of(keep=Ends)
+    bench.put(one({"n": 1}, route="r"), many([{"id": "a"}, {}, {"n": 2}]))
+    assert isinstance(ends, Ends)
+    documents = [("r", "", receipt_of(0), 0), ("", "a", receipt_of(1), 0), ("", "", receipt_of(1), 1), ("", "", receipt_of(1), 2)]
+    assert [(*each.document, each.version.receipt, each.version.index) for each in ends.done] == documents
+    assert [each.document.id for each in ends.told] == ["a"]
 
 
 def test_documents_with_an_id_are_told_with_their_versions(bench_of: Make) -> None:

@@ -93,6 +93,44 @@ def test_documents_of_which_nothing_comes_anywhere_are_done_too() -> None:
     assert ends.events == [("done", "0", True), ("done", "1", True)]
 
 
+def test_documents_without_an_id_are_done_too_and_publishers_are_not_told_of_them() -> None:
+    ends, index = Ends(), Index()
+    identities = {**known(0), 1: Known(Identity("", ""), Version("r", 1)), **known(2)}
+    identities[3] = Known(Identity("", ""), Version("r", 3))
+    seen: list[tuple[int, bool]] = []
+
+    def conclude(documents: list[Completed]) -> None:
+        seen.extend((each.version.index, each.is_whole) for each in documents)
+
+    ends.conclude = conclude  # type: ignore[method-assign]
+    refuse = Refuse()
+    with running(
+        {"ends": ends, "refuse": refuse, "index": index}, [("ends.out", "refuse.in"), ("refuse.out", "index.in")]
+    ) as scheduler:
+        scheduler.submit(follow([("ends", packets(4), range(4))], 4, identities=identities))
+        scheduler.drain()
+        nothing_is_left(scheduler)
+    assert sorted(seen) == [(0, True), (1, True), (2, True), (3, False)]
+    assert index.told == [("0", True), ("2", True)]
+
+
+class Refuse(Operator):
+    def process(self, packet: Packet) -> Packet:
+        if packet.get("n") == 3:
+            raise ValueError
+        return packet
+
+
+def test_what_a_filter_before_keeps_is_not_told_to_those_behind_it() -> None:
+    first, last = Ends(), Ends()
+    with running({"first": first, "odd": Odd(), "last": last}, [("first.out", "odd.in"), ("odd.out", "last.in")]) as scheduler:
+        scheduler.submit(follow([("first", packets(3), range(3))], 3))
+        scheduler.drain()
+        nothing_is_left(scheduler)
+    assert first.events == [("done", "0", True), ("done", "1", True), ("done", "2", True)]
+    assert last.events == [("done", "0", True), ("done", "2", True)]
+
+
 class Drop(Operator):
     def process(self, packet: Packet) -> None:
         pass
