@@ -16,7 +16,8 @@ class Lookup(Transformer):
     changed. If it then cannot be read, the former one stays in use and the log says why; replace a file by renaming another
     over it (``mv``). A table of SQLite (``table``) is asked each time, read-only; an index on the key column makes that quick.
 
-    Values are compared as texts. A field with several values is looked up value by value, and the fields that are set have
+    Values are compared as texts, in SQLite as the type of the column says: the number 7 is found by ``07`` in a column of
+    numbers, not in one of texts. A field with several values is looked up value by value, and the fields that are set have
     several as well. ``take`` names the columns, and the field for each; while it is empty, all but the key are taken, under their
     own names. A packet without the field goes on as it is; one with a value that the table does not have goes on, is dropped, or
     becomes a dead letter (``lookup.missing``), as ``missing`` says. Of several rows with one key, the first counts. Documents

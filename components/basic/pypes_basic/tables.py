@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import logging
 import sqlite3
-import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -114,7 +113,6 @@ class SQLiteTable:
 
     def __init__(self, path: Path, source: Source) -> None:
         self._path, self._source = path, source
-        self._lock = threading.Lock()
         self._database: sqlite3.Connection | None = None
         self._file = 0
         try:
@@ -132,8 +130,9 @@ class SQLiteTable:
         found = self._database.execute(f"SELECT * FROM {table} LIMIT 0")
         self.columns: Sequence[str] = [each[0] for each in found.description]
         _check(self._source, self.columns)
-        key = _quoted(self._source.key)
-        self._statement = f"SELECT * FROM {table} WHERE {key} = ? OR {key} = CAST(? AS NUMERIC) LIMIT 1"
+        self._statement = f"SELECT * FROM {table} WHERE {_quoted(self._source.key)} = ? LIMIT 1"
+        kinds = {name: kind for _, name, kind, *_ in self._database.execute(f"PRAGMA table_info({table})")}
+        self._has_kinds = kinds.get(self._source.key, "").upper() not in ("", "BLOB")
         self._file = file
 
     def rows(self, keys: Collection[str]) -> dict[str, Row]:
@@ -142,14 +141,17 @@ class SQLiteTable:
             if _mark(self._path)[0] != self._file:
                 self._open()
             assert self._database is not None
-            found = ((key, self._database.execute(self._statement, self._asked(key)).fetchone()) for key in keys)
+            found = ((key, self._row(self._database, key)) for key in keys)
             return {key: dict(zip(self.columns, cells, strict=True)) for key, cells in found if cells is not None}
         except (sqlite3.Error, ComponentError) as error:
             raise Unreachable(f"{self._source.path}: {error}") from error
 
-    def _asked(self, key: str) -> tuple[str, str | None]:
-        # a number is compared as one, too: columns have types, and keys are texts here
-        return key, key if key.lstrip("-").replace(".", "", 1).isdecimal() else None
+    def _row(self, database: sqlite3.Connection, key: str) -> Any:
+        """The row of a key. SQLite compares the text as the type of the column says; without one, numbers are asked for, too."""
+        row = database.execute(self._statement, (key,)).fetchone()
+        if row is None and not self._has_kinds and (number := _number(key)) is not None:
+            row = database.execute(self._statement, (number,)).fetchone()
+        return row
 
     def close(self) -> None:
         if self._database is not None:
@@ -175,6 +177,18 @@ def _check(source: Source, columns: Sequence[str]) -> None:
 
 def _bad(source: Source, what: str) -> ComponentError:
     return ComponentError(f"{source.path} {what}", code="lookup.file")
+
+
+def _number(text: str) -> int | float | None:
+    """The number that is written like this and no other way; ``None`` if it is none that SQLite has."""
+    for kind in (int, float):
+        try:
+            number = kind(text)
+        except ValueError:
+            continue
+        if str(number) == text and (kind is float or -(2**63) <= number < 2**63):
+            return number
+    return None
 
 
 def _quoted(name: str) -> str:

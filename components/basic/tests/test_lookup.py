@@ -16,6 +16,7 @@ from pypes.errors import ComponentError, InvalidInput
 from pypes.testing import ComponentSuite, run_component
 from pypes.testing.component import Result
 from pypes_basic.lookup import Lookup
+from pypes_basic.tables import SQLiteTable
 
 COLORS = "code,name,hex\nr,red,f00\ng,green,0f0\nr,second,111\n,empty,000\n"
 
@@ -97,6 +98,50 @@ class TestLookup(ComponentSuite):
         result = lookup(folder, [color(1), color("20"), color("1.0"), color("x"), color("1 OR 1")], **table)
         assert [packet.get("name") for packet in result.packets] == ["one", "twenty", "one", None, None]
         assert not result.packets[0].has("empty")
+
+    @pytest.mark.parametrize(
+        ("kind", "keys", "asked", "found"),
+        [
+            ("TEXT", ["7", "07", "7.0"], [7, "07", "7.0", "007"], ["7", "07", "7.0", None]),
+            ("TEXT", ["07"], ["7"], [None]),
+            ("INTEGER", [7, 2**60], ["7", 7.0, 2**60, "07x", 10**30], ["7", "7", f"{2**60}", None, None]),
+            ("REAL", [0.5], ["0.5", ".5"], ["0.5", "0.5"]),
+            # columns without a type have values of all kinds
+            ("", [7, "07", 0.5, "1_0"], ["7", "07", 0.5, "007", 10, "1_0", 10**30], ["7", "07", "0.5", None, None, "1_0", None]),
+            ("BLOB", ["7"], [7], ["7"]),
+        ],
+    )
+    @pytest.mark.parametrize("is_view", [False, True])
+    def test_keys_of_sqlite_by_the_type_of_their_column(
+        self, folder: Path, kind: str, keys: list[Any], asked: list[Any], found: list[Any], is_view: bool
+    ) -> None:
+        with closing(sqlite3.connect(folder / "table.db")) as database, database:
+            database.execute(f"CREATE TABLE kept (code {kind}, name TEXT)")
+            database.executemany("INSERT INTO kept VALUES (?, ?)", [(key, str(key)) for key in keys])
+            database.execute(f"CREATE {'VIEW' if is_view else 'TABLE'} keyed AS SELECT * FROM kept")
+        result = lookup(folder, [color(each) for each in asked], path="table.db", table="keyed")
+        assert [packet.get("name") for packet in result.packets] == found
+
+    @pytest.mark.parametrize("kind", ["TEXT", "INTEGER", ""])
+    def test_an_index_of_sqlite_is_used(self, folder: Path, kind: str) -> None:
+        with closing(sqlite3.connect(folder / "table.db")) as database, database:
+            database.execute(f"CREATE TABLE keyed (code {kind}, name TEXT)")
+            database.execute("CREATE INDEX by_code ON keyed (code)")
+        made = Lookup()
+        made.data_dir = str(folder)
+        made.configure({"path": "table.db", "key": "code", "field": "color", "table": "keyed"})
+        made.setup()
+        table = made._table
+        assert isinstance(table, SQLiteTable)
+        asked: list[str] = []
+        assert table._database is not None
+        table._database.set_trace_callback(asked.append)
+        assert table.rows({"1", "x"}) == {}
+        made.teardown()
+        assert len(asked) >= 2
+        with closing(sqlite3.connect(folder / "table.db")) as database:
+            plans = [database.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall() for statement in asked]
+        assert all(len(plan) == 1 and "USING INDEX by_code" in plan[0][3] for plan in plans)
 
     def test_forms_of_csv(self, folder: Path) -> None:
         (folder / "table.tsv").write_text('\ufeffcode\tname\nR\t"a\tb"\nshort\n', encoding="utf-8")
