@@ -82,6 +82,10 @@ class Component(OriginalStyle):
     batch_size: int | None = None
     batch_bytes: int | None = None
     batch_s: float = 0.0
+    #: Override to keep packets apart: those of one call of :attr:`process_batch` have equal keys. A batch ends where the next
+    #: packet has another key, so packets keep their order. One whose key cannot be made comes alone. In a pool, the packets of a
+    #: stride come together whatever their keys.
+    batch_key: Callable[[Any], Any] | None = None
 
     #: Packets that ``process`` may work on at once: while :meth:`offload` waits for one, the next is begun, so that calls to a
     #: service overlap. ``process`` must be written for that: between two offloaded calls, others of its packets may have run.
@@ -166,7 +170,8 @@ class Component(OriginalStyle):
 
     #: Override to be told that documents are done everywhere in the graph: all that was made of them has ended, whatever
     #: publishers took of it is committed, and those that override ``complete`` were told. The deliveries of the documents are
-    #: acknowledged afterwards. ``is_whole``: nothing of the document failed anywhere.
+    #: acknowledged afterwards. ``is_whole``: nothing of the document failed anywhere. Documents without an id are among them,
+    #: with an empty one in their identity; their versions tell them apart.
     conclude: Callable[[list[Completed]], None] | None = None
 
     def flush(self) -> Iterable[Any] | None:

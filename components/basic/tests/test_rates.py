@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pypes import Component, Packet, Pipeline
+from pypes import Component, Packet, Pipeline, Publisher
 from pypes.errors import InvalidInput
 from pypes.runtime.file_store import FileStores
+from pypes.runtime.scheduler import Epoch, Feed, Scheduler
 from pypes.testing import ComponentSuite, run_component
 from pypes_basic.batch import Batch
 from pypes_basic.sample import Sample
 from pypes_basic.throttle import Throttle
+from tests.runtime.scheduler.graphs import graph_of
 
 from .packages import packages
 
@@ -141,6 +144,16 @@ class TestThrottle(ComponentSuite):
             Throttle().configure({"per_s": per_s})
 
 
+class Keeps(Publisher):
+    """Keeps what comes."""
+
+    def setup(self) -> None:
+        self.packets: list[Packet] = []
+
+    def process(self, packet: Packet) -> None:
+        self.packets.append(packet)
+
+
 class TestBatch(ComponentSuite):
     component = Batch
 
@@ -159,7 +172,7 @@ class TestBatch(ComponentSuite):
     def test_bounds(self) -> None:
         assert self.sizes(numbered(7), size=3) == [3, 3, 1]
         assert self.sizes(numbered(3), size=1) == [1, 1, 1]
-        assert self.sizes([Packet({"text": "x" * 1000}) for _ in range(5)], max_bytes=2000) == [2, 2, 1]
+        assert self.sizes([Packet({"text": "x" * 1000}) for _ in range(5)], max_bytes=2500) == [2, 2, 1]
         assert self.sizes([]) == []
 
     def test_metadata_that_all_have_are_kept(self) -> None:
@@ -167,10 +180,46 @@ class TestBatch(ComponentSuite):
         [found] = run_component(Batch, packets).packets
         assert found.get_metas()[0] == {"acl": "staff"}
 
+    def test_packets_with_different_readers_are_kept_apart(self) -> None:
+        readers: list[Any] = ["staff", "staff", None, None, ["a", "b"], ["a", "b"], "staff"]
+        packets = [Packet({"n": n}, {} if acl is None else {"acl": acl}) for n, acl in enumerate(readers)]
+        found = run_component(Batch, packets).packets
+        assert [[item["n"] for item in packet.get("items")] for packet in found] == [[0, 1], [2, 3], [4, 5], [6]]
+        assert [packet.get_metas()[0] for packet in found] == [{"acl": "staff"}, {}, {"acl": ["a", "b"]}, {"acl": "staff"}]
+
+    @pytest.mark.parametrize("deliveries", [1, 5])
+    def test_packets_that_differ_in_what_the_graph_inherits_are_kept_apart(self, deliveries: int) -> None:
+        tenants = ["one", "one", None, "two", "two"]
+        packets = [Packet({"n": n}, {} if tenant is None else {"tenant": tenant}) for n, tenant in enumerate(tenants)]
+        batch, kept = Batch(), Keeps()
+        batch.configure({})
+        nodes: dict[str, Component] = {"batch": batch, "kept": kept}
+        ended: list[Epoch] = []
+        graph = replace(graph_of(nodes, [("batch.out", "kept.in")]), inherit=("tenant",))
+        scheduler = Scheduler(graph, nodes, on_done=ended.append)
+        scheduler.setup()
+        size = len(packets) // deliveries
+        for at in range(0, len(packets), size):
+            scheduler.submit(Feed(iter([("batch", packets[at : at + size], range(size))]), size))
+        scheduler.drain()
+        scheduler.teardown()
+        assert [letter.code for epoch in ended for letter in epoch.dead_letters] == []
+        assert [([item["n"] for item in packet.get("items")], packet.get_meta("tenant")) for packet in kept.packets] == [
+            ([0, 1], "one"),
+            ([2], None),
+            ([3, 4], "two"),
+        ]
+
     def test_a_deletion_keeps_its_place(self) -> None:
         found = run_component(Batch, [*numbered(2), DELETION.clone(), *numbered(1)], size=9).packets
         assert [packet.is_deletion for packet in found] == [False, True, False]
         assert len(found[0].get("items")) == 2
+
+    def test_in_a_pool_they_are_kept_apart_too(self) -> None:
+        packets = [Packet({"n": n}, {"acl": acl}) for n, acl in enumerate("aab")]
+        with Pipeline(nodes={"it": Batch()}, pools={"it": {"processes": 1, "stride": 3}}) as pipeline:
+            found = pipeline.push(packets)
+        assert [[item["n"] for item in packet.get("items")] for packet in found] == [[0, 1], [2]]
 
     def test_documents_of_a_batch_fail_together(self) -> None:
         class Fails(Component):

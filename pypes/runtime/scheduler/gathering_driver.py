@@ -8,8 +8,9 @@ its own packet, where it also fails, is tried again and is put back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Final
 
 from pypes.component import Batching
 from pypes.runtime.scheduler.batch_driver import BatchDriver
@@ -20,6 +21,36 @@ from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.published import without_committed
 from pypes.runtime.scheduler.sizes import Sizes
 from pypes.runtime.scheduler.wire import Wire
+
+#: Stands for the key of a batch without packets.
+_NONE: Final = object()
+
+
+class Keys:
+    """The key of the packets of one batch (``batch_key`` of the component), which is that of its first."""
+
+    def __init__(self, key_of: Callable[[Any], Any]) -> None:
+        self._key_of = key_of
+        self._key: Any = _NONE
+
+    def alike(self, wire: Wire, most: int) -> int:
+        """Count the packets at the front of a wire's oldest chunk that may join the batch, up to ``most``."""
+        values = next(iter(wire.waiting.values()), ((), ()))[0]
+        count = 0
+        for value in islice(values, most):
+            try:
+                key = self._key_of(value)
+                if self._key is _NONE:
+                    self._key = key
+                is_alike = bool(key == self._key)
+            except Exception:  # the component will meet the same fault, and then it is this packet's alone
+                if self._key is not _NONE:
+                    break
+                self._key, is_alike = object(), True
+            if not is_alike:
+                break
+            count += 1
+        return count
 
 
 class GatheringDriver(BatchDriver):
@@ -166,6 +197,7 @@ class GatheringDriver(BatchDriver):
         """Take as many packets as a batch may have off the wires, with the holds of their chunks."""
         parts: list[tuple[Epoch, list[Any], Sequence[Lineage]]] = []
         room, room_bytes = 1 if self.alone else self.size, self.most_bytes
+        keys = Keys(self.component.batch_key) if self.component.batch_key is not None else None
         if self.sizes is not None:
             self.sizes.total(self.wires)
         for wire in self.wires if self.back else self.order:
@@ -173,6 +205,8 @@ class GatheringDriver(BatchDriver):
                 most = room
                 if self.sizes is not None:
                     most = min(room, self.sizes.fitting(wire, room_bytes, is_first=not parts))
+                if keys is not None and most:
+                    most = keys.alike(wire, most)
                 part = wire.take_part(most) if most else None
                 if part is None:
                     break

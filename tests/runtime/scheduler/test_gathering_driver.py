@@ -101,6 +101,30 @@ def test_a_batch_closes_when_it_is_large_and_what_is_larger_goes_alone() -> None
     assert gather.batches[5:] == [[6, 7, 8]]
 
 
+class Apart(Gathers):
+    """Keeps numbers apart by their tens; a key cannot be made of 13 and of 30."""
+
+    def batch_key(self, packet: Packet) -> list[int]:
+        number = packet.get("n")
+        return [number // 10 if number not in (13, 30) else number // 0]
+
+
+@pytest.mark.parametrize("counts", [(40,), (1,) * 40, (15, 10, 15)])
+def test_packets_with_different_keys_are_kept_apart_in_their_order(counts: tuple[int, ...]) -> None:
+    gather, clock, done = Apart(8, LONG_S), Clock(), list[Epoch]()
+    with running(chain(gather), WIRES, clock=clock, on_done=done.append) as scheduler:
+        push(scheduler, "in", *counts)
+        settle(scheduler)
+        scheduler.drain()
+    assert [number for batch in gather.batches for number in batch] == [*range(40)]
+    for batch in gather.batches:
+        assert len(batch) <= 8
+        assert len({number // 10 for number in batch}) == 1
+        assert len(batch) == 1 or not {13, 30} & {*batch}
+    assert len(gather.batches) < 20
+    assert sum(epoch.fate_of(n).outcome == "published" for epoch in done for n in range(epoch.feed.documents)) == 40
+
+
 def test_a_feed_fills_batches_larger_than_its_waves_and_the_wires() -> None:
     gather, clock = Gathers(20, LONG_S), Clock()
     with running({"gather": gather, "end": Keep()}, WIRES[1:], clock=clock, limits=Limits(wire_packets=4)) as scheduler:
