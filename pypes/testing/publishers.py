@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 import pytest
 
 from pypes.component import Component
+from pypes.core.limits import Limits
 from pypes.testing.flights import INTERLEAVINGS, Flight, dies
 from pypes.testing.posts import Post
 from pypes.testing.stage import Stage
@@ -51,6 +52,16 @@ LATE: Final = {
     "deletion": Post(2, is_deletion=True),
     "version that fails": Post(2, ROWS, fails=("row=3",)),
     "part": Post(2, run=2, of="row=5"),
+}
+
+#: Versions of one document that come to a publisher together.
+TOGETHER: Final = {
+    **CHANGES,
+    "deleted and posted again": (Post(1, ROWS), Post(2, is_deletion=True), Post(3, ROWS[1:2])),
+    "the older one last": (Post(2, ROWS[:1]), Post(1, ROWS)),
+    "the deletion first": (Post(2, is_deletion=True), Post(1, ROWS)),
+    "one that fails": (Post(1, ROWS), Post(2, ROWS[:2], fails=ROWS[1:2]), Post(3, ROWS[:1])),
+    "two runs": (Post(1, ROWS), Post(1, ("chunk=1", "chunk=2"), run=2)),
 }
 
 #: Ids with characters, lengths and likenesses over which destinations stumble.
@@ -118,6 +129,15 @@ class PublisherSuite:
         stage = self.stage(tmp_path)
         stage.post(Post(1, ROWS), Post(1, ROWS[:2], index=1), Post(1, ROWS, id="y", index=2), Post(1, ROWS[:1], index=3))
         stage.post(Post(2, ()), Post(2, ROWS[:1], id="y", index=1))
+
+    @pytest.mark.parametrize("versions", TOGETHER)
+    @pytest.mark.parametrize("is_new", [True, False], ids=["new", "known"])
+    def test_several_versions_in_one_turn(self, tmp_path: Path, versions: str, is_new: bool) -> None:
+        stage = self.stage(tmp_path)
+        if not is_new:
+            stage.post(Post(0, ("row=1", "row=7")))
+        stage.post(Post(1, ROWS, id="y", index=9), *TOGETHER[versions], limits=Limits())
+        stage.post(Post(4, ("row=1", "chunk=1")))
 
     def test_deleting_what_is_not_there(self, tmp_path: Path) -> None:
         stage = self.stage(tmp_path)

@@ -61,11 +61,18 @@ class Stage:
 
     # -- posts ---------------------------------------------------------------------------------------------
 
-    def post(self, *posts: Post, is_told_twice: bool = False, is_watched: bool = True, raises_at: int = 0) -> int:
+    def post(
+        self,
+        *posts: Post,
+        is_told_twice: bool = False,
+        is_watched: bool = True,
+        raises_at: int = 0,
+        limits: Limits = LIMITS,
+    ) -> int:
         """Run posts as one delivery in a new publisher, and return how many parts it removed.
 
         Compares after each step, if it ``is_watched``, and at the end. The step of number ``raises_at`` raises ``Retry`` when it
-        is done.
+        is done. With ``limits`` that are those of a node, all packets come in one turn.
         """
         self.begin(*posts)
         publisher = self.make()
@@ -85,13 +92,15 @@ class Stage:
                 raise Retry(0.0, f"{step} is to be tried again")
 
         watch(publisher, on_step)
-        removed = self.run(publisher, posts)
+        removed = self.run(publisher, posts, limits=limits)
         if wrong:
             raise wrong[0]
         self.end(*posts)
         return removed
 
-    def run(self, publisher: Component, posts: Iterable[Post], pause: Callable[[], None] | None = None) -> int:
+    def run(
+        self, publisher: Component, posts: Iterable[Post], pause: Callable[[], None] | None = None, limits: Limits = LIMITS
+    ) -> int:
         """Run posts in the scheduler, compare nothing; returns how many parts the publisher said that it removed."""
         posts = list(posts)
         nodes: dict[str, Component] = {"split": Splitting(), "fail": Failing(), "publisher": publisher}
@@ -100,7 +109,7 @@ class Stage:
             nodes["wait"] = waiting = Waiting()
             waiting.pause = pause
             wires += [("split.open", "wait.in"), ("wait.out", "publisher.in")]
-        with Pipeline(nodes=nodes, wires=wires, limits=LIMITS) as pipeline:
+        with Pipeline(nodes=nodes, wires=wires, limits=limits) as pipeline:
             pipeline.push([post.packet(self._fields) for post in posts])
             expected = sum(len(post.fails) for post in posts)
             unexpected = [letter for letter in pipeline.dead_letters if letter.code != "test.fails"]

@@ -145,6 +145,17 @@ class NeverRemoves(Shelf):
         return 0
 
 
+class SparesNew(Shelf):
+    """Supposes that there is nothing older of a document that was not there before the turn."""
+
+    def complete(self, documents: list[Completed]) -> int:
+        self.known = {each.document for each in documents if self.place(each.document).exists()}
+        return super().complete(documents)
+
+    def sweep(self, document: Identity) -> int:
+        return super().sweep(document) if document in self.known else 0
+
+
 class CountsWhatItKeeps(Shelf):
     """Says that it has removed something of each document."""
 

@@ -38,6 +38,8 @@ WRONG: Final[tuple[tuple[type[shelves.Shelf], str, tuple[Any, ...], str], ...]] 
     (shelves.NeverRemoves, "a_replay_that_splits_differently_leaves_nothing_of_the_run_before", (), "still sees"),
     (shelves.NeverRemoves, "older_parts_that_come_first_go_with_a_newer_version", ("empty",), "still sees"),
     (shelves.NeverRemoves, "several_versions_in_one_delivery", (), "still sees"),
+    (shelves.SparesNew, "several_versions_in_one_turn", ("fewer parts", True), "still sees"),
+    (shelves.SparesNew, "several_versions_in_one_turn", ("deletion", True), "still sees"),
     (shelves.CountsWhatItKeeps, "being_told_twice_is_as_being_told_once", ("no parts",), "1 parts more"),
     (shelves.CountsWhatItKeeps, "removed_parts_are_counted", (), "[1, "),
     (shelves.CountsWhatItKeeps, "deleting_what_is_not_there", (), ""),

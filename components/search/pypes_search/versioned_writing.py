@@ -73,25 +73,42 @@ class VersionedWriter(ABC):
     def write(self, records: Sequence[Record], told: Sequence[Told]) -> None:
         """Put records and end versions; durable when it returns. Blocks."""
         versioned = [each for each in told if each.version]
-        names = {record.document: (record.route, record.id or "") for record in records if record.is_told}
+        # also of documents whose end nobody tells: an entry that is made here then says that nothing of the document is there
+        names = {record.document: (record.route, record.id) for record in records if record.id is not None}
         names |= {each.document: (each.route, each.id) for each in versioned}
         entries = self._entries(names)
-        loose = [record for record in records if record.id is not None and not record.is_told]
-        known = entries | self.read({record.document for record in loose} - entries.keys()) if loose else entries
-        self.put([record for record in records if not record.version_text or record.version_text >= _version(known, record)])
-        if loose:
-            # nobody tells when their document is complete: each of these parts is, by itself
-            self.remove_others(loose)
-            self.drop({record.document for record in loose if _is_behind(known, record)})
+        new = {name for name, entry in entries.items() if entry.is_new}
+        taken = [record for record in records if not record.version_text or record.version_text >= _version(entries, record)]
+        self.put(taken)
+        if loose := [record for record in taken if record.id is not None and not record.is_told]:
+            # each of these parts is complete by itself
+            self._loosen(entries, loose)
         if versioned:
-            is_new = {name for name, entry in entries.items() if entry.is_new}
-            self._switch(entries, versioned, {(record.document, record.version_text) for record in records})
-            ended = {each.document for each in versioned}
-            # PERF: of a document that nobody knew, nothing older is there
-            self.remove_older({name: entries[name].version for name in sorted(ended - is_new) if entries[name].version})
+            alone = new & self._switch(entries, versioned, {(record.document, record.version_text) for record in records})
+            # PERF: of a document that nobody knew, and of which one version came, nothing older is there
+            alone.difference_update(record.document for record in records if record.version_text != _version(entries, record))
+            self.remove_older(_versions(entries, {each.document for each in versioned} - alone))
         if gone := {each.document for each in told if not each.version and each.is_whole and each.is_deleted}:
             self.remove_all(gone)
             self.drop(gone)
+
+    def _loosen(self, entries: dict[str, Entry], loose: Sequence[Record]) -> None:
+        """Have parts take the place of older ones, also of those of versions that were whole."""
+        self.remove_others(loose)
+        documents = {record.document: record for record in loose}
+        # another instance may have moved them before the parts were put
+        entries |= self.read(documents.keys())
+        behind = {
+            record.document for record in loose if not record.version_text or _version(entries, record) < record.version_text
+        }
+        entries |= self.move(
+            [
+                Move(Told(name, record.route, record.id or "", "", is_whole=True, is_deleted=False), entries[name], is_gone=False)
+                for name, record in documents.items()
+                if name in behind and entries[name].version
+            ]
+        )
+        self.remove_older(_versions(entries, documents.keys() - behind))
 
     def _entries(self, names: Mapping[str, tuple[str, str]]) -> dict[str, Entry]:
         """The entries of documents, with those that were missing."""
@@ -104,12 +121,18 @@ class VersionedWriter(ABC):
                 return found
         raise Unreachable(RETRY_S, "other instances change the same documents all the time")
 
-    def _switch(self, entries: dict[str, Entry], told: Iterable[Told], written: Collection[tuple[str, str]]) -> None:
-        """Move entries to the newest versions that are whole; an entry never moves back."""
+    def _switch(self, entries: dict[str, Entry], told: Iterable[Told], written: Collection[tuple[str, str]]) -> set[str]:
+        """Move entries to the newest versions that are whole; an entry never moves back.
+
+        Returns the documents that nobody else has moved meanwhile. The entries of others are read again: what was put may be
+        older than what another instance has put and ended before.
+        """
+        told = list(told)
         newest: dict[str, Told] = {}
         for each in told:
             if each.is_whole and each.version >= newest.get(each.document, each).version:
                 newest[each.document] = each
+        own: set[str] | None = None
         for _ in range(MOST_TRIES):
             moves = [
                 # parts may have come in turns before: that is looked at when it is to be forgotten
@@ -117,12 +140,15 @@ class VersionedWriter(ABC):
                 for each in newest.values()
                 if each.version > entries[each.document].version
             ]
-            if not moves:
-                return
-            entries |= self.move(moves)
-            entries |= self.read(
-                [each.told.document for each in moves if entries[each.told.document].version < each.told.version]
-            )
+            moved = self.move(moves) if moves else {}
+            entries |= moved
+            if own is None:
+                own = set(moved)
+                entries |= self.read({each.document for each in told} - own)
+            else:
+                entries |= self.read([each.told.document for each in moves if each.told.document not in moved])
+            if all(each.version <= entries[each.document].version for each in newest.values()):
+                return own
         raise Unreachable(RETRY_S, "other instances change the same documents all the time")
 
 
@@ -130,6 +156,6 @@ def _version(entries: Mapping[str, Entry], record: Record) -> str:
     return entries[record.document].version if record.document in entries else ""
 
 
-def _is_behind(entries: Mapping[str, Entry], record: Record) -> bool:
-    """True if the entry of a record's document is of an older version than the record."""
-    return record.document in entries and (not record.version_text or _version(entries, record) < record.version_text)
+def _versions(entries: Mapping[str, Entry], documents: Iterable[str]) -> dict[str, str]:
+    """The versions of documents of which one was whole."""
+    return {name: entries[name].version for name in sorted(documents) if entries[name].version}
