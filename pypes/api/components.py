@@ -32,7 +32,7 @@ EXAMPLE = obj(
 #: component runs in a process of its own; one that ``fetches`` is a source, which triggers and schedules run. A filter of one
 #: that ``batches`` may have the options ``batch_size``, ``batch_bytes`` and ``batch_s``. ``icon`` is the name of one of Lucide's.
 #: ``parts`` are the kinds of parts that its code makes. One that ``completes`` is told of each document that is complete,
-#: one that ``concludes`` of each that is done everywhere.
+#: one that ``concludes`` of each that is done everywhere. One that ``searches`` can be asked by ``GET /search``.
 COMPONENT = obj(
     {
         "error": {"type": ["string", "null"]},
@@ -42,6 +42,7 @@ COMPONENT = obj(
         "fetches": BOOLEAN,
         "completes": BOOLEAN,
         "concludes": BOOLEAN,
+        "searches": BOOLEAN,
         "parts": NAMES,
         "icon": TEXT,
         "tags": NAMES,

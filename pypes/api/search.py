@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import falcon.asgi
-import orjson
 
 from pypes.api.graphs import UNKNOWN
 from pypes.api.operation import BOOLEAN, JSON_OBJECT, NAMES, TEXT, Answer, Parameter, obj, operation
@@ -13,7 +12,7 @@ from pypes.api.query import check_names, choice_of, criterion_of, number_of
 from pypes.api.request import Request
 from pypes.component.searching import SearchQuery
 from pypes.errors import BadRequest
-from pypes.runtime.worker.searching import SEARCH_S, Search, Searched
+from pypes.runtime.worker.searching import SEARCH_S, Search
 
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
@@ -106,7 +105,5 @@ class Searching:
         )
         worker = self._worker
         graph = criterion_of(req, "graph") or worker.resolve(None)
-        publishers = [Searched(**each) for each in await worker.control.graphs.publishers(graph)]
-        search = Search(graph, publishers, criterion_of(req, "index"), worker.config.data_dir, query)
-        answer = await worker.searches.ask(search)
-        resp.data = orjson.dumps({**answer, "graph": graph})
+        publisher = await worker.control.graphs.searched(graph, criterion_of(req, "index"))
+        resp.data = await worker.searches.ask(Search(graph, **publisher, data_dir=worker.config.data_dir, query=query))

@@ -49,7 +49,7 @@ class ComponentSpec:
     is that of the class.
 
     ``completes``: it is told of each document that is complete, with the parameters that it has by default; ``concludes``: of
-    each that is done everywhere.
+    each that is done everywhere. ``searches``: it can be asked by ``GET /search``.
 
     ``unpooled`` says why it cannot run in a pool, empty if it can. ``max_attempts`` and ``timeout_s`` are those of the class.
 
@@ -81,6 +81,7 @@ class ComponentSpec:
     fetches: bool = False
     completes: bool = False
     concludes: bool = False
+    searches: bool = False
     parts: tuple[str, ...] = ()
     icon: str = ""
     tags: tuple[str, ...] = ()
@@ -159,6 +160,7 @@ def describe(
         fetches=getattr(made, "fetch", None) is not None,
         completes=made.complete is not None,
         concludes=made.conclude is not None,
+        searches=getattr(made, "search", None) is not None,
         parts=part_kinds(cls),
         **_shown(cls),
         module=module or cls.__module__,

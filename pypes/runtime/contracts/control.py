@@ -33,8 +33,11 @@ class GraphCalls(Protocol):
     async def get(self, name: str) -> Shown:
         """One graph. Raises :class:`NotFound`."""
 
-    async def publishers(self, name: str) -> list[Shown]:
-        """The publishers of a graph: ``{filter, component, params}``, in the order of the graph. Raises :class:`NotFound`."""
+    async def searched(self, name: str, filter: str | None = None) -> Shown:
+        """The publisher of a graph that a search asks: ``{filter, component, params}``.
+
+        ``filter`` names one if there are several that can be searched. Raises :class:`NotFound`, :class:`Conflict`.
+        """
 
     async def put(self, name: str, obj: Any, by: str = "", note: str = "", expected: list[int] | None = None) -> Shown:
         """Check a graph and deploy it; returns it with ``created``.

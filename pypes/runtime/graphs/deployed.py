@@ -11,7 +11,7 @@ from typing import Any
 from pypes.config import Settings
 from pypes.core.graph_limits import GraphLimits
 from pypes.core.paths import Paths
-from pypes.errors import InvalidGraph, NotFound, Problem
+from pypes.errors import Conflict, InvalidGraph, NotFound, Problem
 from pypes.graph import codec
 from pypes.graph.schedule import sources
 from pypes.ingest.dispatch.topology import Topology
@@ -101,15 +101,51 @@ class DeployedGraphs:
 
         ``code`` is the digest of what it has imported.
         """
-        graph = self.live.get(name)
-        if graph is None:
-            raise NotFound(f"there is no graph {name!r}; GET /graphs lists them", code="graph.not_found", where=name)
+        graph = self._graph(name)
         shown = {"name": name, "version": graph.version, "state": self._state(name), "graph": graph.graph}
         if graph.code:
             shown["code"] = digest_of(graph.code)
         if name in self.failed:
             shown["error"] = self._error(name)
         return {**shown, **self._told(graph)}
+
+    def searched(self, name: str, filter: str | None) -> dict[str, Any]:
+        """The publisher of a graph that a search asks: ``{filter, component, params}``.
+
+        ``filter`` names one if there are several that can be searched. Raises :class:`NotFound`, :class:`Conflict`.
+        """
+        catalogue = self.catalogue
+        assert catalogue is not None
+        found = {
+            each: spec
+            for each, node in self._graph(name).graph["nodes"].items()
+            if (spec := catalogue.get(node["component"])) is not None and spec.searches
+        }
+        names = ", ".join(found)
+        if filter is not None and filter not in found:
+            told = f"; those that can be are {names}" if names else ""
+            raise NotFound(f"graph {name!r} has no publisher {filter!r} that can be searched{told}", code="search.no_index")
+        if not found:
+            raise NotFound(
+                f"graph {name!r} publishes to nothing that can be searched; name another one with graph=",
+                code="search.no_index",
+                where=name,
+            )
+        if filter is None and len(found) > 1:
+            raise Conflict(
+                f"graph {name!r} has several publishers that can be searched; name one with index=: {names}",
+                code="search.several",
+                where=name,
+            )
+        chosen = filter if filter is not None else next(iter(found))
+        params = self._graph(name).graph["nodes"][chosen].get("params") or {}
+        return {"filter": chosen, "component": found[chosen].to_obj(), "params": params}
+
+    def _graph(self, name: str) -> StoredGraph:
+        graph = self.live.get(name)
+        if graph is None:
+            raise NotFound(f"there is no graph {name!r}; GET /graphs lists them", code="graph.not_found", where=name)
+        return graph
 
     def _told(self, graph: StoredGraph) -> dict[str, Any]:
         """``resting`` and ``counts`` as the instances of a graph have told them, as far as there are any."""

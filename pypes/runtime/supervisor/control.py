@@ -139,16 +139,8 @@ class _Graphs:
     async def get(self, name: str) -> Shown:
         return self._deployer.get(name)
 
-    async def publishers(self, name: str) -> list[Shown]:
-        catalogue = self._deployer.catalogue
-        assert catalogue is not None
-        nodes = self._deployer.get(name)["graph"]["nodes"]
-        found = [(filter, catalogue.get(node["component"]), node.get("params") or {}) for filter, node in nodes.items()]
-        return [
-            {"filter": filter, "component": spec.to_obj(), "params": params}
-            for filter, spec, params in found
-            if spec is not None and spec.kind == "PUBLISHER"
-        ]
+    async def searched(self, name: str, filter: str | None = None) -> Shown:
+        return self._deployer.searched(name, filter)
 
     async def convert(self, name: str, obj: Any) -> Shown:
         catalogue = self._deployer.catalogue
