@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
-from urllib.parse import urlencode
+from urllib.parse import unquote_to_bytes, urlencode
 
 import orjson
 from falcon.asgi import Response
@@ -61,9 +61,15 @@ def invalid(name: str, message: str) -> BadRequest:
 def check_names(req: Request, known: Collection[str]) -> None:
     """Refuse parameters that are not ``known``, where a mistyped one would list or delete more than is meant.
 
-    Raises :class:`BadRequest`.
+    So are those that are no UTF-8: other characters would stand in them. Raises :class:`BadRequest`.
     """
     check_keys(req.params, known, "parameter")
+    for pair in req.query_string.split("&"):
+        try:
+            unquote_to_bytes(pair).decode()
+        except UnicodeDecodeError as error:
+            name = pair.partition("=")[0]
+            raise BadRequest(f"{name} is no UTF-8 ({error.reason})", code="request.invalid", where=name) from error
 
 
 def criterion_of(req: Request, name: str) -> str | None:

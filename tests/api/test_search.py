@@ -107,6 +107,7 @@ def test_filters_and_principals_narrow_it_down(ask: Asker) -> None:
         ({"q": "loom", "filter": "n"}, 422, "search.bad_filter"),
         ({"q": "loom", "graph": "none"}, 404, None),
         ({"q": "loom", "index": "json"}, 404, "search.no_index"),
+        *(({"q": "loom", name: b"n=\xed\xa0\x80"}, 400, "request.invalid") for name in ("q", "filter", "principal", "route")),
     ],
 )
 def test_what_is_wrong_is_told(parameters: dict[str, Any], status: int, code: str | None, ask: Asker) -> None:

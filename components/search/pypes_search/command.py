@@ -57,7 +57,7 @@ def search(database: Path, query: tuple[str, ...], is_by_words: bool, as_json: b
 
     Where the documents have vectors and their model is installed here, those of a like meaning are found as well.
     """
-    answer = _ask(database, SearchQuery(" ".join(query), **more), is_by_words)
+    answer = _ask(database, is_by_words, " ".join(query), **more)
     if as_json:
         for hit in answer.hits:
             click.echo(orjson.dumps(hit.to_obj()))
@@ -91,7 +91,7 @@ def ask(
     if bool(server) != bool(model):
         raise click.UsageError("--server and --model go together")
     text = " ".join(question)
-    answer = _ask(database, SearchQuery(text, any_word=True, **more), is_by_words)
+    answer = _ask(database, is_by_words, text, any_word=True, **more)
     try:
         composed = compose(server, model, text, answer.hits) if server and model and answer.hits else None
     except PypesError as error:
@@ -103,9 +103,9 @@ def ask(
     sys.exit(0 if answer.hits else 1)
 
 
-def _ask(database: Path, query: SearchQuery, is_by_words: bool) -> Answer:
+def _ask(database: Path, is_by_words: bool, text: str, **more: Any) -> Answer:
     try:
-        answer = ask_index(database, query, None if is_by_words else Embedders())
+        answer = ask_index(database, SearchQuery(text, **more), None if is_by_words else Embedders())
     except PypesError as error:
         raise click.ClickException(str(error)) from error
     for note in answer.notes:

@@ -121,6 +121,9 @@ def test_filters_and_principals_are_those_of_a_search(tmp_path: Path) -> None:
         result = run(command, path, "word", "--filter", "n")
         assert result.exit_code == 1
         assert "'n' is no condition" in result.stderr
+        for option in ("--filter", "--principal", "--route"):
+            assert "half a surrogate pair" in run(command, path, "word", option, "n=\ud800").stderr
+        assert "the question holds half a surrogate pair" in run(command, path, "\ud800").stderr
     assert "there is no index at" in run("ask", tmp_path / "absent.db", "word").stderr
 
 
