@@ -28,6 +28,8 @@ _FRENCH_STREET: Final = (
 )
 _US_TOWN: Final = rf"{_NEXT}{_WORD}(?: {_WORD}){{0,3}},? (?:{_US_STATE}) [0-9]{{5}}(?:-[0-9]{{4}})?(?!\w)"
 _CAPITAL: Final = r"[A-ZÀ-ÖØ-ÞŁŠŽ][\w'’/-]{0,30}"  # noqa: RUF001
+#: Behind the name of a town that would go on into the street of the next address.
+_STREET_BEHIND: Final = rf"[\w'’/-]|(?: {_WORD}){{0,2}} [0-9]{{1,4}}[^\n,]{{0,8}}{_NEXT}(?:[A-Z]{{1,2}}-)?[0-9]{{4,5}}"  # noqa: RUF001
 _PATTERNS: Final = tuple(
     re.compile(pattern)
     for pattern in (
@@ -39,7 +41,7 @@ _PATTERNS: Final = tuple(
         # Unter den Linden 77, 10117 Berlin; Bahnhofstrasse 1, 8001 Zürich; Keizersgracht 126, 1015 CW Amsterdam
         rf"(?<![\w-]){_WORD}(?: {_WORD}){{0,3}} [0-9]{{1,4}}(?: ?[a-zA-Z])?(?:[-/][0-9]{{1,4}})?{_NEXT}"
         rf"(?:[A-Z]{{1,2}}-)?[0-9]{{4,5}}(?: [A-Z]{{2}})? {_CAPITAL}"
-        rf"(?:(?: (?:am|an|im|in|bei|ob|vor|der|den|dem)){{0,2}} {_CAPITAL}){{0,2}}",
+        rf"(?:(?:(?: (?:am|an|im|in|bei|ob|vor|der|den|dem)){{0,2}} {_CAPITAL}){{1,2}}(?!{_STREET_BEHIND}))?",
         # 55 Rue du Faubourg Saint-Honoré, 75008 Paris
         rf"(?<![\w.,-])[0-9]{{1,4}}(?: ?(?:bis|ter|[A-D]))?,? (?:{_FRENCH_STREET})(?: {_WORD}){{1,6}}{_NEXT}"
         rf"(?:F-)?[0-9]{{5}} {_CAPITAL}(?: {_CAPITAL}){{0,2}}",

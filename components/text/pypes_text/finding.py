@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from pypes_text.check_digits import IBAN_LENGTHS, NATIONAL, is_card, is_iban
@@ -29,17 +29,19 @@ _URL: Final = re.compile(
     r"(?<![\w@])(?:https?://|ftp://|www\.)[^\s<>\"'`{}|\\^\u3000-\u303f\uff00-\uff0f\u2018-\u201f\u00ab\u00bb]{3,2048}",
     re.IGNORECASE,
 )
+#: Behind one address another one begins.
+_NEXT_URL: Final = re.compile(r"[,;](?=(?:https?|ftp)://)", re.IGNORECASE)
 _IPV4: Final = re.compile(
     r"(?<![\w.])(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(?![\w]|\.[0-9])"
 )
 _IPV6: Final = re.compile(
     r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f]{0,4})(?![\w:]|\.[0-9])"
 )
-_IBAN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{1,4}){3,8}", re.IGNORECASE)
+_IBAN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{1,4}){3,8}", re.IGNORECASE | re.ASCII)
 _CARD: Final = re.compile(r"(?<![\w.-])[2-6](?:[ -]?[0-9]){12,18}(?![\w-])")
 _NATIONAL: Final = tuple((re.compile(rf"(?<![\w.-])(?:{pattern})(?![\w-])"), check) for pattern, check in NATIONAL)
-#: Beginnings of what may be a national number.
-_NATIONAL_START: Final = re.compile(r"(?<![\w.-])(?:[0-9]{2}|[12] [0-9]|[XYZ]-?[0-9]|[A-Z]{6}[0-9LMNPQRSTUV])")
+#: Before what may be a national number; nothing of it is taken, for another number may begin there.
+_NATIONAL_START: Final = re.compile(r"(?<![\w.-])(?=[0-9]{2}|[12] [0-9]|[XYZ]-?[0-9]|[A-Z]{6}[0-9LMNPQRSTUV])")
 _SEPARATORS: Final = str.maketrans("", "", " .-+/")
 #: Phone numbers as they are written where they can be told from other numbers: with a country code, an area code in brackets, a
 #: leading 0 and separators, or in the form of North America.
@@ -72,15 +74,19 @@ def emails(text: str) -> Iterator[Found]:
 
 def urls(text: str) -> Iterator[Found]:
     """Addresses of the web, without the punctuation of the sentence behind them; ``www.`` gets ``http://`` in its value."""
-    for found in _URL.finditer(text):
-        url = found.group()
-        while url and (
-            url[-1] in ".,;:!?*_~…" or (url[-1] in ")]" and url.count(url[-1]) > url.count({")": "(", "]": "["}[url[-1]]))
-        ):
-            url = url[:-1]
-        host = url.partition("://")[2] or url
-        if host and (host[0].isalnum() or host[0] == "["):
-            yield Found(found.start(), found.start() + len(url), url if "://" in url else f"http://{url}")
+    return _search(_URL, text, _url)
+
+
+def _url(found: re.Match[str]) -> Found | None:
+    url = _NEXT_URL.split(found.group(), maxsplit=1)[0]
+    while url and (
+        url[-1] in ".,;:!?*_~…" or (url[-1] in ")]" and url.count(url[-1]) > url.count({")": "(", "]": "["}[url[-1]]))
+    ):
+        url = url[:-1]
+    host = url.partition("://")[2] or url
+    if not host or not (host[0].isalnum() or host[0] == "["):
+        return None
+    return Found(found.start(), found.start() + len(url), url if "://" in url else f"http://{url}")
 
 
 def ips(text: str) -> Iterator[Found]:
@@ -98,32 +104,34 @@ def ips(text: str) -> Iterator[Found]:
 
 def ibans(text: str) -> Iterator[Found]:
     """Bank accounts (ISO 13616), with or without spaces, whose check digits are right."""
-    for found in _IBAN.finditer(text):
-        length = IBAN_LENGTHS.get(found.group()[:2].upper(), 0)
-        # a word may stand behind it
-        end = start = found.start()
-        left = length
-        while left and end < found.end():
-            left -= text[end] != " "
-            end += 1
-        value = text[start:end].replace(" ", "").upper()
-        if length and not left and is_iban(value) and not text[end : end + 1].isalnum():
-            yield Found(start, end, value)
+    return _search(_IBAN, text, _iban)
+
+
+def _iban(found: re.Match[str]) -> Found | None:
+    text, (start, most) = found.string, found.span()
+    # a word, or another account, may stand behind it
+    end = start
+    left = length = IBAN_LENGTHS.get(text[start : start + 2].upper(), 0)
+    while left and end < most:
+        left -= text[end] != " "
+        end += 1
+    value = text[start:end].replace(" ", "").upper()
+    return Found(start, end, value) if length and not left and is_iban(value) and not text[end : end + 1].isalnum() else None
 
 
 def cards(text: str) -> Iterator[Found]:
     """Payment cards whose check digit is right, also between other numbers."""
-    found = _CARD.search(text)
-    while found:
-        at = found.start() + 1
-        ends = [n for n in range(found.end(), found.start(), -1) if text[n - 1].isdigit() and not text[n : n + 1].isdigit()]
-        for end in ends:
-            digits = text[found.start() : end].translate(_SEPARATORS)
+    return _search(_CARD, text, _card)
+
+
+def _card(found: re.Match[str]) -> Found | None:
+    text, (start, most) = found.string, found.span()
+    for end in range(most, start, -1):
+        if text[end - 1].isdigit() and not text[end : end + 1].isdigit():
+            digits = text[start:end].translate(_SEPARATORS)
             if is_card(digits):
-                at = end
-                yield Found(found.start(), end, digits)
-                break
-        found = _CARD.search(text, at)
+                return Found(start, end, digits)
+    return None
 
 
 def nationals(text: str) -> Iterator[Found]:
@@ -137,11 +145,26 @@ def nationals(text: str) -> Iterator[Found]:
 
 
 def phones(text: str) -> Iterator[Found]:
-    """Phone numbers by their form alone; the value has digits, and + before a country code."""
-    for found in _PHONE.finditer(text):
+    """Phone numbers by their form alone; the value has digits, and + before a country code.
+
+    Finds may overlap: one number cannot be told from the beginning of another one behind it.
+    """
+    found = _PHONE.search(text)
+    while found:
         said = found.group()
         digits = "".join(c for c in said.replace("(0)", "", 1) if c in "0123456789")
         is_international = said.startswith(("+", "00"))
         digits = digits.removeprefix("00") if said.startswith("00") else digits
         if 7 <= len(digits) <= _LONGEST_PHONE:
             yield Found(*found.span(), f"+{digits}" if is_international else digits)
+        found = _PHONE.search(text, found.start() + 1)
+
+
+def _search(pattern: re.Pattern[str], text: str, read: Callable[[re.Match[str]], Found | None]) -> Iterator[Found]:
+    """Finds, as ``read`` tells them from candidates: the next one begins behind a find, and anywhere in what was none."""
+    candidate = pattern.search(text)
+    while candidate:
+        found = read(candidate)
+        if found:
+            yield found
+        candidate = pattern.search(text, found.end if found else candidate.start() + 1)

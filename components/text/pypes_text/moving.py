@@ -15,7 +15,7 @@ class Edit(NamedTuple):
     text: str
 
 
-def moved(blocks: Sequence[Any], edits: Sequence[Edit]) -> list[Any]:
+def moved(blocks: Sequence[Any], edits: Sequence[Edit]) -> list[dict[str, Any]]:
     """Blocks as in ``docs/vocabulary.md`` with their places after ``edits``, which are in the order of the text.
 
     A place within what was replaced moves to the end of what came instead. A block of which nothing is left is left out.
@@ -35,7 +35,7 @@ def moved(blocks: Sequence[Any], edits: Sequence[Edit]) -> list[Any]:
             return edits[n - 1].start + shifts[n - 1] + len(edits[n - 1].text)
         return at + shifts[n]
 
-    kept = []
+    kept: list[dict[str, Any]] = []
     for block in blocks:
         if isinstance(block, dict) and type(block.get("start")) is int and type(block.get("end")) is int:
             start, end = place(block["start"], is_start=True), place(block["end"], is_start=False)

@@ -104,14 +104,17 @@ class Redact(Transformer):
                 packet.set(name, _edited(value, edits))
             blocks = packet.get_meta(BLOCKS, name)
             if isinstance(blocks, list):
-                # a cell is in the text as well, where it counts
-                packet.set_meta(BLOCKS, [self._hidden(block, Counter()) for block in moved(blocks, edits)], name)
+                packet.set_meta(BLOCKS, [self._hidden_cells(block) for block in moved(blocks, edits)], name)
         elif isinstance(value, list | dict):
             found: Counter[str] = Counter()
             hidden = self._hidden(value, found)
             if found:
                 packet.set(name, hidden, multi=packet.is_multivalued(name))
                 counts += found
+
+    def _hidden_cells(self, block: dict[str, Any]) -> dict[str, Any]:
+        # a cell is in the text as well, where it counts
+        return {**block, "rows": self._hidden(block["rows"], Counter())} if "rows" in block else block
 
     def _hidden(self, value: Any, counts: Counter[str]) -> Any:
         """A value of JSON without what is to be hidden in it."""

@@ -70,6 +70,8 @@ def test_emails(text: str, values: list[str]) -> None:
         ("https:// http://. ada@www.example.org xhttp://a.org", []),
         ("詳細は https://example.org/東京。次", ["https://example.org/東京"]),
         ("http://[2001:db8::1]:80/x", ["http://[2001:db8::1]:80/x"]),
+        ("https://a.org/x,https://b.org;HTTP://c.org/,d", ["https://a.org/x", "https://b.org", "HTTP://c.org/,d"]),
+        ("http://.https://example.org", ["https://example.org"]),
     ],
 )
 def test_urls(text: str, values: list[str]) -> None:
@@ -104,6 +106,7 @@ def test_the_order_of_numbers() -> None:
         ("P.O. Box 12, Springfield, IL 62701", ["P.O. Box 12, Springfield, IL 62701"]),
         ("Bahnhofstrasse 1\n8001 Zürich", ["Bahnhofstrasse 1, 8001 Zürich"]),
         ("Sitz: Hauptstr. 12a, 60311 Frankfurt am Main.", ["Hauptstr. 12a, 60311 Frankfurt am Main"]),
+        ("Hauptstr. 12a, 60311 Bonn Am Markt 7, 50667 Köln", ["Hauptstr. 12a, 60311 Bonn", "Am Markt 7, 50667 Köln"]),
         ("Keizersgracht 126, 1015 CW Amsterdam", ["Keizersgracht 126, 1015 CW Amsterdam"]),
         ("55 Rue du Faubourg Saint-Honoré, 75008 Paris", ["55 Rue du Faubourg Saint-Honoré, 75008 Paris"]),
         ("10 Downing Street, London SW1A 2AA", ["10 Downing Street, London SW1A 2AA"]),

@@ -82,6 +82,31 @@ def test_what_is_left(text: str) -> None:
     assert not packet.has_meta("redacted")
 
 
+IBAN, PHONE = "DE89 3704 0044 0532 0130 00", "(030) 901 820"
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        # what another candidate begins in, that is none or that ends before it
+        (f"AT61 1904 3002 3457 3201 {IBAN}", "[iban] [iban]"),
+        (f"NO9386011117947 {IBAN} BE68539007547034", "[iban] [iban] [iban]"),
+        (f"See AB12 to {IBAN}", "See AB12 to [iban]"),
+        (f"Room GB29 NWBK, DE89 3704 and {IBAN}", "Room GB29 NWBK, DE89 3704 and [iban]"),
+        ("GB29 NWB\u212a 6016 1331 9268 19", "GB29 NWB\u212a 6016 1331 9268 19"),
+        ("item 2 811218-9876", "item 2 [national]"),
+        ("1 111.444.777-35, 2 12345678Z", "1 [national], 2 [national]"),
+        (f"+49 30 901820 {PHONE}", "[phone]"),
+        ("0171 23456 0172 345678", "[phone]"),
+        ("20 4111 1111 1111 1112 4111 1111 1111 1111", "20 4111 1111 1111 1112 [card]"),
+        ("::1.2.3.4.5 2001:db8::1 2001:db8::2", "::1.2.3.4.5 [ip] [ip]"),
+        ("a@b@ada@example.org", "a@b@[email]"),
+    ],
+)
+def test_a_find_is_hidden_also_where_another_candidate_reaches(text: str, hidden: str) -> None:
+    assert redacted({"text": text})["text"] == hidden
+
+
 def test_all_fields_are_looked_at_whatever_they_hold() -> None:
     data = b"ada@example.org"
     packet = redacted(
@@ -156,6 +181,20 @@ def test_structure_moves_along() -> None:
         assert blocks[2].rows == [["mail", "n"], [hidden, "1"]]
         assert "example.org" not in json.dumps(found.to_json())
         assert found.get_meta("redacted") == {"email": 3}
+
+
+def test_structure_is_hidden_in_the_cells_of_tables_alone() -> None:
+    builder = TextBuilder()
+    builder.add("An item of a table", "item", level=1)
+    builder.add_table([["an item", "n"]])
+    packet = Packet()
+    builder.put(packet)
+    packet.set_meta("blocks", [*packet.get_meta("blocks", "text"), {"start": "item", "end": 9}, "item"], "text")
+    [found] = run_component(Redact, [packet], patterns={"word": "item|table"}, mark="it").packets
+    blocks = blocks_of(found)
+    assert [block.kind for block in blocks] == ["item", "table"]
+    assert blocks[1].rows == [["an it", "n"]]
+    assert found["text"].startswith("An it of a it")
 
 
 WORDS = st.lists(
