@@ -63,19 +63,20 @@ def _common(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     return common
 
 
-def _places(units: Sequence[Unit], of_gap: int) -> tuple[list[int], list[int]]:
-    """The places at which units begin and end, laid one behind the other, with the gaps between them if those count."""
-    if of_gap:
-        return [unit.start for unit in units], [unit.end for unit in units]
+def _places(units: Sequence[Unit], of_gap: float) -> tuple[list[float], list[float]]:
+    """The places at which units begin and end, laid one behind the other with what is between them."""
     ends = [*accumulate(unit.length for unit in units)]
-    return [0, *ends[:-1]], ends
+    gaps = accumulate((unit.start - before.end) * of_gap for before, unit in pairwise(units))
+    shifts = [0, *gaps]
+    begins = [shift + end - unit.length for shift, end, unit in zip(shifts, ends, units, strict=True)]
+    return begins, [shift + end for shift, end in zip(shifts, ends, strict=True)]
 
 
 def _hash(text: str) -> int:
     return crc32(text.encode("utf-8", "surrogatepass")) * _SPREAD & 0xFFFFFFFF
 
 
-def _overlapping(text: str, units: Sequence[Unit], begins: Sequence[int], first: int, overlap: int, length: Length) -> int:
+def _overlapping(text: str, units: Sequence[Unit], begins: Sequence[float], first: int, overlap: int, length: Length) -> int:
     """The start of a chunk with the end of the one before it: whole units, or else whole words, as far as they fit."""
     unit = bisect_left(begins, begins[first] - overlap, 0, first)
     if unit < first:

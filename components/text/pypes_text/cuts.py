@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 REACH = 4
 
 
-def cut_points(begins: Sequence[int], ends: Sequence[int], priorities: Sequence[int], longest: int) -> list[int]:
+def cut_points(begins: Sequence[float], ends: Sequence[float], priorities: Sequence[int], longest: int) -> list[int]:
     """The units before which to cut, in their order, without the first unit.
 
     ``begins`` and ``ends`` are the places of the units on one scale, and rise. ``priorities`` are those of the boundaries before
@@ -34,7 +34,7 @@ def cut_points(begins: Sequence[int], ends: Sequence[int], priorities: Sequence[
     return cuts
 
 
-def _anchors(begins: Sequence[int], end: int, priorities: Sequence[int], reach: int) -> Iterator[int]:
+def _anchors(begins: Sequence[float], end: float, priorities: Sequence[int], reach: int) -> Iterator[int]:
     """Boundaries with the least priority within ``reach``, the first of equal ones; the ends of the row are better than all."""
     count = len(begins)
     later = [count] * count  # the nearest one behind it that is better
@@ -54,7 +54,7 @@ def _anchors(begins: Sequence[int], end: int, priorities: Sequence[int], reach: 
 
 
 def _between(
-    begins: Sequence[int], ends: Sequence[int], priorities: Sequence[int], longest: int, start: int, stop: int
+    begins: Sequence[float], ends: Sequence[float], priorities: Sequence[int], longest: int, start: int, stop: int
 ) -> Iterator[int]:
     """Cuts inside of the units ``start`` to ``stop``, so that no piece is too long."""
     least = longest // REACH

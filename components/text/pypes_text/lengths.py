@@ -16,8 +16,8 @@ BYTES_PER_TOKEN = 4
 class Length(Protocol):
     """Measures texts. The length of a text that is put together is near the sum of its parts."""
 
-    #: The length of a character between two parts.
-    of_gap: int
+    #: The length of a character of white space between two parts.
+    of_gap: float
 
     @abstractmethod
     def of(self, text: str) -> int: ...
@@ -31,7 +31,7 @@ class Characters(Length):
 
 
 class EstimatedTokens(Length):
-    of_gap = 0
+    of_gap = 1 / BYTES_PER_TOKEN
 
     def of(self, text: str) -> int:
         return ceil(len(text.encode("utf-8", "surrogatepass")) / BYTES_PER_TOKEN)
@@ -40,7 +40,7 @@ class EstimatedTokens(Length):
 class Tokens(Length):
     """Counts what a tokenizer in the form of the library ``tokenizers`` (``tokenizer.json``) makes of a text."""
 
-    of_gap = 0
+    of_gap = 1 / BYTES_PER_TOKEN
 
     def __init__(self, path: str) -> None:
         """Raises ``ComponentError`` for a file that is none, and if the library is not there."""

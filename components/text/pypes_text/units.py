@@ -35,7 +35,7 @@ class Rank(IntEnum):
 
 
 class Unit(NamedTuple):
-    """A stretch of a text that is not cut; ``rank`` is that of the boundary before it."""
+    """A stretch of a text that is not cut, and not white space alone; ``rank`` is that of the boundary before it."""
 
     start: int
     end: int
@@ -64,7 +64,7 @@ def sections_of(text: str, blocks: Sequence[Block], level: int, longest: int, le
     for block, path in with_headings(text, _all_of(text, blocks)):
         if block.kind == "heading":
             if headings and block.level <= headings[-1][0].level:
-                units += _headings_alone(text, headings, length)
+                units += _headings_alone(text, headings, longest, length)
                 headings = []
             if block.level <= level and not headings and units:
                 yield Section(units)
@@ -76,16 +76,13 @@ def sections_of(text: str, blocks: Sequence[Block], level: int, longest: int, le
             units[-1] = last._replace(end=block.end, length=length.of(text[last.start : block.end]))
             continue
         if block.kind == "table" and size > longest:
-            units += _headings_alone(text, headings, length)
+            units += _headings_alone(text, headings, longest, length)
             if units:
                 yield Section(units)
             yield _table(text, block, path, longest, length)
             units, headings = [], []
             continue
-        if size <= longest:
-            found = [Unit(block.start, block.end, size, Rank.BLOCK, block.page, path)]
-        else:
-            found = _parts(text, block, path, longest, length)
+        found = _whole_or_parts(text, block, path, size, longest, length)
         if headings:
             start, rank = headings[0][0].start, Rank.HEADING
             first = found[0]
@@ -93,18 +90,23 @@ def sections_of(text: str, blocks: Sequence[Block], level: int, longest: int, le
             if with_them <= longest:
                 found[0] = first._replace(start=start, length=with_them, rank=rank, page=headings[0][0].page)
             else:
-                units += _headings_alone(text, headings, length)
+                units += _headings_alone(text, headings, longest, length)
             headings = []
         units += found
-    units += _headings_alone(text, headings, length)
+    units += _headings_alone(text, headings, longest, length)
     if units:
         yield Section(units)
 
 
 def _all_of(text: str, blocks: Iterable[Block]) -> Iterator[Block]:
-    """The blocks, and paragraphs where there is text between them. Those without a page are on that of the block before."""
+    """The blocks that say something, and paragraphs where there is text between them.
+
+    Those without a page are on that of the block before.
+    """
     end = page = 0
     for block in blocks:
+        if text[block.start : block.end].isspace():
+            continue
         if not text[end : block.start].isspace():
             yield from _paged(paragraphs(text, end, block.start), page)
         page = block.page or page
@@ -117,10 +119,17 @@ def _paged(blocks: Iterator[Block], page: int) -> Iterator[Block]:
     return (block._replace(page=page) for block in blocks) if page else blocks
 
 
-def _headings_alone(text: str, headings: Sequence[tuple[Block, tuple[str, ...]]], length: Length) -> Iterator[Unit]:
+def _headings_alone(text: str, headings: Sequence[tuple[Block, tuple[str, ...]]], longest: int, length: Length) -> Iterator[Unit]:
     for block, path in headings:
         size = length.of(text[block.start : block.end])
-        yield Unit(block.start, block.end, size, Rank.HEADING, block.page, path, True)
+        for n, unit in enumerate(_whole_or_parts(text, block, path, size, longest, length)):
+            yield unit._replace(rank=unit.rank if n else Rank.HEADING, is_heading=True)
+
+
+def _whole_or_parts(text: str, block: Block, path: tuple[str, ...], size: int, longest: int, length: Length) -> list[Unit]:
+    if size <= longest:
+        return [Unit(block.start, block.end, size, Rank.BLOCK, block.page, path)]
+    return _parts(text, block, path, longest, length)
 
 
 def _table(text: str, block: Block, path: tuple[str, ...], longest: int, length: Length) -> Section:
@@ -141,6 +150,8 @@ def _parts(text: str, block: Block, path: tuple[str, ...], longest: int, length:
     units: list[Unit] = []
     rank = Rank.BLOCK
     for start, end in _split(text, block, pattern, longest // _FINEST):
+        if text[start:end].isspace():
+            continue
         size = length.of(text[start:end])
         if size <= longest:
             units.append(Unit(start, end, size, rank, block.page, path))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pypes import Packet
-from pypes.structure import TextBuilder
+from pypes.structure import KINDS, TextBuilder
 from pypes.testing import ComponentSuite, Result, run_component
 from pypes_text.chunk import Chunk
 from tests.needed import library
@@ -109,6 +109,61 @@ def test_no_chunk_crosses_a_heading(blocks: list[tuple[str, str, int]], level: i
             before = inside[:n]
             assert all(block.kind == "heading" for block in before)
             assert [block.level for block in before] == sorted({block.level for block in before})
+
+
+@pytest.mark.hypothesis
+@given(
+    st.lists(PIECES | st.sampled_from([" " * 99, "\n" * 99]), max_size=30).map("".join),
+    st.lists(st.tuples(st.integers(0, 100), st.sampled_from(KINDS), st.integers(1, 4))),
+    st.integers(16, 80),
+    st.booleans(),
+)
+def test_chunks_say_something_and_fit_whatever_the_blocks_are(
+    text: str, cuts: list[tuple[int, str, int]], size: int, has_tokens: bool
+) -> None:
+    if not text.strip():
+        return
+    packet = Packet({"text": text})
+    blocks = [
+        {
+            "start": start * len(text) // 100,
+            "end": end * len(text) // 100,
+            "kind": kind,
+            "level": level,
+            **({"rows": [["a"]]} if kind == "table" else {}),
+        }
+        for (start, kind, level), (end, *_) in pairwise(sorted(cuts))
+    ]
+    packet.set_meta("blocks", blocks, "text")
+    end = 0
+    for chunk in chunked(packet, size=size, unit="tokens" if has_tokens else "characters"):
+        assert chunk["text"].strip()
+        assert len(chunk["text"]) <= size * (4 if has_tokens else 1)
+        assert not text[end : chunk["start"]].strip()
+        end = chunk["end"]
+        assert text[chunk["start"] : end].strip()
+    assert not text[end:].strip()
+
+
+def test_a_long_heading_is_cut() -> None:
+    words = " ".join(f"word{n}" for n in range(60))
+    packet = built((words, "heading", 1, 7), ("Below", "heading", 2, 7), (words, "paragraph", 0, 7), (words, "heading", 1, 8))
+    found = chunked(packet, size=100)
+    assert " ".join(chunk["text"] for chunk in found).split() == f"{words} Below {words} {words}".split()
+    assert max(len(chunk["text"]) for chunk in found) <= 100
+    assert [chunk["heading"] for chunk in found if "Below" in chunk["text"]] == [[words, "Below"]]
+    assert found[0]["page"] == 7
+    assert found[-1]["heading"] == [words]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_white_space_is_no_chunk(kind: str) -> None:
+    packet = Packet({"text": f"One.{' ' * 500}{chr(10) * 500}Two.{' ' * 150}"})
+    blocks = [{"start": 4, "end": 500, "kind": kind, "level": 1}, {"start": 600, "end": 1158, "kind": kind, "level": 1}]
+    packet.set_meta("blocks", blocks, "text")
+    found = chunked(packet, size=100)
+    assert [chunk["text"].strip() for chunk in found] == ["One.", "Two."]
+    assert all(title.strip() for chunk in found for title in chunk.get("heading", []))
 
 
 def test_fields_and_ids() -> None:
