@@ -12,13 +12,14 @@ from pypes_text.vectors import Fields, Target, put_vector, text_of
 class Embed(Transformer):
     """Add the vector of a text: 256 dimensions, length 1, of a small table of words that is installed with the library.
 
-    It needs no network, some 30 MB of memory in each process, and a tenth of a millisecond for a paragraph. The vector is the
+    It needs no network, some 70 MB of memory in each process, and a tenth of a millisecond for a paragraph. The vector is the
     mean of the vectors of the words, so it finds texts about the same things in other words, and is good beside a full-text
     search. It knows nothing of the order of words, little of languages other than English, and makes no fine distinctions:
     EmbedRemote does. Questions to an index of these vectors are embedded alike wherever this distribution is installed.
 
-    Texts are best some hundred to two thousand characters long: put Chunk before it. Without text a packet is a dead letter
-    (``document.no_text``), above ``longest`` characters, too (``embed.too_long``). Deletions pass.
+    Texts are best some hundred to two thousand characters long: put Chunk before it. A packet without text is a dead letter
+    (``document.no_text``), and so is one above ``longest`` characters (``embed.too_long``), or without a word that has a vector
+    (``embed.no_words``). Deletions pass.
     """
 
     icon = "waypoints"

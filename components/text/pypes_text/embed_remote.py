@@ -32,7 +32,8 @@ class EmbedRemote(Transformer):
     While the server cannot be reached, answers 429 or 5xx, or refuses key or model, the filter rests and nothing fails;
     ``Retry-After`` is kept to. A text that the server refuses (400, 413, 422) is a dead letter (``embed.refused``), and so is one
     for which it gives no vector (``embed.missing``), or one of other dimensions or no numbers (``embed.wrong``); the others of
-    the batch go on. Without text a packet is a dead letter (``document.no_text``). Deletions pass.
+    the batch go on. A packet without text is a dead letter, too (``document.no_text``), and so is one of more than ``longest``
+    characters (``embed.too_long``): put Chunk before it. Deletions pass.
 
     Counts ``calls``, ``texts`` that were sent, ``tokens`` as the server says, ``cache_hits``, and ``waits`` for the budget.
     """
