@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from pypes import Reject
 from pypes.errors import ComponentError
+from pypes_text.word_tokens import WordTokens
 
 INSTALL: Final = "pip install 'pypes-text[static]'"
 #: Dimensions that the table has.
@@ -38,6 +39,10 @@ def embedder_for(model: str) -> Callable[[list[str]], list[list[float]]] | None:
         if model == model_of(dims):
             return partial(StaticVectors().embed, dims=dims)
     return None
+
+
+#: Texts of as many tokens are added up by their different tokens.
+_MANY: Final = 4096
 
 
 class StaticVectors:
@@ -67,10 +72,11 @@ class StaticVectors:
                 f"the distribution wordllama has no weights in {folder}: {error}; {INSTALL}", code="embed.model"
             ) from error
         self._numpy: Any = numpy
-        self._table: Any = tables["embedding.weight"]
+        # PERF: in the form in which numbers are added up; it takes 32 MB, twice as much as in the file
+        self._table: Any = tables["embedding.weight"].astype(numpy.float32)
         tokenizer.no_truncation()
         tokenizer.no_padding()
-        self._encode: Any = tokenizer.encode_batch_fast
+        self._tokens = WordTokens(tokenizer.encode)
 
     def embed(self, texts: Sequence[str], dims: int) -> list[list[float]]:
         """Vectors of length 1, in numbers of six digits: the first of the dimensions, which say most.
@@ -79,10 +85,14 @@ class StaticVectors:
         """
         np = self._numpy
         vectors: list[list[float]] = []
-        for text, found in zip(texts, self._encode([*texts], add_special_tokens=False), strict=True):
-            # each word once, so that memory does not grow with the text
-            words, counts = np.unique(np.asarray(found.ids, dtype=np.int64), return_counts=True)
-            total = counts.astype(np.float32) @ self._table[words, :dims].astype(np.float32)
+        for text, found in zip(texts, self._tokens.of(texts), strict=True):
+            ids = np.fromiter(found, dtype=np.intp)
+            if len(ids) < _MANY:
+                total = self._table.take(ids, axis=0).sum(axis=0)[:dims]
+            else:
+                # each token once, so that memory does not grow with the text
+                tokens, counts = np.unique(ids, return_counts=True)
+                total = counts.astype(np.float32) @ self._table[tokens, :dims]
             length = float(np.linalg.norm(total))
             if not length:
                 raise Reject(f"no word of the text has a vector: {text[:40]!r}", "embed.no_words")
