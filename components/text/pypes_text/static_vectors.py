@@ -85,7 +85,9 @@ class StaticVectors:
         """
         np = self._numpy
         vectors: list[list[float]] = []
-        for text, found in zip(texts, self._tokens.of(texts), strict=True):
+        # half of a character, as JSON may have it, is no text for the tokenizer
+        said = [text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts]
+        for text, found in zip(texts, self._tokens.of(said), strict=True):
             ids = np.fromiter(found, dtype=np.intp)
             if len(ids) < _MANY:
                 total = self._table.take(ids, axis=0).sum(axis=0)[:dims]

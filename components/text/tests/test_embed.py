@@ -45,6 +45,10 @@ def test_field_metadata_and_parameters() -> None:
     assert found["v"] == vectors("Looms\nA\nB\nThey weave.", dims=64)[0]
 
 
+def test_half_of_a_character_is_no_fault() -> None:
+    assert vectors("A loom \ud83d", "Loom") == [vectors("A loom ?")[0], vectors("Loom")[0]]
+
+
 def test_what_has_no_text_fails_alone() -> None:
     packets = [Packet({"text": text}) for text in ("one", "", "x" * 100_001, "two")]
     packets.append(Packet({}, {"id": "1", "requestmethod": "DELETE"}))
