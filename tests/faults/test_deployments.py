@@ -120,7 +120,13 @@ class Timed(Client):
         self.took.append((begin, time.monotonic() - begin))
 
 
-class Stubborn(Client):
+class Paced(Client):
+    """Posts some hundred documents a second, as long as set-ups take: at full speed most of the time goes into that."""
+
+    pause_s = 0.01
+
+
+class Stubborn(Paced):
     is_stubborn = True
 
 
@@ -225,7 +231,7 @@ def test_versions_alternate_under_load(tmp_path: Path) -> None:
 
 def test_what_cannot_be_set_up_never_goes_live(tmp_path: Path) -> None:
     target = tmp_path / "out.jsonl"
-    with start(tmp_path) as node, loaded(node) as load:
+    with start(tmp_path) as node, loaded(node, Paced) as load:
         for version, do in enumerate(("raise", "hang"), 1):
             load.goes_on()
             answer = put(node, graph(target, 1000 + version, odd=do))
@@ -263,7 +269,7 @@ def most_instances(node: Node) -> Iterator[Callable[[], int]]:
 def test_where_memory_is_short_instances_are_replaced_one_by_one(tmp_path: Path) -> None:
     """Also back, when one cannot be set up after others could: those had taken deliveries."""
     target = tmp_path / "out.jsonl"
-    with start(tmp_path, PYPES_SERVER_ROLLING="yes") as node, loaded(node) as load, most_instances(node) as most:
+    with start(tmp_path, PYPES_SERVER_ROLLING="yes") as node, loaded(node, Paced) as load, most_instances(node) as most:
         for version in (2, 4):
             load.goes_on()
             deploy(node, target, version)
@@ -286,7 +292,7 @@ def test_where_memory_is_short_instances_are_replaced_one_by_one(tmp_path: Path)
 def test_instances_killed_in_the_middle_of_a_switch(tmp_path: Path) -> None:
     """One that runs, then one that is being set up: both are replaced, and the switch comes to its end."""
     target = tmp_path / "out.jsonl"
-    with start(tmp_path) as node, loaded(node) as load:
+    with start(tmp_path) as node, loaded(node, Paced) as load:
         for version, is_new in ((0, False), (1, True), (4, False), (5, True)):
             load.goes_on()
             old = pids(node)

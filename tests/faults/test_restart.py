@@ -32,6 +32,8 @@ class Client(threading.Thread):
 
     #: True to post again what a broken connection left unanswered: it may be published twice then.
     is_stubborn = False
+    #: Pause after each POST, in seconds: none keeps the node busy with nothing else.
+    pause_s = 0.0
 
     def __init__(self, node: Node, name: str, stop: threading.Event) -> None:
         super().__init__(name=name, daemon=True)
@@ -48,6 +50,7 @@ class Client(threading.Thread):
             ids = [f"{self.name}-{sent + k}" for k in range(1 if sent % 4 else 10)]
             sent += len(ids)
             self.post(ids)
+            self.stop.wait(self.pause_s)
         self.http.clear()
 
     def post(self, ids: list[str]) -> None:
