@@ -16,9 +16,10 @@ setup(
     packages=["pypes_stores"],
     package_data={"pypes_stores": ["py.typed"]},
     install_requires=["pypes-server>=0.1", "pypes-basic>=0.1", "orjson>=3.10", "urllib3>=2.2"],
-    extras_require={"postgresql": ["psycopg[binary]>=3.2"]},
+    extras_require={"parquet": ["pyarrow>=18"], "postgresql": ["psycopg[binary]>=3.2"]},
     entry_points={
         "pypes.components": [
+            "ParquetFiles = pypes_stores.parquet_files:ParquetFiles",
             "SQLTable = pypes_stores.sql_table:SQLTable",
             "Webhook = pypes_stores.webhook:Webhook",
         ],

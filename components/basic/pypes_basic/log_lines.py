@@ -55,11 +55,13 @@ def fold(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     newest run has it. Documents without an id stay, each part as its newest run has it. A line without a line break is
     ignored, as a crash leaves it at the end of a file. Files that were renamed go in one after the other.
     """
+    return standing(orjson.loads(text) for text in lines if text.endswith(b"\n"))
+
+
+def standing(lines: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The same of lines that are parsed already."""
     documents: dict[tuple[Any, ...], _Document] = {}
-    for number, text in enumerate(lines):
-        if not text.endswith(b"\n"):
-            continue
-        line = orjson.loads(text)
+    for number, line in enumerate(lines):
         version = line["version"]
         name: tuple[Any, ...] = line["route"], line["document"]
         if line["document"] is None:
