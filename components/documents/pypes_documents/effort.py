@@ -169,7 +169,8 @@ def is_too_nested(source: str | bytes) -> bool:
         return False
     open_elements = _Open()
     raw = ""
-    for slash, name, attributes in _TOKEN.findall(page):
+    for token in _TOKEN.finditer(page):
+        slash, name, attributes = token.groups()
         if not name:
             continue
         name = name.lower()
@@ -181,7 +182,7 @@ def is_too_nested(source: str | bytes) -> bool:
         else:
             open_elements.start(name)
             if len(attributes) > _LONG_TAG:
-                open_elements.steps += len(_ONE_ATTRIBUTE.findall(attributes)) ** 2 // 2
+                open_elements.steps += sum(1 for _ in _ONE_ATTRIBUTE.finditer(attributes)) ** 2 // 2
             if name in _RAW and not open_elements.is_foreign:
                 raw = name
         if open_elements.steps > MOST_STEPS:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from pypes.packet import Packet
@@ -50,6 +52,16 @@ def test_too_much_nesting(page: str) -> None:
 )
 def test_ordinary_pages_of_any_size(page: str) -> None:
     assert not is_too_nested(page)
+
+
+def test_a_long_page_is_followed_tag_by_tag() -> None:
+    page = "<a name=x>" * 100_000
+    tracemalloc.start()
+    try:
+        assert not is_too_nested(page)
+        assert tracemalloc.get_traced_memory()[1] < len(page)
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_page_that_is_nested_too_deeply_fails() -> None:
