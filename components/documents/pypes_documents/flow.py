@@ -40,8 +40,14 @@ _JOINING: Final = rf"(?:/?+{_NAME}(?:>|[\s/]{_ATTRIBUTES}>)|{_COMMENT})"
 # next text are joining ones. PERF: what stands in front is looked for behind the bracket: a pattern that begins with the bracket
 # finds it fastest. Nothing once matched is given back (``+`` behind a quantifier, ``?>`` for a group): one pass over the page.
 _PARTING: Final = rf"<(?<=[^\s>]<)(?!/\w++>\s|[^a-zA-Z/!?]|{_JOINING}(?:<{_JOINING})*+(?!<[a-zA-Z/]))"
+_JOINING_TAG: Final = re.compile(f"<{_JOINING}", re.ASCII)
 _PARTING_TEXT: Final = re.compile(_PARTING, re.ASCII)
 _PARTING_BYTES: Final = re.compile(_PARTING.encode())
+
+
+def is_joining(markup: str) -> bool:
+    """True for a tag, or a comment, that does not end a word."""
+    return _JOINING_TAG.fullmatch(markup) is not None
 
 
 def spaced(source: str | bytes) -> str | bytes:

@@ -12,12 +12,17 @@ from markdown_it.token import Token
 from pypes import Packet
 from pypes_basic.charset import decode
 from pypes_documents.dates import date_of_w3c
+from pypes_documents.flow import is_joining
 from pypes_documents.html_reader import fragment_text
 from pypes_documents.job import Job, Text, finish
 from pypes_documents.plain import as_list, plain_text
 
 _FRONT: Final = re.compile(r"\A---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*$\n?", re.DOTALL | re.MULTILINE)
-_ENTRY: Final = re.compile(r"^([A-Za-z_]+)[ \t]*:[ \t]*(.*?)[ \t]*$")
+_ENTRY: Final = re.compile(r"^([A-Za-z_][\w.-]*)[ \t]*:(?:[ \t]+(.*?))?[ \t]*$")
+#: Lines of a head that are no entries: goes on with one, is empty, or says nothing.
+_OTHER_LINE: Final = re.compile(r"[ \t]+\S|- |#|[\]}]|[ \t]*$")
+#: The beginning of a text over several lines.
+_FOLDED: Final = re.compile(r"[>|][-+0-9]*$")
 #: Names in the head of a file by the fields that they are.
 _FIELDS: Final = {
     "title": "title",
@@ -45,7 +50,7 @@ def read(packet: Packet, job: Job) -> None:
     source = plain_text(source.replace("\r\n", "\n"))
     facts: dict[str, Any] = {}
     front = _FRONT.match(source)
-    if front:
+    if front and _is_head(front[1]):
         facts = _facts(front[1])
         source = source[front.end() :]
     text = job.text()
@@ -108,6 +113,8 @@ def _inline(tokens: Iterable[Token], links: list[str]) -> str:
             pieces.append(token.content)
         elif token.type in ("softbreak", "hardbreak"):
             pieces.append("\n")
+        elif token.type == "html_inline" and not is_joining(token.content):
+            pieces.append("\n" if token.content[:3].lower() == "<br" else " ")
         elif token.type == "link_open":
             href = str(token.attrGet("href") or "")
             if href and not href.startswith("#"):
@@ -115,16 +122,32 @@ def _inline(tokens: Iterable[Token], links: list[str]) -> str:
     return "".join(pieces)
 
 
+def _is_head(front: str) -> bool:
+    """True for what is a head in YAML, not the beginning of a text that is set between two rules."""
+    lines = front.splitlines()
+    entries = [entry for line in lines if (entry := _ENTRY.match(line))]
+    if len(entries) + sum(1 for line in lines if _OTHER_LINE.match(line)) < len(lines):
+        return False
+    first = next((line for line in lines if line.strip() and line[0] != "#"), "")
+    # of entries that mean nothing here, nothing is taken but for a head
+    return not first or (_ENTRY.match(first) is not None and any(entry[1].lower() in _FIELDS for entry in entries))
+
+
 def _facts(front: str) -> dict[str, Any]:
     """Fields of the vocabulary from the plain entries and lists of a head in YAML; anything else there is passed over."""
     told: dict[str, list[str]] = {}
     name = ""
+    is_folded = False
     for line in front.splitlines():
         entry = _ENTRY.match(line)
         if entry:
-            name, value = entry[1].lower(), entry[2]
+            name, value = entry[1].lower(), entry[2] or ""
+            is_folded = _FOLDED.match(value) is not None
+            value = "" if is_folded else value
             is_list = value[:1] == "[" and value[-1:] == "]"
             told[name] = [_bare(part) for part in value[1:-1].split(",")] if is_list else [_bare(value)]
+        elif is_folded:
+            told[name] = [f"{told[name][0]} {line.strip()}"]
         elif name and line.strip().startswith("- "):
             told[name].append(_bare(line.strip()[2:]))
     facts: dict[str, Any] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pypes.testing import ComponentSuite
 from pypes_documents.markdown_adapter import Markdown
 
@@ -72,6 +74,43 @@ class TestMarkdown(ComponentSuite):
             "keywords": ["loom", "card"],
             "links": ["https://example.org/"],
         }
+
+    @pytest.mark.parametrize(
+        ("source", "text"),
+        [
+            ("---\n\nOne.\n\n---\n\nTwo.", "One.\n\nTwo."),
+            ("---\nNote: a rule, and a heading below\n---\n\nTwo.", "Note: a rule, and a heading below\n\nTwo."),
+            ("---\ntitle: x\nA line that is no entry.\n---\nTwo.", "title: x\nA line that is no entry.\n\nTwo."),
+            ("---\n- title: x\n---\nTwo.", "title: x\n\nTwo."),
+            ("---\n---\nTwo.", "Two."),
+            ("---\ntitle: x", "title: x"),
+            ("---\ntitle: x\n# of mine\nlayout: post\n\nmore:\n  - a\nempty: []\n...\nTwo.", "Two."),
+        ],
+    )
+    def test_a_rule_at_the_top_is_no_head(self, source: str, text: str) -> None:
+        assert read(Markdown, source.encode())["text"] == text
+
+    def test_entries_over_several_lines(self) -> None:
+        head = "---\ntitle: >-\n  On\n  looms\ndescription: |\n  One.\n\n  Two.\ntags:\n- a\n- b\n---\ntext"
+        packet = read(Markdown, head.encode())
+        assert (packet["title"], packet["description"], packet.get_attributes()["keywords"]) == (
+            "On looms",
+            "One. Two.",
+            ["a", "b"],
+        )
+
+    @pytest.mark.parametrize(
+        ("source", "text"),
+        [
+            ("one<br>two", "one\ntwo"),
+            ("one<BR />two", "one\ntwo"),
+            ("<b>W</b>elcome<wbr>s<!-- c --> here", "Welcomes here"),
+            ("one<div>two</div>three", "one two three"),
+            ("a&nbsp;<span title='x'>b</span>", "a\xa0b"),
+        ],
+    )
+    def test_markup_within_a_line(self, source: str, text: str) -> None:
+        assert read(Markdown, source.encode())["text"] == text
 
     def test_titles_and_empty_files(self) -> None:
         assert read(Markdown, b"# Looms\n\ntext\n\n## Parts")["title"] == "Looms"
