@@ -13,7 +13,7 @@ from pypes_documents.plain import as_list
 
 _PAGES: Final = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml")
 #: Obscured fonts are no encryption of the text.
-_FONTS: Final = (b"http://www.idpf.org/2008/embedding", b"http://ns.adobe.com/pdf/enc#RC")
+_FONTS: Final = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
 
 
 def read(packet: Packet, job: Job) -> None:
@@ -24,10 +24,9 @@ def read(packet: Packet, job: Job) -> None:
         name = next((root for root in roots if root in package.names), "")
         if not name:
             raise Reject("the EPUB is damaged, or none: META-INF/container.xml names no book", MALFORMED)
-        if "META-INF/encryption.xml" in package.names:
-            told = package.read("META-INF/encryption.xml")
-            if told.count(b"EncryptedData>") // 2 > sum(told.count(method) for method in _FONTS):
-                raise Reject("the EPUB is encrypted (DRM); get it without", ENCRYPTED)
+        locks = package.tree("META-INF/encryption.xml")
+        if locks is not None and any(_method(lock) not in _FONTS for lock in locks.iter("{*}EncryptedData")):
+            raise Reject("the EPUB is encrypted (DRM); get it without", ENCRYPTED)
         book = package.tree(name)
         items = {item.get("id"): item for item in book.iter("{*}item")}
         text = job.text()
@@ -39,6 +38,12 @@ def read(packet: Packet, job: Job) -> None:
             if part in package.names:
                 parsed(package.read(part), "utf-8").add_text(text)
         finish(packet, text, _facts(book))
+
+
+def _method(lock: Any) -> str:
+    """The algorithm by which a file in the book is encrypted."""
+    method = lock.find("{*}EncryptionMethod")
+    return "" if method is None else str(method.get("Algorithm", ""))
 
 
 def _facts(book: Any) -> dict[str, Any]:

@@ -16,6 +16,10 @@ FACTS = (
     '<meta property="dcterms:modified">2026-11-30T08:00:00Z</meta>'
 )
 
+LOCKS = "META-INF/encryption.xml"
+LOCKED = """<e:EncryptedData xmlns:e="http://www.w3.org/2001/04/xmlenc#" Id="ED1"><e:EncryptionMethod Algorithm="{}"/>
+<e:CipherData><e:CipherReference URI="O/t/c1.xhtml"/></e:CipherData></e:EncryptedData>"""
+
 
 class TestEPUB(ComponentSuite):
     component = EPUB
@@ -34,12 +38,18 @@ class TestEPUB(ComponentSuite):
             "text": [packet["text"]],
         }
 
+    def test_fonts_may_be_obscured(self) -> None:
+        fonts = LOCKED.format("http://www.idpf.org/2008/embedding") + LOCKED.format("http://ns.adobe.com/pdf/enc#RC")
+        assert read(EPUB, epub("A loom.", more={LOCKS: f"<encryption>{fonts}</encryption>"}))["text"] == "A loom."
+
     @pytest.mark.parametrize(
         ("data", "code", "reason"),
         [
             (epub(""), "document.no_text", "no text"),
             (zipped({"a": "b"}), "document.malformed", "names no book"),
-            (epub("x", more={"META-INF/encryption.xml": "<EncryptedData></EncryptedData>"}), "document.encrypted", "DRM"),
+            (epub("x", more={LOCKS: "<EncryptedData></EncryptedData>"}), "document.encrypted", "DRM"),
+            (epub("x", more={LOCKS: LOCKED.format("http://www.w3.org/2001/04/xmlenc#aes128-cbc")}), "document.encrypted", "DRM"),
+            (epub("x", more={LOCKS: "<enc"}), "document.malformed", "META-INF/encryption.xml: "),
         ],
     )
     def test_what_cannot_be_read(self, data: bytes, code: str, reason: str) -> None:
