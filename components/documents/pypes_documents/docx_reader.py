@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from pypes import Packet
-from pypes_documents.job import Job, Text, finish
-from pypes_documents.packages import Package, opened
+from pypes import Packet, Reject
+from pypes_documents.job import MOST_CELLS, TOO_LARGE, Job, Text, finish
+from pypes_documents.packages import Package, free, opened
+from pypes_documents.plain import whole
+
+#: Columns that one cell may span (Word has no wider tables).
+MOST_COLUMNS: Final = 64
+#: The end of a page among pieces of text, which have no such character.
+_PAGE_END: Final = "\f"
 
 #: Transitional and strict documents differ in their namespaces alone.
 _NAMESPACES: Final = (
@@ -57,12 +63,30 @@ def read(packet: Packet, job: Job) -> None:
         finish(packet, text, facts)
 
 
+class _Cell:
+    """A cell that is being read."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        #: The columns that it spans.
+        self.width = 1
+
+
+class _Table:
+    """A table that is being read; its page is that of its first text."""
+
+    def __init__(self) -> None:
+        self.rows: list[list[str]] = []
+        self.page = 0
+        self.cells = 0
+
+
 class _Body:
     """The parts of a document with text, on their way into blocks."""
 
     def __init__(self, package: Package, name: str, text: Text) -> None:
         self.title = ""
-        self._page = 0
+        self._page = 1
         self._package = package
         self._text = text
         self._styles: dict[str, Style] = {}
@@ -73,94 +97,122 @@ class _Body:
 
     def read(self, name: str) -> None:
         """Add the blocks of a part."""
-        tags = [f"{space}{tag}" for space in _NAMESPACES for tag in ("p", "tbl", "tr", "tc", "moveFrom", "lastRenderedPageBreak")]
-        tables: list[list[list[str]]] = []
-        cells: list[list[str]] = []
+        tags = [f"{space}{tag}" for space in _NAMESPACES for tag in ("p", "tbl", "tr", "tc", "gridSpan", "moveFrom")]
+        tables: list[_Table] = []
+        cells: list[_Cell] = []
         hidden = 0
         for event, element in self._package.events(name, *tags, _FALLBACK):
             tag = element.tag.rpartition("}")[2]
             if tag in ("Fallback", "moveFrom"):
                 hidden += 1 if event == "start" else -1
-            elif tag == "lastRenderedPageBreak":
-                if event == "start" and not hidden:
-                    self._page = max(self._page, 1) + 1
             elif event == "start":
                 if tag == "tbl":
-                    tables.append([])
+                    tables.append(_Table())
                 elif tag == "tr" and tables:
-                    tables[-1].append([])
+                    tables[-1].rows.append([])
                 elif tag == "tc":
-                    cells.append([])
+                    cells.append(_Cell())
+                elif tag == "gridSpan" and cells and _is_of_cell(element):
+                    cells[-1].width = min(whole(element.get(f"{element.tag.partition('}')[0]}}}val"), 1), MOST_COLUMNS) or 1
             elif tag == "p":
                 if not hidden:
-                    self._end_paragraph(element, cells)
-                _free(element)
+                    self._end_paragraph(element, tables, cells)
+                free(element)
             elif tag == "tc":
-                self._end_cell(element, tables, cells.pop())
+                self._end_cell(tables, cells.pop())
             elif tag == "tbl":
                 table = tables.pop()
                 if tables and cells:
-                    cells[-1] += ["; ".join(filter(None, row)) for row in table]
+                    cells[-1].lines += ["; ".join(filter(None, row)) for row in table.rows]
                 elif not hidden:
                     self._end_table(table)
-                _free(element)
+                free(element)
 
     def end_pages(self) -> int:
         """The number of pages, 0 unless Word has noted where they end; blocks that are added later are on none of them."""
         pages, self._page = self._page, 0
-        if pages:
-            self._text.blocks[:] = [block._replace(page=block.page or 1) for block in self._text.blocks]
+        if pages == 1:
+            self._text.blocks[:] = [block._replace(page=0) for block in self._text.blocks]
+            return 0
         return pages
 
-    def _end_paragraph(self, element: Any, cells: list[list[str]]) -> None:
-        style, line = _paragraph(element, self._styles)
+    def _end_paragraph(self, element: Any, tables: list[_Table], cells: list[_Cell]) -> None:
+        paragraph = _paragraph(element, self._styles)
+        page = self._page and self._page + paragraph.breaks_before
+        self._page = self._page and self._page + paragraph.breaks
+        style, line = paragraph.style, paragraph.line
         if cells:
-            cells[-1].append(line)
+            cells[-1].lines.append(line)
+            if tables and not tables[0].page and line.strip():
+                tables[0].page = page
             return
         if style.is_title and not self.title:
             self.title = line
-        self._text.add(line, style.kind, level=style.level, page=self._page)
+        self._text.add(line, style.kind, level=style.level, page=page)
 
-    def _end_cell(self, element: Any, tables: list[list[list[str]]], lines: list[str]) -> None:
-        if not tables or not tables[-1]:
+    def _end_cell(self, tables: list[_Table], cell: _Cell) -> None:
+        if not tables or not tables[-1].rows:
             return
-        tables[-1][-1].append(" ".join(filter(None, lines)))
-        space = element.tag.partition("}")[0] + "}"
-        span = element.find(f"{space}tcPr/{space}gridSpan")
-        width = span.get(f"{space}val", "1") if span is not None else "1"
-        if width.isdecimal():
-            tables[-1][-1] += [""] * (min(int(width), 64) - 1)
+        tables[-1].cells += cell.width
+        if tables[-1].cells > MOST_CELLS:
+            raise Reject(f"a table has more than {MOST_CELLS} cells; split it", TOO_LARGE)
+        tables[-1].rows[-1] += [" ".join(filter(None, cell.lines)), *[""] * (cell.width - 1)]
 
-    def _end_table(self, table: list[list[str]]) -> None:
-        if max(map(len, table), default=0) > 1:
-            self._text.add_table(table, page=self._page)
+    def _end_table(self, table: _Table) -> None:
+        if max(map(len, table.rows), default=0) > 1:
+            self._text.add_table(table.rows, page=table.page)
         else:  # a box around text
-            for row in table:
+            for row in table.rows:
                 for cell in row:
-                    self._text.add(cell, page=self._page)
+                    self._text.add(cell, page=table.page)
 
 
-def _paragraph(element: Any, styles: dict[str, Style]) -> tuple[Style, str]:
-    """The style and the text of a paragraph."""
+def _is_of_cell(span: Any) -> bool:
+    """True unless a change that was tracked is what an element tells of: the width of the cell before."""
+    properties = span.getparent()
+    return properties is not None and properties.getparent() is not None and properties.getparent().tag.endswith("}tc")
+
+
+class Paragraph(NamedTuple):
+    """A paragraph: its style and text, and the pages that end before its text, and all in all."""
+
+    style: Style
+    line: str
+    breaks_before: int
+    breaks: int
+
+
+def _paragraph(element: Any, styles: dict[str, Style]) -> Paragraph:
     space = element.tag.partition("}")[0] + "}"
     properties = element.find(f"{space}pPr")
     style = Style()
     if properties is not None:
         name = properties.find(f"{space}pStyle")
         style = _own_style(properties, space, styles.get(name.get(f"{space}val", ""), style) if name is not None else style)
-    return style, "".join(_pieces(element, space))
+    pieces: list[str] = []
+    before = breaks = 0
+    has_text = False
+    for piece in _pieces(element, space):
+        if piece == _PAGE_END:
+            breaks += 1
+            continue
+        pieces.append(piece)
+        if not has_text and piece.strip():
+            has_text, before = True, breaks
+    return Paragraph(style, "".join(pieces), before, breaks)
 
 
 def _pieces(element: Any, space: str) -> Iterator[str]:
-    """The text of a paragraph, piece by piece; paragraphs within it were taken out before."""
+    """The text of a paragraph, piece by piece, and the ends of pages; paragraphs within it were taken out before."""
     text, tab, line, hyphen = f"{space}t", f"{space}tab", f"{space}br", f"{space}noBreakHyphen"
     tabs, fallback, moved = f"{space}tabs", _FALLBACK, f"{space}moveFrom"
-    for node in element.iter(text, tab, line, hyphen, f"{space}cr", _MATH):
+    page = f"{space}lastRenderedPageBreak"
+    for node in element.iter(text, tab, line, hyphen, page, f"{space}cr", _MATH):
         tag = node.tag
-        if tag in (text, _MATH):
-            if any(over.tag in (fallback, moved) for over in node.iterancestors(fallback, moved)):
+        if tag in (text, page, _MATH):
+            if next(node.iterancestors(fallback, moved), None) is not None:
                 continue
-            yield node.text or ""
+            yield _PAGE_END if tag == page else node.text or ""
         elif tag == hyphen:
             yield "-"
         elif tag == tab:
@@ -173,17 +225,14 @@ def _pieces(element: Any, space: str) -> Iterator[str]:
 def _own_style(properties: Any, space: str, style: Style) -> Style:
     """The style of a paragraph or style with these properties, on top of another one."""
     outline = properties.find(f"{space}outlineLvl")
-    if outline is not None and style.kind != "heading":
-        level = outline.get(f"{space}val", "")
-        if level.isdecimal() and int(level) < 9:
-            return Style("heading", int(level) + 1)
+    if outline is not None and style.kind != "heading" and (depth := whole(outline.get(f"{space}val"), 9)) < 9:
+        return Style("heading", depth + 1)
     numbering = properties.find(f"{space}numPr")
     if numbering is not None and style.kind == "paragraph":
         number = numbering.find(f"{space}numId")
         if number is None or number.get(f"{space}val") != "0":
-            depth = numbering.find(f"{space}ilvl")
-            level = depth.get(f"{space}val", "0") if depth is not None else "0"
-            return Style("item", int(level) + 1 if level.isdecimal() else 1)
+            level = numbering.find(f"{space}ilvl")
+            return Style("item", whole(level.get(f"{space}val")) + 1 if level is not None else 1)
     return style
 
 
@@ -209,18 +258,10 @@ def _named_style(entry: Any, space: str, base: Style) -> Style:
     named = entry.find(f"{space}name")
     name = (named.get(f"{space}val", "") if named is not None else "").lower()
     if name.startswith("heading ") and name[8:].isdecimal():
-        return Style("heading", min(int(name[8:]), 9) or 1)
+        return Style("heading", min(whole(name[8:], 9), 9) or 1)
     if name == "title":
         return Style("heading", 1, is_title=True)
     if name in _STYLES:
         return Style(_STYLES[name])
     properties = entry.find(f"{space}pPr")
     return base if properties is None else _own_style(properties, space, base)
-
-
-def _free(element: Any) -> None:
-    """Let go of an element that was read, and of those before it."""
-    element.clear()
-    parent = element.getparent()
-    while parent is not None and (before := element.getprevious()) is not None:
-        parent.remove(before)

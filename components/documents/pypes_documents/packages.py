@@ -146,6 +146,14 @@ def opened(packet: Packet, job: Job, what: str) -> Iterator[Package]:
         yield Package(file, job, what)
 
 
+def free(element: Any) -> None:
+    """Let go of an element that was read, and of those before it."""
+    element.clear()
+    parent = element.getparent()
+    while parent is not None and (before := element.getprevious()) is not None:
+        parent.remove(before)
+
+
 def resolved(base: str, href: str) -> str:
     """The name of the part that a reference in another part leads to."""
     return posixpath.normpath(posixpath.join("/", posixpath.dirname(base), unquote(href.partition("#")[0])))[1:]

@@ -22,6 +22,11 @@ def plain_line(text: str) -> str:
     return " ".join(plain_text(text).split())
 
 
+def whole(text: str | None, default: int = 0) -> int:
+    """The whole number that a text is, if it has up to nine digits; more are made to take time, and Python refuses them."""
+    return int(text) if text and len(text) < 10 and text.isdecimal() else default
+
+
 def as_list(text: str) -> list[str]:
     """Several values that were written as one, with commas or semicolons between them."""
     return [value for part in re.split("[,;\n]", text) if (value := plain_line(part))]

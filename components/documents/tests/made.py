@@ -83,7 +83,13 @@ def paragraph(text: str, style: str = "", properties: str = "") -> str:
     return f"<w:p><w:pPr>{named}{properties}</w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>"
 
 
-def docx(*body: str | bytes, properties: str = "", more: Mapping[str, str] | None = None, outside: tuple[str, ...] = ()) -> bytes:
+def docx(
+    *body: str | bytes,
+    properties: str = "",
+    styles: str = "",
+    more: Mapping[str, str] | None = None,
+    outside: tuple[str, ...] = (),
+) -> bytes:
     """A document of Word with these elements in its body."""
     pieces = [f"<w:document {_W} {_R}><w:body>".encode()]
     pieces += [piece.encode() if isinstance(piece, str) else piece for piece in body]
@@ -93,7 +99,7 @@ def docx(*body: str | bytes, properties: str = "", more: Mapping[str, str] | Non
             "_rels/.rels": relations(("officeDocument", "word/document.xml")),
             "word/document.xml": [*pieces, b"</w:body></w:document>"],
             "word/_rels/document.xml.rels": relations(*related, outside=outside),
-            "word/styles.xml": STYLES,
+            "word/styles.xml": STYLES.replace("</w:styles>", f"{styles}</w:styles>"),
             "docProps/core.xml": _PROPERTIES.format(properties),
             **{f"word/{name}": f"<w:x {_W}>{content}</w:x>" for name, content in (more or {}).items()},
         }
@@ -139,7 +145,7 @@ def _drawn(line: str) -> str:
 
 
 def xlsx(*sheets: str, texts: str = "", formats: str = "", book: str = "", properties: str = "") -> bytes:
-    """A book with these rows in each sheet; styles 0 to 2 are a number, a day and of the format 170 in ``formats``."""
+    """A book with these rows in each sheet; styles are a number, a day, of the format 170 in ``formats``, a duration."""
     named = (f'<sheet name="Sheet{n}" r:id="rId{n}"/>' for n in range(1, len(sheets) + 1))
     listed = [("worksheet", f"sheet{n}.xml") for n in range(1, len(sheets) + 1)]
     numbered = enumerate(sheets, 1)
@@ -150,7 +156,7 @@ def xlsx(*sheets: str, texts: str = "", formats: str = "", book: str = "", prope
             "xl/_rels/workbook.xml.rels": relations(*listed, ("sharedStrings", "sharedStrings.xml"), ("styles", "styles.xml")),
             "xl/sharedStrings.xml": f"<sst {_X}>{texts}</sst>",
             "xl/styles.xml": f'<styleSheet {_X}><numFmts><numFmt numFmtId="170" formatCode="{formats}"/></numFmts>'
-            '<cellXfs><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="170"/></cellXfs></styleSheet>',
+            '<cellXfs><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="170"/><xf numFmtId="46"/></cellXfs></styleSheet>',
             "docProps/core.xml": _PROPERTIES.format(properties),
             **{f"xl/sheet{n}.xml": f"<worksheet {_X}><sheetData>{rows}</sheetData></worksheet>" for n, rows in numbered},
         }

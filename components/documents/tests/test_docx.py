@@ -84,6 +84,50 @@ class TestDOCX(ComponentSuite):
         assert outline(packet) == ["paragraph@1: one", "paragraph@2: two", "paragraph: a note"]
         assert packet["pages"] == 2
 
+    def test_the_page_of_a_block_is_the_one_on_which_it_begins(self) -> None:
+        words = "<w:r><w:t>{}</w:t></w:r>"
+        over = f"<w:p>{words.format('one')}{BREAK}{words.format(' and two')}{BREAK}{words.format(' and three')}</w:p>"
+        grid = table(("a", "b"), ("c", "d")).replace("<w:p><w:pPr></w:pPr><w:r><w:t>c", f"<w:p>{BREAK}<w:r><w:t>c")
+        late = table(("e", "f"), ("g", "h")).replace("<w:p><w:pPr></w:pPr><w:r><w:t>e", f"<w:p>{BREAK}{BREAK}<w:r><w:t>e")
+        packet = read(DOCX, docx(over, paragraph("four"), grid, paragraph("five"), late))
+        assert [line.partition(":")[0] for line in outline(packet)] == [
+            *("paragraph@1", "paragraph@3", "table@3", "paragraph@4", "table@6")
+        ]
+        assert packet["pages"] == 6
+
+    def test_cells_over_several_columns(self) -> None:
+        wide = f'<w:tc><w:tcPr><w:tcW w:w="5"/><w:gridSpan w:val="2"/></w:tcPr>{paragraph("a")}{paragraph("b")}</w:tc>'
+        changed = '<w:tcPr><w:tcPrChange><w:tcPr><w:gridSpan w:val="3"/></w:tcPr></w:tcPrChange></w:tcPr>'
+        rows = [
+            wide + CELL.format(paragraph("c")),
+            CELL.format(paragraph("1")) + CELL.format(changed + paragraph("2")) + CELL.format(paragraph("3")),
+        ]
+        assert outline(read(DOCX, docx(f"<w:tbl>{''.join(f'<w:tr>{row}</w:tr>' for row in rows)}</w:tbl>"))) == [
+            "table: [['a b', '', 'c'], ['1', '2', '3']]"
+        ]
+
+    def test_a_table_of_cells_that_are_wide_without_end(self) -> None:
+        cell = b'<w:tc><w:tcPr><w:gridSpan w:val="64"/></w:tcPr></w:tc>' * 1000
+        data = docx("<w:tbl>", *[b"<w:tr>%s</w:tr>" % cell] * 80, "</w:tbl>")
+        code, reason = refused(DOCX, data)
+        assert code == "document.too_large"
+        assert "a table has more than 4000000 cells" in reason
+
+    def test_numbers_beyond_all_bounds(self) -> None:
+        many = "9" * 5000
+        cell = f'<w:tc><w:tcPr><w:gridSpan w:val="{many}"/></w:tcPr>{paragraph("a")}</w:tc>'
+        data = docx(
+            paragraph("item", "", f'<w:numPr><w:ilvl w:val="{many}"/><w:numId w:val="2"/></w:numPr>'),
+            paragraph("no heading", "", f'<w:outlineLvl w:val="{many}"/>'),
+            f"<w:tbl><w:tr>{cell}{cell}</w:tr></w:tbl>",
+        )
+        assert outline(read(DOCX, data)) == ["item1: item", "paragraph: no heading", "table: [['a', 'a']]"]
+
+    def test_code_keeps_its_indentation(self) -> None:
+        styles = '<w:style w:type="paragraph" w:styleId="C"><w:name w:val="Source Code"/></w:style>'
+        line = '<w:p><w:pPr><w:pStyle w:val="C"/></w:pPr><w:r><w:tab/><w:t xml:space="preserve"> x = 1</w:t></w:r></w:p>'
+        assert outline(read(DOCX, docx(line, styles=styles))) == ["code: \t x = 1"]
+
     def test_what_is_not_read(self) -> None:
         mc = 'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
         data = docx(
