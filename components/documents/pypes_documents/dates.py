@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -43,6 +43,15 @@ def moment(at: datetime) -> str:
     except OverflowError:
         return ""
     return at.strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
+
+
+def duration(length: timedelta) -> str:
+    """A duration in hours, minutes and seconds: ``36:00:00`` for a day and a half."""
+    minutes, second = divmod(abs(length) // timedelta(seconds=1), 60)
+    hour, minute = divmod(minutes, 60)
+    micros = abs(length).microseconds
+    part = f".{micros:06}".rstrip("0") if micros else ""
+    return f"{'-' if length < timedelta(0) else ''}{hour}:{minute:02}:{second:02}{part}"
 
 
 def _written(year: str, month: str, day: str, hour: str, minute: str, second: str, zone: str) -> str:

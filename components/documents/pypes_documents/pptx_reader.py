@@ -7,6 +7,7 @@ from typing import Any, Final
 from pypes import Packet
 from pypes_documents.job import Job, Text, finish
 from pypes_documents.packages import Package, Relation, opened
+from pypes_documents.plain import whole
 
 #: Transitional and strict documents differ in their namespaces alone.
 _DRAWING: Final = ("{http://schemas.openxmlformats.org/drawingml/2006/main}", "{http://purl.oclc.org/ooxml/drawingml/main}")
@@ -107,7 +108,7 @@ def _paragraphs(shape: Any) -> list[tuple[str, int]]:
         nodes = paragraph.iter(f"{space}t", f"{space}br")
         line = "".join((node.text or "") if node.tag.endswith("}t") else "\n" for node in nodes)
         properties = paragraph.find(f"{space}pPr")
-        level = properties.get("lvl", "0") if properties is not None else "0"
+        level = whole(properties.get("lvl")) if properties is not None else 0
         if line.strip():
-            found.append((line, min(int(level), 8) + 1 if level.isdecimal() else 1))
+            found.append((line, min(level, 8) + 1))
     return found

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from pypes import Reject
+from pypes_documents.dates import duration
 from pypes_documents.job import MOST_CELLS, TOO_LARGE, Text
 
 _SECOND: Final = timedelta(seconds=1)
@@ -70,7 +71,19 @@ def date_of_serial(value: str, is_1904: bool) -> str:
     # the year 1900 of sheets has a 29th of February
     epoch = _EPOCH_1904 if is_1904 else _EPOCH if days >= 60 else _EPOCH + timedelta(days=1)
     seconds = round(days * 86_400)
-    at = epoch + seconds * _SECOND
+    try:
+        at = epoch + seconds * _SECOND
+    except OverflowError:
+        return ""
     if days < 1 and not is_1904:
         return at.strftime("%H:%M:%S")
     return at.strftime("%Y-%m-%d") if seconds % 86_400 == 0 else at.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def duration_of_days(value: str) -> str:
+    """The hours, minutes and seconds of a number of days, ``36:00:00`` for 1.5; ``""`` if it stands for none."""
+    try:
+        days = float(value)
+    except ValueError:
+        return ""
+    return duration(timedelta(seconds=round(days * 86_400))) if abs(days) <= _LAST_DAY else ""

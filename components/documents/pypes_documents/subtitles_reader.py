@@ -11,7 +11,7 @@ from pypes_basic.charset import decode
 from pypes_documents.job import MALFORMED, Job, finish
 from pypes_documents.plain import plain_text
 
-_TIME: Final = r"(?:(\d+):)?(\d\d?):(\d\d)[.,](\d{1,3})"
+_TIME: Final = r"(?:(\d{1,6}):)?(\d\d?):(\d\d)[.,](\d{1,3})"
 _CUE: Final = re.compile(rf"^[ \t]*{_TIME}[ \t]*-->[ \t]*{_TIME}[^\n]*$", re.MULTILINE | re.ASCII)
 _MARKUP: Final = re.compile(r"<[^<>\n]*>|\{\\[^{}\n]*\}")
 _SPEAKER: Final = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]+)>")

@@ -10,6 +10,7 @@ from typing import Any
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError, SheetTypeEnum
 
 from pypes import Packet, Reject
+from pypes_documents.dates import duration
 from pypes_documents.job import ENCRYPTED, MALFORMED, Job, finish
 from pypes_documents.sheets import add_sheet, number_text
 
@@ -47,5 +48,5 @@ def _value(cell: Any) -> str:
     if isinstance(cell, (date, time)):
         return cell.isoformat()
     if isinstance(cell, timedelta):
-        return str(cell)
+        return duration(timedelta(seconds=round(cell.total_seconds())))
     return number_text(str(cell))

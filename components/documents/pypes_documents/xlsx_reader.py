@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from pypes import Packet, Reject
 from pypes_documents.job import MOST_CELLS, TOO_LARGE, Job, finish
-from pypes_documents.packages import Package, opened
-from pypes_documents.sheets import add_sheet, date_of_serial, number_text
+from pypes_documents.packages import Package, free, opened
+from pypes_documents.plain import whole
+from pypes_documents.sheets import add_sheet, date_of_serial, duration_of_days, number_text
 
 _NAMESPACES: Final = (
     "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}",
@@ -20,6 +21,9 @@ _NAMESPACES: Final = (
 )
 #: Numbers of built-in formats (18.8.30) that show dates and times.
 _DATE_FORMATS: Final = frozenset((*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)))
+#: The number of the one that shows hours beyond those of a day; and the sign of such in others.
+_DURATION_FORMAT: Final = "46"
+_DURATION: Final = re.compile(r"\[(?:h+|m+|s+)\]")
 _FIXED_TEXT: Final = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')
 _REFERENCE: Final = re.compile(r"([A-Z]{1,3})(\d{1,7})", re.ASCII)
 
@@ -58,7 +62,23 @@ class _Book:
         self._is_1904 = properties is not None and properties.get("date1904", "0") in ("1", "true")
         parts = {relation.kind: relation.target for relation in relations.values() if relation.target in package.names}
         self._texts = list(_shared_texts(package, parts["sharedStrings"])) if "sharedStrings" in parts else []
-        self._date_styles = _date_styles(package.tree(parts["styles"])) if "styles" in parts else frozenset()
+        #: The numbers of styles that show dates or times, and of those that show durations.
+        self._date_styles: set[str] = set()
+        self._duration_styles: set[str] = set()
+        if "styles" in parts:
+            self._add_styles(package.tree(parts["styles"]))
+
+    def _add_styles(self, root: Any) -> None:
+        formats = {entry.get("numFmtId"): entry.get("formatCode", "") for entry in root.iter("{*}numFmt")}
+        listed = next(root.iter("{*}cellXfs"), None)
+        for number, style in enumerate(() if listed is None else listed.iterchildren("{*}xf")):
+            of_it = style.get("numFmtId", "0")
+            code = formats.get(of_it, "").partition(";")[0].lower()
+            shown = _FIXED_TEXT.sub("", code)
+            if _DURATION.search(code) if code else of_it == _DURATION_FORMAT:
+                self._duration_styles.add(str(number))
+            elif ("general" not in shown and any(mark in shown for mark in "ymdhs")) if code else whole(of_it) in _DATE_FORMATS:
+                self._date_styles.add(str(number))
 
     def rows(self, part: str) -> Iterator[dict[int, str]]:
         """Cells by their column for each row that is there; an empty row stands for any number of missing ones."""
@@ -69,18 +89,14 @@ class _Book:
             if event == "start":
                 if is_row:
                     row, column = {}, 0
-                    given = element.get("r", "")
-                    number = int(given) if given.isdecimal() else last + 1
+                    number = whole(element.get("r"), last + 1)
                     if number > last + 1:
                         yield {}
                     last = number
                 continue
             if is_row:
                 yield row
-                element.clear()
-                parent = element.getparent()
-                while parent is not None and (before := element.getprevious()) is not None:
-                    parent.remove(before)
+                free(element)
                 continue
             found = _REFERENCE.fullmatch(element.get("r", ""))
             column = _column(found[1]) if found else column + 1
@@ -97,11 +113,15 @@ class _Book:
             return _text_of(cell)
         value = cell.findtext("{*}v") or ""
         if kind == "s":
-            return self._texts[int(value)] if value.isdecimal() and int(value) < len(self._texts) else ""
+            number = whole(value, len(self._texts))
+            return self._texts[number] if number < len(self._texts) else ""
         if kind == "b":
             return "TRUE" if value == "1" else "FALSE" if value == "0" else value
         if kind == "n" and value:
-            if self._date_styles and cell.get("s", "0") in self._date_styles:
+            style = cell.get("s", "0")
+            if style in self._duration_styles:
+                return duration_of_days(value) or value
+            if style in self._date_styles:
                 return date_of_serial(value, self._is_1904) or value
             return number_text(value)
         return value
@@ -111,33 +131,12 @@ def _shared_texts(package: Package, part: str) -> Iterator[str]:
     for event, element in package.events(part, *(f"{space}si" for space in _NAMESPACES)):
         if event == "end":
             yield _text_of(element)
-            element.clear()
-            parent = element.getparent()
-            while parent is not None and (before := element.getprevious()) is not None:
-                parent.remove(before)
+            free(element)
 
 
 def _text_of(element: Any) -> str:
     """The text of a cell, without the readings above it."""
     return "".join(node.text or "" for node in element.iter("{*}t") if not node.getparent().tag.endswith("}rPh"))
-
-
-def _date_styles(root: Any) -> frozenset[str]:
-    """The numbers of styles that show dates or times."""
-    formats = {entry.get("numFmtId"): entry.get("formatCode", "") for entry in root.iter("{*}numFmt")}
-    found = set()
-    listed = next(root.iter("{*}cellXfs"), None)
-    for number, style in enumerate(() if listed is None else listed.iterchildren("{*}xf")):
-        of_it = style.get("numFmtId", "0")
-        code = formats.get(of_it)
-        if code is None:
-            is_date = of_it.isdecimal() and int(of_it) in _DATE_FORMATS
-        else:
-            shown = _FIXED_TEXT.sub("", code.partition(";")[0]).lower()
-            is_date = "general" not in shown and any(mark in shown for mark in "ymdhs")
-        if is_date:
-            found.add(str(number))
-    return frozenset(found)
 
 
 def _column(letters: str) -> int:

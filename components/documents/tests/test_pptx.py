@@ -39,6 +39,10 @@ class TestPPTX(ComponentSuite):
             "text": [packet["text"]],
         }
 
+    def test_levels_beyond_all_bounds(self) -> None:
+        body = shape("one", holder="body").replace('lvl="0"', f'lvl="{"9" * 5000}"')
+        assert outline(read(PPTX, pptx(body))) == ["item1@1: one"]
+
     def test_charts(self) -> None:
         parts = {
             "ppt/presentation.xml": "<p xmlns:r='r'><sldId r:id='rId1'/></p>",

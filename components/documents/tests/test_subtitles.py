@@ -53,6 +53,11 @@ class TestSubtitles(ComponentSuite):
         data = cue.format(1, "") + cue.format(2, ".") + cue.format(3, ".")
         assert [line.count("end") for line in outline(read(Subtitles, data.encode()))] == [2, 1]
 
+    def test_times_beyond_all_bounds(self) -> None:
+        many = "9" * 5000
+        assert refused(Subtitles, f"{many}:00:01,000 --> {many}:00:02,500\nx".encode())[0] == "document.malformed"
+        assert outline(read(Subtitles, b"999999:99:99.999 --> 999999:99:99.999\nx")) == ["paragraph: x"]
+
     def test_what_cannot_be_read(self) -> None:
         assert refused(Subtitles, b"text")[0] == "document.malformed"
         assert refused(Subtitles, b"00:00:01,000 --> 00:00:02,500\n\n")[0] == "document.no_text"

@@ -39,6 +39,37 @@ class TestXLSX(ComponentSuite):
         cell = '<row r="1048576"><c r="XFD1048576"><v>7</v></c></row>'
         assert outline(read(XLSX, xlsx(cell))) == ["heading1@1: Sheet1", "paragraph@1: 7"]
 
+    def test_numbers_beyond_all_bounds(self) -> None:
+        many = "9" * 5000
+        row = (
+            f'<row r="{many}"><c t="s"><v>{many}</v></c><c s="1"><v>{many}</v></c><c><v>1</v></c></row><row><c><v>2</v></c></row>'
+        )
+        assert outline(read(XLSX, xlsx(row)))[1] == f"table@1: [['', '{many}', '1'], ['2', '', '']]"
+
+    def test_dates_beyond_all_bounds_stay_numbers(self) -> None:
+        row = '<row><c s="1"><v>2958465</v></c></row>'
+        assert outline(read(XLSX, xlsx(row, book='<workbookPr date1904="1"/>')))[1] == "paragraph@1: 2958465"
+
+    @pytest.mark.parametrize(
+        ("format", "value", "text"),
+        [
+            ("[h]:mm", "1.5", "36:00:00"),
+            ("[hh]:mm:ss", "0.25", "6:00:00"),
+            ("[mm]:ss", "0.5", "12:00:00"),
+            ("[s]", "-0.5", "-12:00:00"),
+            ("[Red]h:mm", "0.5", "12:00:00"),
+            ("[h]:mm", "x", "x"),
+        ],
+    )
+    def test_durations(self, format: str, value: str, text: str) -> None:
+        row = f'<row><c r="A1" s="2"><v>{value}</v></c></row>'
+        assert outline(read(XLSX, xlsx(row, formats=format)))[1] == f"paragraph@1: {text}"
+
+    def test_durations_of_a_built_in_format(self) -> None:
+        data = xlsx('<row r="1"><c r="A1" s="3"><v>1.5</v></c><c r="B1" s="3"><v>0.25</v></c></row>')
+        for adapter in (XLSX, XLS):
+            assert outline(read(adapter, data))[1] == "table@1: [['36:00:00', '6:00:00']]"
+
     def test_a_table_of_mostly_empty_cells(self) -> None:
         letters = [a + b for a in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" for b in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
         names = [(row, letters[row % 676]) for row in range(1, 9000)]
@@ -86,6 +117,11 @@ class TestXLS(ComponentSuite):
         ("-1", False, ""),
         ("9e9", False, ""),
         ("x", False, ""),
+        ("2958465", False, "9999-12-31"),
+        ("2957003", True, "9999-12-31"),
+        ("2958465", True, ""),
+        ("nan", False, ""),
+        ("1e309", False, ""),
     ],
 )
 def test_days_since_the_beginning(value: str, is_1904: bool, text: str) -> None:
