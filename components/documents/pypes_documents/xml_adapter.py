@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pypes import Example, Help, Packet
 from pypes_documents.file_adapter import FileAdapter
 from pypes_documents.job import Bounds
+
+if TYPE_CHECKING:
+    from pypes_documents.xml_reader import Path
 
 
 class XML(FileAdapter):
@@ -19,7 +21,8 @@ class XML(FileAdapter):
     (``./name``). A namespace has a prefix in ``namespaces``, also the default one of the document.
 
     Nothing outside of the document is read, and its entities are not replaced. Dead letters: ``document.malformed``,
-    ``document.too_large`` (a bound is exceeded), ``document.no_text`` (no text, or nothing is found).
+    ``document.too_large`` (a bound is exceeded), ``document.no_text`` (no text, or nothing is found), ``xml.xpath`` (an XPath
+    cannot be evaluated in this document).
     """
 
     icon = "code-xml"
@@ -57,17 +60,16 @@ class XML(FileAdapter):
         return None
 
 
-def compiled(params: XML.Params) -> tuple[dict[str, Callable[[Any], Any]], Callable[[Any], Any] | None]:
+def compiled(params: XML.Params) -> tuple[dict[str, Path], Path | None]:
     """The XPath of fields and rows, ready to be used. Raises ``ValueError`` that names one that is none."""
     if not params.fields:
         return {}, None
-    from lxml import etree
+    from pypes_documents.xml_reader import Path
 
-    def made(name: str, path: str) -> Callable[[Any], Any]:
-        try:
-            return etree.XPath(path, namespaces=params.namespaces or None, smart_strings=False)  # type: ignore[no-any-return]
-        except (etree.XPathError, TypeError, ValueError) as error:
-            raise ValueError(f"{name}: {path!r} is no XPath: {error}") from error
-
-    fields = {name: made(name, path) for name, path in params.fields.items()}
-    return fields, made("rows", params.rows) if params.rows else None
+    fields = {name: Path(name, path, params.namespaces) for name, path in params.fields.items()}
+    if not params.rows:
+        return fields, None
+    rows = Path("rows", params.rows, params.namespaces)
+    if not isinstance(rows.of_nothing, list):
+        raise ValueError(f"rows: {params.rows!r} finds no elements, but a value")
+    return fields, rows

@@ -57,11 +57,33 @@ def _add(root: Any, text: Text) -> None:
         waiting += [(child, depth + is_section) for child in reversed(element)]
 
 
-def find(packet: Packet, job: Job, fields: Mapping[str, Any], rows: Any) -> Iterator[Packet | Unread]:
-    """The packet with the fields that are found in it, or with ``rows``, a part for each element that these give.
+class Path:
+    """An XPath that is used for many documents."""
 
-    ``fields`` and ``rows`` are compiled XPath.
-    """
+    def __init__(self, name: str, path: str, namespaces: Mapping[str, str]) -> None:
+        """``name`` says what it is for. Raises ``ValueError`` if it is none, or cannot be evaluated."""
+        self._what = f"{name}: {path!r}"
+        self.path = path
+        try:
+            self._find = etree.XPath(path, namespaces=dict(namespaces) or None, smart_strings=False)
+        except (etree.XPathError, TypeError, ValueError) as error:
+            raise ValueError(f"{self._what} is no XPath: {error}") from error
+        try:
+            #: The result for a document with nothing in it.
+            self.of_nothing = self(etree.Element("nothing"))
+        except Reject as error:
+            raise ValueError(str(error)) from error
+
+    def __call__(self, element: Any) -> Any:
+        """The elements, attributes, texts, or the one value that it finds. Raises ``Reject`` where it cannot be evaluated."""
+        try:
+            return self._find(element)
+        except etree.XPathError as error:  # also for prefixes, variables and functions that nobody has declared
+            raise Reject(f"{self._what} cannot be evaluated: {error}", "xml.xpath") from error
+
+
+def find(packet: Packet, job: Job, fields: Mapping[str, Path], rows: Path | None) -> Iterator[Packet | Unread]:
+    """The packet with the fields that are found in it, or with ``rows``, a part for each element that these give."""
     root = tree_of(job.take(packet))
     if rows is None:
         put_found(packet, root, fields)
@@ -80,7 +102,7 @@ def find(packet: Packet, job: Job, fields: Mapping[str, Any], rows: Any) -> Iter
             yield row
 
 
-def put_found(packet: Packet, element: Any, fields: Mapping[str, Any]) -> None:
+def put_found(packet: Packet, element: Any, fields: Mapping[str, Path]) -> None:
     """Set the fields that are found below an element; one with several values is multi-valued."""
     found = {name: _values(path(element)) for name, path in fields.items()}
     if not any(found.values()):
@@ -94,5 +116,12 @@ def _values(found: Any) -> list[str]:
         if isinstance(found, bool):
             return [str(found).lower()]
         found = [format(found, ".15g") if isinstance(found, float) else found]
-    values = (each if isinstance(each, str) else "".join(each.itertext()) for each in found)
-    return [value for each in values if (value := " ".join(each.split()))]
+    return [value for each in found if (value := " ".join(_text(each).split()))]
+
+
+def _text(found: Any) -> str:
+    if isinstance(found, str):
+        return found
+    if isinstance(found, tuple):  # a namespace: prefix and address
+        return found[1] or ""
+    return "".join(found.itertext()) if isinstance(found.tag, str) else found.text or ""

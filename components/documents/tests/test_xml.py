@@ -75,15 +75,41 @@ class TestXML(ComponentSuite):
         [
             ({"fields": {"x": "//"}}, "x: '//' is no XPath"),
             ({"rows": "//a"}, "rows needs fields"),
-            ({"fields": {"x": "a:b"}}, None),
+            ({"fields": {"x": "a:b"}}, "x: 'a:b' cannot be evaluated: Undefined namespace prefix"),
+            ({"fields": {"x": "nothing(.)"}}, "x: 'nothing\\(.\\)' cannot be evaluated: Unregistered function"),
+            ({"fields": {"x": "$y"}}, "x: '.y' cannot be evaluated: Undefined variable"),
+            ({"fields": {"x": "."}, "rows": "a:b"}, "rows: 'a:b' cannot be evaluated: Undefined namespace prefix"),
+            ({"fields": {"x": "."}, "rows": "count(//a)"}, "rows: 'count\\(//a\\)' finds no elements"),
         ],
     )
-    def test_parameters(self, params: dict[str, Any], reason: str | None) -> None:
-        if reason is None:
-            assert "prefix" in run_component(XML, [Packet({"data": BOOK})], **params).dead_letters[0].error
-            return
+    def test_parameters(self, params: dict[str, Any], reason: str) -> None:
         with pytest.raises(InvalidInput, match=reason):
             XML().configure(params)
+
+    @pytest.mark.parametrize(
+        ("path", "values"),
+        [
+            ("//namespace::*[name()='o']", ["urn:orders"]),
+            ("//processing-instruction()", ["way=1"]),
+            ("//text()", ["a"]),
+            ("1 div 0", ["inf"]),
+            ("''", None),
+        ],
+    )
+    def test_whatever_an_xpath_finds(self, path: str, values: list[str] | None) -> None:
+        data = b"<x xmlns:o='urn:orders'><?go way=1?>a</x>"
+        if values is None:
+            assert refused(XML, data, fields={"f": path})[0] == "document.no_text"
+            return
+        assert read(XML, data, fields={"f": path}).get_attributes() == {"f": values}
+
+    def test_an_xpath_that_fails_in_some_documents(self) -> None:
+        # only where there is a <b> is the prefix looked at
+        fields = {"t": "//t", "f": "//b[o:c]"}
+        assert read(XML, b"<a><t>x</t></a>", fields=fields)["t"] == "x"
+        code, reason = refused(XML, b"<a><b/></a>", fields=fields)
+        assert code == "xml.xpath"
+        assert "f: '//b[o:c]' cannot be evaluated: Undefined namespace prefix" in reason
 
     @pytest.mark.parametrize(
         "data",
