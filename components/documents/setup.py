@@ -28,7 +28,7 @@ EXTRAS = {
     "aes": ["cryptography>=42"],
     "main": ["resiliparse>=0.16"],
     "ocr": ["pypdfium2>=5.0"],
-    "parquet": ["pyarrow>=18"],
+    "parquet": ["pyarrow>=20"],
     "pdfium": ["pypdfium2>=5.0"],
     "sheets": ["python-calamine>=0.4"],
 }

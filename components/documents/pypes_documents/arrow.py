@@ -9,23 +9,93 @@ import pyarrow
 from pyarrow import ipc, parquet
 
 from pypes import Reject
-from pypes_documents.job import MALFORMED
+from pypes_documents.job import MALFORMED, Job
+
+#: Faults of values that Python does not have: years beyond 9999, maps with a key twice.
+_UNKNOWN = (pyarrow.ArrowException, ValueError, OverflowError, KeyError)
 
 
-def batches(file: IO[bytes], size: int) -> Iterator[list[dict[str, Any]]]:
-    """The rows of a file, some at a time. Raises ``Reject`` where it is damaged."""
+def rows(file: IO[bytes], size: int, job: Job) -> Iterator[dict[str, Any] | Reject]:
+    """The rows of a file, ``size`` at a time, each with its columns or the reason why it cannot be read.
+
+    Raises ``Reject`` where the file is damaged.
+    """
+    number = 0
+    try:
+        for batch in _batches(file, size):
+            for start in range(0, batch.num_rows, size):
+                some = batch.slice(start, size)
+                job.unpack(some.nbytes)
+                yield from _rows(some, number)
+                number += some.num_rows
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
+        behind = f"behind row {number}, " if number else ""
+        raise Reject(f"{behind}the file is damaged, or neither Parquet nor Arrow: {error}", MALFORMED) from error
+
+
+def _batches(file: IO[bytes], size: int) -> Iterator[Any]:
     head = file.read(6)
     file.seek(0)
+    if head.startswith(b"PAR1"):
+        return parquet.ParquetFile(file).iter_batches(batch_size=size)  # type: ignore[no-any-return]
+    if head == b"ARROW1":
+        opened = ipc.open_file(file)
+        return (opened.get_batch(number) for number in range(opened.num_record_batches))
+    return iter(ipc.open_stream(file))
+
+
+def _rows(batch: Any, before: int) -> Iterator[dict[str, Any] | Reject]:
+    """The rows of a batch with ``before`` rows before it."""
+    names = _names(batch.schema.names)
+    columns = [_known(column) for column in batch.columns]
     try:
-        if head.startswith(b"PAR1"):
-            found: Any = parquet.ParquetFile(file).iter_batches(batch_size=size)
-        elif head == b"ARROW1":
-            opened = ipc.open_file(file)
-            found = (opened.get_batch(number) for number in range(opened.num_record_batches))
-        else:
-            found = ipc.open_stream(file)
-        for batch in found:
-            for start in range(0, batch.num_rows, size):
-                yield batch.slice(start, size).to_pylist()
-    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
-        raise Reject(f"the file is damaged, or neither Parquet nor Arrow: {error}", MALFORMED) from error
+        yield from pyarrow.RecordBatch.from_arrays(columns, names).to_pylist(maps_as_pydicts="strict")
+        return
+    except _UNKNOWN:
+        pass  # look for the row
+    for number in range(batch.num_rows):
+        row: dict[str, Any] = {}
+        fault: Reject | None = None
+        for name, column in zip(names, columns, strict=True):
+            try:
+                row[name] = column[number].as_py(maps_as_pydicts="strict")
+            except _UNKNOWN as error:
+                fault = Reject(f"column {name}, row {before + number + 1}: {error}", MALFORMED)
+        yield fault or row
+
+
+def _names(given: list[str]) -> list[str]:
+    names = [name or f"column {number}" for number, name in enumerate(given, 1)]
+    taken: set[str] = set()
+    for name in names:
+        if name in taken:
+            raise Reject(f"two columns are called {name}; rename one", MALFORMED)
+        taken.add(name)
+    return names
+
+
+def _known(column: Any) -> Any:
+    """A column whose times Python has as well: to the microsecond."""
+    wanted = _of_micros(column.type)
+    return column if wanted == column.type else column.cast(wanted, safe=False)
+
+
+def _of_micros(type: Any) -> Any:
+    """A type with microseconds for nanoseconds, however deep these lie."""
+    types = pyarrow.types
+    if types.is_timestamp(type) and type.unit == "ns":
+        return pyarrow.timestamp("us", type.tz)
+    if types.is_time64(type):
+        return pyarrow.time64("us")
+    if types.is_duration(type) and type.unit == "ns":
+        return pyarrow.duration("us")
+    if types.is_list(type) or types.is_large_list(type):
+        made = pyarrow.list_ if types.is_list(type) else pyarrow.large_list
+        return made(type.value_field.with_type(_of_micros(type.value_type)))
+    if types.is_fixed_size_list(type):
+        return pyarrow.list_(type.value_field.with_type(_of_micros(type.value_type)), type.list_size)
+    if types.is_struct(type):
+        return pyarrow.struct([field.with_type(_of_micros(field.type)) for field in type])
+    if types.is_map(type):
+        return pyarrow.map_(_of_micros(type.key_type), type.item_field.with_type(_of_micros(type.item_type)))
+    return type

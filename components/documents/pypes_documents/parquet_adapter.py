@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import zlib
+from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from typing import Any, ClassVar, Final
 
 from pypes import Example, Packet, Reject
-from pypes_documents.dates import moment
+from pypes_documents.dates import duration, moment
 from pypes_documents.file_adapter import FileAdapter
-from pypes_documents.job import NO_TEXT
+from pypes_documents.job import NO_TEXT, Job, Unread
 
 _BATCH_ROWS: Final = 1024
 #: An Arrow stream with one row.
@@ -26,17 +26,22 @@ class Parquet(FileAdapter):
     """Turn each row of a Parquet or Arrow file into a packet whose fields are named by the columns.
 
     Rows are the parts ``row=1``, ``row=2`` … of the file, with metadata ``row``; they are sent on while the file is being read.
-    Lists are multi-valued fields, structs are objects, times are texts as in the vocabulary, decimals are texts; empty cells are
-    no fields.
+    Lists are multi-valued fields, structs and maps are objects, times are texts as in the vocabulary, to the microsecond,
+    durations are ``36:00:00``, decimals are texts; empty cells are no fields. A column without a name is called by its number
+    (``column 2``).
 
-    Dead letters: ``document.malformed`` (rows before the damage were sent), ``document.too_large``, ``document.no_text`` (no
-    rows).
+    A row with a value that cannot be read, such as a date beyond the year 9999, makes the file a dead letter that names row and
+    column, while all others have been sent on.
+
+    Dead letters: ``document.malformed`` (rows before the damage were sent), ``document.too_large`` (a bound is exceeded),
+    ``document.no_text`` (no rows).
     """
 
     icon = "table"
     tags = ("format", "table")
     needs = {"pyarrow": "pip install 'pypes-documents[parquet]'"}
     timeout_s = 300.0
+    parts = "rows"
     example = Example(
         takes=Packet({"data": zlib.decompress(base64.b64decode(_STREAM))}), gives=Packet({"name": "pirn", "cm": 3}, {"row": 1})
     )
@@ -47,38 +52,50 @@ class Parquet(FileAdapter):
     )
 
     def setup(self) -> None:
-        from pypes_documents.arrow import batches
+        from pypes_documents.arrow import rows
 
-        self._batches = batches
+        self._rows = rows
 
     def process(self, packet: Packet) -> Any:
         if packet.is_deletion:
             return packet
+        self.send_parts(self._parts(packet, self.job()))
+        return None
+
+    def _parts(self, packet: Packet, job: Job) -> Iterator[Packet | Unread]:
         number = 0
-        with self.job().take_file(packet) as file:
-            for rows in self._batches(file, _BATCH_ROWS):
-                for row in rows:
-                    number += 1
-                    self.send("out", packet.derive("row", number, _fields(row), {"row": number}))
+        with job.take_file(packet) as file:
+            for number, row in enumerate(self._rows(file, _BATCH_ROWS, job), 1):
+                if isinstance(row, Reject):
+                    yield Unread.of(packet, "row", number, row)
+                else:
+                    yield packet.derive("row", number, _fields(row), {"row": number})
         if not number:
             raise Reject("the file has no rows", NO_TEXT)
-        return None
 
 
 def _fields(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: _value(value) for name, value in row.items() if value is not None and name}
+    return {name: _value(value) for name, value in row.items() if value is not None}
 
 
 def _value(value: Any) -> Any:
     """A value that JSON has as well, bytes apart."""
+    if value is None or isinstance(value, (str, bool, int, float, bytes)):
+        return value
     if isinstance(value, datetime):
-        return moment(value)
+        return _moment(value)
     if isinstance(value, (date, time)):
         return value.isoformat()
-    if isinstance(value, (Decimal, timedelta)):
-        return str(value)
+    if isinstance(value, timedelta):
+        return duration(value)
     if isinstance(value, list):
         return [_value(each) for each in value]
     if isinstance(value, dict):
         return {str(name): _value(each) for name, each in value.items()}
-    return value
+    return str(value)
+
+
+def _moment(at: datetime) -> str:
+    """A moment in the form of the vocabulary, with its fraction of a second if it has one."""
+    found = moment(at) or at.isoformat()
+    return f"{found.removesuffix('Z')}.{at.microsecond:06}".rstrip("0") + "Z" if at.microsecond else found

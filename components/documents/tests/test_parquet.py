@@ -41,7 +41,10 @@ FOUND = {
 
 
 def file(kind: str, rows: list[dict[str, Any]]) -> bytes:
-    table = pyarrow.Table.from_pylist(rows, schema=None if rows else pyarrow.schema([("a", pyarrow.int64())]))
+    return table_file(kind, pyarrow.Table.from_pylist(rows, schema=None if rows else pyarrow.schema([("a", pyarrow.int64())])))
+
+
+def table_file(kind: str, table: pyarrow.Table) -> bytes:
     made = io.BytesIO()
     if kind == "parquet":
         parquet.write_table(table, made)
@@ -61,6 +64,60 @@ class TestParquet(ComponentSuite):
         assert [packet.id for packet in result.packets] == ["7/row=1", "7/row=2"]
         assert result.packets[0].get_attributes() == FOUND
         assert result.packets[1].get_attributes() == {"name": ["heddle"], "tags": []}
+
+    @pytest.mark.parametrize("kind", ["parquet", "file", "stream"])
+    @pytest.mark.parametrize(
+        ("type", "value", "found"),
+        [
+            (pyarrow.timestamp("ns", "UTC"), 1795941000123456789, ["2026-11-29T08:30:00.123456Z"]),
+            (pyarrow.timestamp("us"), 1795941000123000, ["2026-11-29T08:30:00.123Z"]),
+            (pyarrow.timestamp("s", "+01:00"), 1795941000, ["2026-11-29T08:30:00Z"]),
+            (pyarrow.duration("ns"), 129_600_000_000_001, ["36:00:00"]),
+            (pyarrow.duration("ms"), -1500, ["-0:00:01.5"]),
+            (pyarrow.time64("ns"), 3_600_000_000_001, ["01:00:00"]),
+            (pyarrow.list_(pyarrow.timestamp("ns")), [1, 2_000_000_000], ["1970-01-01T00:00:00Z", "1970-01-01T00:00:02Z"]),
+            (pyarrow.struct([("at", pyarrow.timestamp("ns"))]), {"at": 1}, [{"at": "1970-01-01T00:00:00Z"}]),
+            (pyarrow.map_(pyarrow.string(), pyarrow.int64()), [("a", 1), ("b", 2)], [{"a": 1, "b": 2}]),
+            (pyarrow.map_(pyarrow.int64(), pyarrow.list_(pyarrow.string())), [(1, ["x"])], [{"1": ["x"]}]),
+            (pyarrow.map_(pyarrow.string(), pyarrow.int64()), [], [{}]),
+            (pyarrow.list_(pyarrow.map_(pyarrow.string(), pyarrow.int64())), [[("a", 1)]], [{"a": 1}]),
+            (pyarrow.dictionary(pyarrow.int32(), pyarrow.string()), "x", ["x"]),
+        ],
+        ids=str,
+    )
+    def test_types(self, kind: str, type: pyarrow.DataType, value: Any, found: list[Any]) -> None:
+        data = table_file(kind, pyarrow.table({"x": pyarrow.array([value], type)}))
+        result = run_component(Parquet, [Packet({"data": data})])
+        assert not result.dead_letters, result.dead_letters[0].error
+        assert result.packets[0].get_attributes() == {"x": found}
+
+    @pytest.mark.parametrize(
+        ("table", "reason"),
+        [
+            (pyarrow.table({"a": [1], "b": pyarrow.array([2**62], pyarrow.timestamp("ms"))}), "column b, row 1: "),
+            (
+                pyarrow.table({"m": pyarrow.array([[("k", 1), ("k", 2)]], pyarrow.map_(pyarrow.string(), pyarrow.int64()))}),
+                "column m, row 1: ",
+            ),
+            (pyarrow.Table.from_arrays([pyarrow.array([1]), pyarrow.array([2])], ["a", "a"]), "two columns are called a"),
+        ],
+    )
+    def test_columns_that_cannot_be_read(self, table: pyarrow.Table, reason: str) -> None:
+        result = run_component(Parquet, [Packet({"data": table_file("stream", table)})])
+        (letter,) = result.dead_letters
+        assert letter.code == "document.malformed"
+        assert reason in letter.error
+
+    def test_one_row_that_cannot_be_read_costs_no_other(self) -> None:
+        times = pyarrow.array([0, 2**62, 1000], pyarrow.timestamp("ms"))
+        result = run_component(Parquet, [Packet({"data": table_file("parquet", pyarrow.table({"at": times}))})])
+        assert [packet["at"] for packet in result.packets] == ["1970-01-01T00:00:00Z", "1970-01-01T00:00:01Z"]
+        (letter,) = result.dead_letters
+        assert "1 of 3 rows in it cannot be read; what could be read was sent on: row=2: column at, row 2: " in letter.error
+
+    def test_a_column_without_a_name(self) -> None:
+        data = table_file("file", pyarrow.Table.from_arrays([pyarrow.array([1]), pyarrow.array([2])], ["a", ""]))
+        assert run_component(Parquet, [Packet({"data": data})]).packets[0].get_attributes() == {"a": [1], "column 2": [2]}
 
     @pytest.mark.parametrize(
         ("data", "code"),
