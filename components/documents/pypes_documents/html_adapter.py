@@ -5,14 +5,14 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Annotated, ClassVar
 
-from pypes import Adapter, Example, Help, Packet, Parameters
+from pypes import Adapter, Example, Help, Packet
 from pypes_basic.whole import read_whole
-from pypes_documents.html_reader import facts, parsed
-from pypes_documents.job import MIB, Text, finish
+from pypes_documents.html_reader import fill
+from pypes_documents.job import MIB, Text, TextBounds
 
 
 class HTML(Adapter):
-    """Read a page: ``title``, ``text`` without scripts and styles, ``links`` (multi-valued), and metadata.
+    """Read a page: ``title`` (or the one heading at the top), ``text`` without scripts and styles, ``links``, and metadata.
 
     The text has the structure of the page: headings, items, tables, code and quotes. Markup within a line (``<b>``, ``<wbr>``,
     ``<a>`` …) does not end a word of the text; blocks, cells and ``<br>`` do.
@@ -23,7 +23,8 @@ class HTML(Adapter):
     ``replaced_characters``. Links are made absolute where the page or metadata ``url`` says against what.
 
     Dead letters: ``document.no_text`` (not where the title is all that there is, and no script or frame brings more),
-    ``html.too_large``, ``html.too_nested`` (a page that would take the parser minutes).
+    ``html.too_large`` (``max_bytes``), ``document.too_large`` (``max_chars``), ``html.too_nested`` (a page that would take the
+    parser minutes).
     """
 
     icon = "code"
@@ -35,7 +36,7 @@ class HTML(Adapter):
 
     accepts: ClassVar[tuple[str, ...]] = ("text/html", "application/xhtml+xml")
 
-    class Params(Parameters):
+    class Params(TextBounds):
         links: Annotated[bool, Help("Collect the links.")] = True
         metadata: Annotated[bool, Help("Collect the metadata.")] = True
         main: Annotated[
@@ -51,24 +52,8 @@ class HTML(Adapter):
     def process(self, packet: Packet) -> Packet:
         if packet.is_deletion:
             return packet
-        data = read_whole(packet, self.params.max_bytes, "html.too_large")
-        page = parsed(data, packet.get_meta("charset"))
+        params = self.params
+        data = read_whole(packet, params.max_bytes, "html.too_large")
         packet.delete("data")
-        for name, value in page.found.metadata.items():
-            packet.set_meta(name, value)
-        told = {}
-        if self.params.metadata:
-            metadata = page.metadata
-            for name, values in metadata.items():
-                packet.set(f"meta.{name}", values if len(values) > 1 else values[0], multi=len(values) > 1)
-            told = facts(metadata)
-            if page.language:
-                packet.set("language", page.language)
-        if self.params.links:
-            packet.set("links", page.links(packet.get_meta("url") or ""), multi=True)
-        packet.set("title", page.title)
-        text = Text(len(data) + MIB)
-        fault = page.fault_if_empty
-        page.add_text(text, main=self.params.main)
-        finish(packet, text, told, empty=fault)
+        fill(packet, data, Text(params.max_chars), links=params.links, metadata=params.metadata, main=params.main)
         return packet

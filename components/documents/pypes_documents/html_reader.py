@@ -98,15 +98,25 @@ class Page(NamedTuple):
 
 def read(packet: Packet, job: Job) -> None:
     """Fill a packet with the text, links and facts of a page."""
-    page = parsed(job.take(packet), packet.get_meta("charset"))
+    fill(packet, job.take(packet), job.text())
+
+
+def fill(packet: Packet, data: bytes, text: Text, *, links: bool = True, metadata: bool = True, main: bool = False) -> None:
+    """Fill a packet with a page: with ``main`` the text of its main content; its links and metadata only if they are wanted."""
+    page = parsed(data, packet.get_meta("charset"))
     for name, value in page.found.metadata.items():
         packet.set_meta(name, value)
-    told = facts(page.metadata)
-    links = page.links(packet.get_meta("url") or "")
-    text = job.text()
+    told: dict[str, Any] = {}
+    if metadata:
+        found = page.metadata
+        for name, values in found.items():
+            packet.set(f"meta.{name}", values if len(values) > 1 else values[0], multi=len(values) > 1)
+        told = {**facts(found), "language": page.language}
+    if links:
+        told["links"] = page.links(packet.get_meta("url") or "")
     title, fault = page.title, page.fault_if_empty
-    page.add_text(text)
-    finish(packet, text, {**told, "title": title or text.title, "language": page.language, "links": links}, empty=fault)
+    page.add_text(text, main=main)
+    finish(packet, text, {**told, "title": title or text.title}, empty=fault)
 
 
 def parsed(data: bytes, charset: str | None) -> Page:
