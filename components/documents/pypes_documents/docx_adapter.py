@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 from pypes import Example, Packet
 from pypes_documents.examples import zipped
 from pypes_documents.file_adapter import FileAdapter
+from pypes_documents.job import PackageBounds
 
 _OFFICE: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml"
 _W: Final = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
@@ -38,3 +39,6 @@ class DOCX(FileAdapter):
         "application/vnd.ms-word.document.macroenabled.12",
         "application/vnd.ms-word.template.macroenabled.12",
     )
+
+    class Params(PackageBounds):
+        pass

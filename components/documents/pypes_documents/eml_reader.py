@@ -19,7 +19,8 @@ from pypes import Packet, Reject
 from pypes_basic.charset import decode
 from pypes_documents.dates import date_of_mail
 from pypes_documents.html_reader import parsed
-from pypes_documents.job import MALFORMED, NO_TEXT, TOO_LARGE, Job, Text, Unread, distinct, file_in, put_facts
+from pypes_documents.job import MALFORMED, NO_TEXT, TOO_LARGE, Job, Text, Unread, file_in, put_facts
+from pypes_documents.names import Names
 from pypes_documents.plain import as_list, plain_line, plain_text
 
 #: Heads of parts, all in all; the mail with the most that was seen had 400.
@@ -129,9 +130,9 @@ def _attachment(packet: Packet, part: Message, name: str) -> Packet | Unread:
 
 def _names(attached: list[Message]) -> Iterator[str]:
     """Names of attachments, by which their ids are made: each once, and numbers for those without."""
-    taken: set[str] = set()
+    names = Names()
     for number, part in enumerate(attached, 1):
-        yield distinct(plain_line(_filename(part)) or str(number), taken)
+        yield names.add(plain_line(_filename(part)) or str(number))
 
 
 def _filename(part: Message) -> str:

@@ -7,6 +7,7 @@ from typing import ClassVar
 from pypes import Example, Packet
 from pypes_documents.examples import zipped
 from pypes_documents.file_adapter import FileAdapter
+from pypes_documents.job import PackageBounds
 
 
 class EPUB(FileAdapter):
@@ -36,3 +37,6 @@ class EPUB(FileAdapter):
         gives=Packet({"title": "Looms", "text": "A loom."}),
     )
     accepts: ClassVar[tuple[str, ...]] = ("application/epub+zip",)
+
+    class Params(PackageBounds):
+        pass

@@ -15,7 +15,8 @@ import feedparser
 from pypes import Packet, Reject
 from pypes_documents.dates import moment
 from pypes_documents.html_reader import parsed
-from pypes_documents.job import MALFORMED, NO_TEXT, TOO_LARGE, Job, Unread, distinct, put_facts
+from pypes_documents.job import MALFORMED, NO_TEXT, TOO_LARGE, Job, Unread, put_facts
+from pypes_documents.names import Names
 from pypes_documents.plain import plain_line
 
 #: A feed becomes a tree in memory.
@@ -40,11 +41,11 @@ def read(packet: Packet, job: Job) -> Iterator[Packet | Unread]:
         raise Reject(f"it is no RSS or Atom: {feed.get('bozo_exception', 'nothing of a feed is in it')}", MALFORMED)
     if not feed.entries:
         raise Reject("the feed has no entries", NO_TEXT)
-    taken: set[str] = set()
+    names = Names()
     name = plain_line(feed.feed.get("title", ""))
     for number, entry in enumerate(feed.entries, 1):
         job.begin_part()
-        place = distinct(plain_line(entry.get("id") or entry.get("link") or "")[:500] or str(number), taken)
+        place = names.add(plain_line(entry.get("id") or entry.get("link") or "")[:500] or str(number))
         part = packet.derive("entry", place, meta={FEED: name} if name else None)
         try:
             _fill(part, entry, feed.feed, job)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from pypes import Adapter, Packet
 from pypes_documents.fates import Fates
-from pypes_documents.job import PAGES_LOST, PAGES_OCR, Bounds, Job, Reader, Unread
+from pypes_documents.job import PAGES_LOST, PAGES_OCR, Job, Reader, TextBounds, Unread
 
 
 class FileAdapter(Adapter):
@@ -22,7 +22,7 @@ class FileAdapter(Adapter):
     #: The name of the parts that it yields, if it does.
     parts: ClassVar[str] = "files"
 
-    class Params(Bounds):
+    class Params(TextBounds):
         pass
 
     def setup(self) -> None:

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Final, NamedTuple, cast
 
 from pypes import Help, Packet, Parameters, Reject
 from pypes.structure import TextBuilder
+from pypes_basic.charset import decode
 from pypes_documents.plain import plain_line, plain_text
 
 if TYPE_CHECKING:
@@ -61,16 +62,24 @@ class Exhausted(Reject):
     """A bound that holds for all of a document is exceeded: nothing more of it can be read."""
 
 
+MaxUnpackedBytes = Annotated[int, Help("Bytes that may be unpacked from one document, all in it together.", ge=1)]
+MaxParts = Annotated[int, Help("Parts of one document, all that is in these included.", ge=1)]
+
+
 class Bounds(Parameters):
     max_bytes: Annotated[int, Help("Longer documents, and files in them, are rejected.", ge=1)] = 64 * MIB
-    max_unpacked_bytes: Annotated[
-        int, Help("Bytes that may be unpacked from one document, all that is compressed in it together.", ge=1)
-    ] = 256 * MIB
+
+
+class TextBounds(Bounds):
     max_chars: Annotated[int, Help("Longest text of one document, in characters.", ge=1)] = 32 * MIB
 
 
-class NestedBounds(Bounds):
-    max_parts: Annotated[int, Help("Files in one document, all that is in these included.", ge=1)] = 10_000
+class PackageBounds(TextBounds):
+    max_unpacked_bytes: MaxUnpackedBytes = 256 * MIB
+
+
+class NestedBounds(PackageBounds):
+    max_parts: MaxParts = 10_000
     max_depth: Annotated[int, Help("How deep files may be nested: a mail in an archive in a mail is 2 deep.", ge=1, le=50)] = 5
     max_ratio: Annotated[
         int, Help("How many times as long as packed a file of more than 16 MiB may be; text is packed to a tenth.", ge=1)
@@ -81,27 +90,22 @@ class Job:
     """Bounds and options of one document that is being read, and the sums that count against the bounds."""
 
     def __init__(self, bounds: Bounds, pdf: str = "pypdf", recognizer: Recognizer | None = None) -> None:
-        self.bounds = bounds
+        """``bounds`` has those that count for the format; for others, there are those by default."""
         #: Recognition of text in pictures, if that is wanted.
         self.recognizer = recognizer
         #: The library that reads PDF, ``pypdf`` or ``pdfium``.
         self.pdf = pdf
-        self._nested = bounds if isinstance(bounds, NestedBounds) else NestedBounds()
+        given = {name: getattr(bounds, name) for name in NestedBounds.__struct_fields__ if hasattr(bounds, name)}
+        self.bounds = NestedBounds(**given)
         self._unpacked_bytes = self._parts = 0
 
-    @property
-    def max_ratio(self) -> int:
-        return self._nested.max_ratio
-
-    @property
-    def max_depth(self) -> int:
-        return self._nested.max_depth
-
     def begin_part(self) -> None:
-        """Count a file in the document. Raises ``Reject`` if there are too many."""
+        """Count a part of the document. Raises ``Reject`` if there are too many."""
         self._parts += 1
-        if self._parts > self._nested.max_parts:
-            raise Exhausted(f"there are more than max_parts ({self._nested.max_parts}) files in it", TOO_LARGE)
+        if self._parts > self.bounds.max_parts:
+            raise Exhausted(
+                f"there are more than max_parts ({self.bounds.max_parts}) parts in it; raise it or split it", TOO_LARGE
+            )
 
     def read(self, stream: SupportsRead[bytes]) -> bytes:
         """The content of a file in the document. Raises ``Reject`` if it is too long."""
@@ -133,6 +137,13 @@ class Job:
         self._check(len(data))
         packet.delete("data")
         return data
+
+    def take_text(self, packet: Packet) -> str:
+        """Take the text of a document out of its packet, and note its character set. Raises ``Reject`` if it is too long."""
+        text, found = decode(self.take(packet), packet.get_meta("charset"))
+        for name, value in found.metadata.items():
+            packet.set_meta(name, value)
+        return text
 
     def take_file(self, packet: Packet) -> IO[bytes]:
         """Take the bytes of a document out of its packet as a file in which one can move about; close it."""
@@ -169,7 +180,7 @@ class Unpacked(io.RawIOBase):
     def __init__(self, stream: SupportsRead[bytes], job: Job, packed: int | None = None) -> None:
         self._stream = stream
         self._job = job
-        self._left = None if packed is None else max(FREE_BYTES, packed * job.max_ratio)
+        self._left = None if packed is None else max(FREE_BYTES, packed * job.bounds.max_ratio)
 
     def read(self, size: int | None = -1) -> bytes:
         data = self._stream.read(-1 if size is None else size)
@@ -177,7 +188,7 @@ class Unpacked(io.RawIOBase):
         if self._left is not None:
             self._left -= len(data)
             if self._left < 0:
-                ratio = f"max_ratio ({self._job.max_ratio})"
+                ratio = f"max_ratio ({self._job.bounds.max_ratio})"
                 raise Reject(f"it is more than {ratio} times as long as packed; raise that if it is yours", TOO_LARGE)
         return data
 
@@ -199,10 +210,12 @@ class Text(TextBuilder):
         super().add(text, kind, level=level, page=page)
 
     def add_table(self, rows: Sequence[Sequence[str]], *, page: int = 0) -> None:
-        if len(rows) * max(map(len, rows), default=0) > MOST_CELLS:
+        cells = len(rows) * max(map(len, rows), default=0)
+        if cells > MOST_CELLS:
             raise Reject(f"a table has more than {MOST_CELLS} cells, most of them empty; split it", TOO_LARGE)
         cleaned = [[plain_text(cell) for cell in row] for row in rows]
-        self._count(sum(sum(map(len, row)) + 3 * len(row) for row in cleaned))
+        # short rows are filled up
+        self._count(sum(sum(map(len, row)) for row in cleaned) + 3 * cells)
         super().add_table(cleaned, page=page)
 
     @property
@@ -219,18 +232,9 @@ class Text(TextBuilder):
         self._chars += chars
         self._added += 1  # empty ones as well: they take time
         if self._chars > self._max_chars or self._added > MOST_BLOCKS:
-            limit = f"max_chars ({self._max_chars})" if self._chars > self._max_chars else f"{MOST_BLOCKS} paragraphs"
-            raise Reject(f"its text is longer than {limit}; split it, or raise max_chars", TOO_LARGE)
-
-
-def distinct(name: str, taken: set[str]) -> str:
-    """A name that no other file in a document has: ``a.pdf``, ``a.pdf (2)`` …; it is taken from then on."""
-    found, number = name, 1
-    while found in taken:
-        number += 1
-        found = f"{name} ({number})"
-    taken.add(found)
-    return found
+            if self._chars <= self._max_chars:
+                raise Reject(f"its text has more than {MOST_BLOCKS} paragraphs; split it", TOO_LARGE)
+            raise Reject(f"its text is longer than max_chars ({self._max_chars}); split it, or raise max_chars", TOO_LARGE)
 
 
 def file_in(packet: Packet, kind: str, place: str, data: bytes, meta: dict[str, Any]) -> Packet:

@@ -10,7 +10,6 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from pypes import Packet
-from pypes_basic.charset import decode
 from pypes_documents.dates import date_of_w3c
 from pypes_documents.flow import is_joining
 from pypes_documents.html_reader import fragment_text
@@ -44,10 +43,7 @@ _FIELDS: Final = {
 
 def read(packet: Packet, job: Job) -> None:
     """Fill a packet with the text of Markdown, and what its head says."""
-    source, found = decode(job.take(packet), packet.get_meta("charset"))
-    for name, value in found.metadata.items():
-        packet.set_meta(name, value)
-    source = plain_text(source.replace("\r\n", "\n"))
+    source = plain_text(job.take_text(packet).replace("\r\n", "\n"))
     facts: dict[str, Any] = {}
     front = _FRONT.match(source)
     if front and _is_head(front[1]):

@@ -14,7 +14,8 @@ from typing import IO, Any, Final, NamedTuple, cast
 
 from pypes import Packet, Reject
 from pypes.core.media_types import OCTETS, media_type_of
-from pypes_documents.job import ENCRYPTED, MALFORMED, NO_TEXT, Exhausted, Job, Unpacked, Unread, distinct, file_in
+from pypes_documents.job import ENCRYPTED, MALFORMED, NO_TEXT, Exhausted, Job, Unpacked, Unread, file_in
+from pypes_documents.names import Names
 
 _DAMAGED: Final = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, UnicodeError),
@@ -52,17 +53,19 @@ class _Head(tarfile.TarInfo):
 def read(packet: Packet, job: Job) -> Iterator[Packet | Unread]:
     """Yield the members of an archive as packets. The archive itself has nothing to say."""
     name = str(packet.get_meta("filename") or "")
-    taken: set[str] = set()
+    names = Names()
+    count = 0
     with job.take_file(packet) as file:
         for member in _members(file, name, job):
-            place = distinct(member.path, taken)
+            count += 1
+            place = names.add(member.path)
             if isinstance(member.data, Reject):
                 yield Unread.of(packet, "member", place, member.data)
                 continue
             filename = member.path.rpartition("/")[2]
             meta = {"filename": filename, "path": member.path, "mimetype": media_type_of(filename).outer or OCTETS}
             yield file_in(packet, "member", place, member.data, meta)
-    if not taken:
+    if not count:
         raise Reject("the archive has no files in it", NO_TEXT)
 
 

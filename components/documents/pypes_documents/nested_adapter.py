@@ -116,8 +116,8 @@ class NestedAdapter(FileAdapter):
             return
         if not name:
             raise Reject(f"no reader is for {part.get_meta('filename')} ({part.get_meta('mimetype')})", UNKNOWN)
-        if depth > job.max_depth:
-            raise Reject(f"it lies deeper than max_depth ({job.max_depth}) files in others", TOO_LARGE)
+        if depth > job.bounds.max_depth:
+            raise Reject(f"it lies deeper than max_depth ({job.bounds.max_depth}) files in others", TOO_LARGE)
         self._take(part, name, job, depth)
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from pypes import Example, Packet
 from pypes_documents.file_adapter import FileAdapter
-from pypes_documents.job import Bounds, Job
+from pypes_documents.job import Job, TextBounds
 from pypes_documents.ocr import Languages, PageS, Recognizer, check
 
 #: A picture of some words.
@@ -38,7 +38,7 @@ class OCR(FileAdapter):
     )
     accepts: ClassVar[tuple[str, ...]] = ("image/png", "image/jpeg", "image/tiff", "image/bmp", "image/webp", "image/gif")
 
-    class Params(Bounds):
+    class Params(TextBounds):
         ocr_languages: Languages = "eng"
         ocr_page_s: PageS = 30.0
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final
 from pypes import Example, Packet, Reject
 from pypes_documents.dates import duration, moment
 from pypes_documents.file_adapter import FileAdapter
-from pypes_documents.job import NO_TEXT, Job, Unread
+from pypes_documents.job import MIB, NO_TEXT, Bounds, Job, MaxUnpackedBytes, Unread
 
 _BATCH_ROWS: Final = 1024
 #: An Arrow stream with one row.
@@ -50,6 +50,9 @@ class Parquet(FileAdapter):
         "application/vnd.apache.arrow.file",
         "application/vnd.apache.arrow.stream",
     )
+
+    class Params(Bounds):
+        max_unpacked_bytes: MaxUnpackedBytes = 256 * MIB
 
     def setup(self) -> None:
         from pypes_documents.arrow import rows

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pypes import Example, Help, Packet
 from pypes_documents.examples import pdf
 from pypes_documents.file_adapter import FileAdapter
-from pypes_documents.job import Bounds, Job
+from pypes_documents.job import Job, TextBounds
 from pypes_documents.ocr import Languages, PageS, Recognizer, Wanted, check
 
 Engine = Annotated[
@@ -47,7 +47,7 @@ class PDF(FileAdapter):
     example = Example(takes=Packet({"data": pdf("A loom.")}), gives=Packet({"text": "A loom.", "pages": 1}))
     accepts: ClassVar[tuple[str, ...]] = ("application/pdf", "application/x-pdf")
 
-    class Params(Bounds):
+    class Params(TextBounds):
         engine: Engine = "pypdf"
         ocr: Wanted = "never"
         ocr_languages: Languages = "eng"

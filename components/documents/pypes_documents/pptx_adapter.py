@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 from pypes import Example, Packet
 from pypes_documents.examples import relations, zipped
 from pypes_documents.file_adapter import FileAdapter
+from pypes_documents.job import PackageBounds
 
 _OFFICE: Final = "application/vnd.openxmlformats-officedocument.presentationml"
 _P: Final = 'xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main"'
@@ -50,3 +51,6 @@ class PPTX(FileAdapter):
         "application/vnd.ms-powerpoint.presentation.macroenabled.12",
         "application/vnd.ms-powerpoint.slideshow.macroenabled.12",
     )
+
+    class Params(PackageBounds):
+        pass

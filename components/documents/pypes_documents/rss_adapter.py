@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pypes import Example, Packet
 from pypes_documents.file_adapter import FileAdapter
-from pypes_documents.job import NestedBounds
+from pypes_documents.job import MaxParts, TextBounds
 
 
 class RSS(FileAdapter):
@@ -40,5 +40,5 @@ class RSS(FileAdapter):
     )
     accepts: ClassVar[tuple[str, ...]] = ("application/rss+xml", "application/atom+xml", "application/rdf+xml")
 
-    class Params(NestedBounds):
-        pass
+    class Params(TextBounds):
+        max_parts: MaxParts = 10_000

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pypes import Example, Packet
-from pypes_documents.rss_adapter import RSS
+from pypes_documents.file_adapter import FileAdapter
+from pypes_documents.job import Bounds, MaxParts
 
 
-class SolrXML(RSS):
+class SolrXML(FileAdapter):
     """Read the XML that clients post to Solr: one packet for each ``<doc>``, with a field for each ``<field>``.
 
     As with JSON, a document whose field ``id`` is set has that id, unless the file has one: then documents are its parts
@@ -32,3 +33,6 @@ class SolrXML(RSS):
         gives=Packet.from_document({"id": "7", "title": "Looms", "tag": ["a", "b"]}, {"row": 1}),
     )
     accepts: ClassVar[tuple[str, ...]] = ("application/vnd.solr+xml",)
+
+    class Params(Bounds):
+        max_parts: MaxParts = 10_000

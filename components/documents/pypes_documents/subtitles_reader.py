@@ -7,7 +7,6 @@ import re
 from typing import Final
 
 from pypes import Packet, Reject
-from pypes_basic.charset import decode
 from pypes_documents.job import MALFORMED, Job, finish
 from pypes_documents.plain import plain_text
 
@@ -23,10 +22,7 @@ _ENDS: Final = (".", "!", "?", "…", '."', "\u3002", "\uff01", "\uff1f")
 
 def read(packet: Packet, job: Job) -> None:
     """Fill a packet with the text of subtitles; sentences that go on in the next cue are put together."""
-    source, found = decode(job.take(packet), packet.get_meta("charset"))
-    for name, value in found.metadata.items():
-        packet.set_meta(name, value)
-    source = plain_text(source.replace("\r\n", "\n"))
+    source = plain_text(job.take_text(packet).replace("\r\n", "\n"))
     cues = list(_CUE.finditer(source))
     if not cues:
         raise Reject("there are no subtitles in it: no line has two times with --> between them", MALFORMED)

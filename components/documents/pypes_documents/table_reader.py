@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 
 from pypes import Packet
-from pypes_basic.charset import decode
 from pypes_basic.dialect import dialect_of
 from pypes_basic.rows import rows_of
 from pypes_documents.job import Job, finish
@@ -13,10 +12,7 @@ from pypes_documents.job import Job, finish
 
 def read(packet: Packet, job: Job) -> None:
     """Fill a packet with a table."""
-    source, found = decode(job.take(packet), packet.get_meta("charset"))
-    for name, value in found.metadata.items():
-        packet.set_meta(name, value)
-    lines = list(io.StringIO(source, newline=""))
+    lines = list(io.StringIO(job.take_text(packet), newline=""))
     delimiter = "\t" if packet.get_meta("mimetype") == "text/tab-separated-values" else ""
     dialect = dialect_of(lines, is_whole=True, delimiter=delimiter, quotes=True)
     most = job.bounds.max_chars

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from pypes import Packet, Reject
-from pypes_basic.charset import decode
 from pypes_documents.job import NO_TEXT, TOO_LARGE, Job
 from pypes_documents.plain import plain_text
 
 
 def read(packet: Packet, job: Job) -> None:
     """Fill a packet with the text."""
-    text, found = decode(job.take(packet), packet.get_meta("charset"))
-    text = plain_text(text)
+    text = plain_text(job.take_text(packet))
     if not text.strip():
         raise Reject("the file has no text", NO_TEXT)
     if len(text) > job.bounds.max_chars:
         raise Reject(f"its text is longer than max_chars ({job.bounds.max_chars}); split it, or raise max_chars", TOO_LARGE)
-    for name, value in found.metadata.items():
-        packet.set_meta(name, value)
     packet.set("text", text)

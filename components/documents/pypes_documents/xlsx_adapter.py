@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 from pypes import Example, Packet
 from pypes_documents.examples import xlsx
 from pypes_documents.file_adapter import FileAdapter
+from pypes_documents.job import PackageBounds
 
 _OFFICE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 
@@ -34,3 +35,6 @@ class XLSX(FileAdapter):
         "application/vnd.ms-excel.sheet.macroenabled.12",
         "application/vnd.ms-excel.template.macroenabled.12",
     )
+
+    class Params(PackageBounds):
+        pass

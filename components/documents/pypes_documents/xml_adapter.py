@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pypes import Example, Help, Packet
 from pypes_documents.file_adapter import FileAdapter
-from pypes_documents.job import Bounds
+from pypes_documents.job import TextBounds
 
 if TYPE_CHECKING:
     from pypes_documents.xml_reader import Path
@@ -36,7 +36,7 @@ class XML(FileAdapter):
     )
     accepts: ClassVar[tuple[str, ...]] = ("text/xml", "application/xml")
 
-    class Params(Bounds):
+    class Params(TextBounds):
         fields: Annotated[dict[str, str], Help("Fields, and the XPath of each. Empty: field text has all text.")] = {}
         rows: Annotated[str, Help("XPath of the elements that are parts. Empty: the document is one packet.")] = ""
         namespaces: Annotated[dict[str, str], Help("Prefixes in XPath, and the namespaces that they stand for.")] = {}

@@ -198,7 +198,7 @@ class TestEML(ComponentSuite):
         assert len(result.packets) == 4
         (letter,) = result.dead_letters
         assert letter.code == "document.too_large"
-        assert "there are more than max_parts (3) files in it" in letter.error
+        assert "there are more than max_parts (3) parts in it" in letter.error
 
     def test_pictures_may_be_asked_for(self) -> None:
         made = mail()
