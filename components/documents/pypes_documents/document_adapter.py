@@ -10,7 +10,7 @@ from pypes_documents.nested_adapter import NestedAdapter
 
 
 class Document(NestedAdapter):
-    """Read files of all kinds: PDF, Word, PowerPoint, Excel, mails, books, pages, Markdown, XML, archives, tables and plain text.
+    """Read files of all kinds: PDF, Word, PowerPoint, Excel, mails, books, pages, Markdown, XML, feeds, archives, tables, text.
 
     The content tells what a file is, then its name and its media type; metadata ``mimetype`` is what it is, ``declared_type`` the
     label where that said something else. Attachments of mails and members of archives are read as well, whatever they are: they

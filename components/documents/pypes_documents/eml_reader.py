@@ -21,13 +21,12 @@ from pypes_documents.dates import date_of_mail
 from pypes_documents.html_reader import parsed
 from pypes_documents.job import MALFORMED, NO_TEXT, TOO_LARGE, Job, Text, Unread, file_in, put_facts
 from pypes_documents.names import Names
-from pypes_documents.plain import as_list, plain_line, plain_text
+from pypes_documents.plain import as_list, paragraphs_of, plain_line, plain_text
 
 #: Heads of parts, all in all; the mail with the most that was seen had 400.
 MOST_PARTS: Final = 5_000
 _HEAD: Final = re.compile(rb"^content-type\s*:", re.IGNORECASE | re.MULTILINE)
 _TEXTS: Final = ("text/plain", "text/html", "multipart/related")
-_EMPTY_LINES: Final = re.compile(r"\n[^\S\n]*\n\s*")
 _ID: Final = re.compile(r"<([^<>\s]+)>")
 
 
@@ -100,7 +99,7 @@ def _add_body(part: Message, text: Text) -> None:
         parsed(_bytes(part), part.get_content_charset()).add_text(text)
         return
     content, _ = decode(_bytes(part), part.get_content_charset())
-    for paragraph in _EMPTY_LINES.split(plain_text(content.replace("\r\n", "\n"))):
+    for paragraph in paragraphs_of(plain_text(content.replace("\r\n", "\n"))):
         quoted = all(line.startswith(">") for line in paragraph.split("\n"))
         text.add(paragraph, "quote" if quoted else "paragraph")
 

@@ -14,7 +14,10 @@ class EPUB(FileAdapter):
     """Read a book: ``text`` with the structure of its pages, in the order of its spine, and what it says of itself.
 
     Fields are those of the vocabulary: ``title``, ``author``, ``created``, ``modified``, ``language``, ``description``,
-    ``keywords``. Dead letters: ``document.encrypted`` (DRM), ``document.malformed``, ``document.too_large`` (a bound is
+    ``keywords``. Chapters that are missing or damaged are named in metadata ``pages_lost`` by their place in the spine, and
+    counted; the others are there.
+
+    Dead letters: ``document.encrypted`` (DRM), ``document.malformed``, ``document.too_large`` (a bound is
     exceeded), ``document.no_text``.
     """
 

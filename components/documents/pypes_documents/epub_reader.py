@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from pypes import Packet, Reject
@@ -9,6 +10,7 @@ from pypes_documents.dates import date_of_w3c
 from pypes_documents.html_reader import parsed
 from pypes_documents.job import ENCRYPTED, MALFORMED, Job, finish
 from pypes_documents.packages import opened, resolved
+from pypes_documents.pages import Pages
 from pypes_documents.plain import as_list
 
 _PAGES: Final = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml")
@@ -27,17 +29,28 @@ def read(packet: Packet, job: Job) -> None:
         locks = package.tree("META-INF/encryption.xml")
         if locks is not None and any(_method(lock) not in _FONTS for lock in locks.iter("{*}EncryptedData")):
             raise Reject("the EPUB is encrypted (DRM); get it without", ENCRYPTED)
-        book = package.tree(name)
-        items = {item.get("id"): item for item in book.iter("{*}item")}
+        book = package.root(name)
         text = job.text()
-        for entry in book.iter("{*}itemref"):
-            item = items.get(entry.get("idref"))
-            if item is None or item.get("media-type") not in _PAGES or "nav" in (item.get("properties") or "").split():
-                continue
-            part = resolved(name, item.get("href", ""))
-            if part in package.names:
+        pages = Pages("EPUB", "chapter")
+        count = 0
+        for part in _chapters(book, name):
+            count += 1
+            with pages.reading(count):
                 parsed(package.read(part), "utf-8").add_text(text)
+        pages.check(count, text)
         finish(packet, text, _facts(book))
+        pages.put(packet)
+
+
+def _chapters(book: Any, name: str) -> Iterator[str]:
+    """The parts with the documents of a book, in the order of its spine."""
+    items = {item.get("id"): item for item in book.iter("{*}item")}
+    for entry in book.iter("{*}itemref"):
+        item = items.get(entry.get("idref"))
+        if item is None:
+            yield f"of the spine {entry.get('idref')!r}"  # which is missing
+        elif item.get("media-type") in _PAGES and "nav" not in (item.get("properties") or "").split():
+            yield resolved(name, item.get("href", ""))
 
 
 def _method(lock: Any) -> str:

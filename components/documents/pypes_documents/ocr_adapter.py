@@ -25,8 +25,10 @@ class OCR(FileAdapter):
     """Recognize the text in pictures (PNG, JPEG, TIFF, BMP, WebP, GIF), by the program tesseract.
 
     ``text`` has the paragraphs with their page, and ``pages`` is 1, or the pages of a TIFF; metadata ``pages_ocr`` says that the
-    text was recognized. Dead letters: ``document.no_text``, ``document.malformed``, ``document.too_large`` (also for one that
-    takes longer than ``ocr_page_s``).
+    text was recognized, and ``pages_lost`` names the pages of a TIFF that cannot be read.
+
+    Dead letters: ``document.no_text``, ``document.malformed``, ``document.too_large`` (also for a picture that takes longer than
+    ``ocr_page_s``).
     """
 
     icon = "scan-text"

@@ -17,11 +17,11 @@ from pypes import Packet, Reject
 from pypes_documents.dates import date_of_w3c
 from pypes_documents.job import ENCRYPTED, MALFORMED, MIB, TOO_LARGE, Job, Unpacked
 from pypes_documents.plain import as_list
+from pypes_documents.safe_xml import OPTIONS, fault_of
 
 #: A part that becomes a tree takes ten times as much memory.
 MOST_TREE_BYTES: Final = 32 * MIB
 
-_XML: Final[dict[str, Any]] = {"resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False}
 _RELATIONS: Final = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
 _DC: Final = "{http://purl.org/dc/elements/1.1/}"
 _TERMS: Final = "{http://purl.org/dc/terms/}"
@@ -75,9 +75,7 @@ class Package:
             with self._archive.open(info) as stream:
                 yield cast(IO[bytes], Unpacked(stream, self._job))
         except etree.XMLSyntaxError as error:
-            if error.code == etree.ErrorTypes.ERR_NO_MEMORY:
-                raise MemoryError(name) from error
-            raise Reject(f"the {self.what} is damaged: {name}: {error}", MALFORMED) from error
+            raise fault_of(error, f"the {self.what} is damaged: {name}") from error
         except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, UnicodeError) as error:
             raise Reject(f"the {self.what} is damaged: {name}: {error}", MALFORMED) from error
 
@@ -91,16 +89,20 @@ class Package:
 
     def tree(self, name: str) -> Any:
         """The root of a part that is XML; ``None`` if there is no such part."""
-        if name not in self.names:
-            return None
+        return self.root(name) if name in self.names else None
+
+    def root(self, name: str) -> Any:
+        """The root of a part that is XML. Raises ``Reject`` where it is missing, as for all that is damaged."""
         data = self.read(name)
-        with self._sound(name):
-            return etree.fromstring(data, etree.XMLParser(**_XML, recover=False))
+        try:
+            return etree.fromstring(data, etree.XMLParser(**OPTIONS))
+        except etree.XMLSyntaxError as error:
+            raise fault_of(error, f"the {self.what} is damaged: {name}") from error
 
     def events(self, name: str, *tags: str) -> Iterator[tuple[str, Any]]:
         """Begin and end of each element with one of these tags in a part that is XML, while it is being read."""
         with self.open(name) as stream:
-            yield from etree.iterparse(stream, events=("start", "end"), tag=tags, **_XML)
+            yield from etree.iterparse(stream, events=("start", "end"), tag=tags, **OPTIONS)
 
     def relations(self, name: str) -> dict[str, Relation]:
         """The parts that a part refers to, by their ids there."""
@@ -130,13 +132,6 @@ class Package:
             "description": found.get(f"{_DC}description", ""),
             "keywords": as_list(found.get(f"{_CORE}keywords", "")),
         }
-
-    @contextmanager
-    def _sound(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except (etree.XMLSyntaxError, ValueError) as error:
-            raise Reject(f"the {self.what} is damaged: {name}: {error}", MALFORMED) from error
 
 
 @contextmanager

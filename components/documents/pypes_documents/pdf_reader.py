@@ -10,15 +10,15 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from pypes import Packet, Reject
 from pypes_documents.dates import date_of_pdf
-from pypes_documents.job import ENCRYPTED, MALFORMED, NO_TEXT, PAGES_LOST, PAGES_OCR, Job, Text, finish
+from pypes_documents.job import ENCRYPTED, MALFORMED, NO_TEXT, PAGES_OCR, Job, Text, finish
 from pypes_documents.ocr import Draw
-from pypes_documents.plain import as_list, plain_line, plain_text
+from pypes_documents.pages import Pages
+from pypes_documents.plain import as_list, paragraphs_of, plain_line, plain_text
 
 #: Entries of the outline that are looked for in the text.
 MOST_OUTLINE: Final = 5_000
 #: Lines over which a heading may run.
 MOST_HEADING_LINES: Final = 4
-_EMPTY_LINES: Final = re.compile(r"\n\s*\n")
 #: A word that goes on in the next line; between capitals or digits the hyphen is mostly its own.
 _HYPHEN: Final = re.compile(r"(?<=[^\W\d_])[-\u00ad\u2010\ufffe]\n[ \t]*(?=[^\W\d_])")
 #: Letters that are set as one, for which nobody searches.
@@ -68,22 +68,16 @@ def read(packet: Packet, job: Job) -> None:
     except Exception as error:
         raise Reject(f"the PDF is damaged: {type(error).__name__}: {error}", MALFORMED) from error
     text = job.text()
-    lost, recognized = _add_pages(document, pages, text, _recognition(data, job))
-    if len(lost) == pages:
-        raise Reject(
-            f"none of the {pages} pages of the PDF can be read: {lost[1]}" if lost else "the PDF has no pages", MALFORMED
-        )
-    if not text.blocks and lost:
-        number, reason = next(iter(lost.items()))
-        raise Reject(f"{len(lost)} of {pages} pages cannot be read (page {number}: {reason}), the others have no text", MALFORMED)
+    read_pages = Pages("PDF")
+    recognized = _add_pages(document, pages, text, _recognition(data, job), read_pages)
+    read_pages.check(pages, text)
     if not text.blocks:
         advice = "none was recognized in pictures, either" if job.recognizer else "if they are pictures of pages, set ocr to auto"
         raise Reject(f"the {pages} page(s) of the PDF have no text; {advice}", NO_TEXT)
     facts = _facts(document)
     facts["pages"] = pages
     finish(packet, text, facts)
-    if lost:
-        packet.set_meta(PAGES_LOST, list(lost))
+    read_pages.put(packet)
     if recognized:
         packet.set_meta(PAGES_OCR, recognized)
 
@@ -106,10 +100,8 @@ def _recognition(data: bytes, job: Job) -> Callable[[int], str] | None:
     return recognize
 
 
-def _add_pages(
-    document: Document, pages: int, text: Text, recognize: Callable[[int], str] | None
-) -> tuple[dict[int, str], list[int]]:
-    """Add the text of all pages; returns those that cannot be read, with the reason, and those whose text was recognized."""
+def _add_pages(document: Document, count: int, text: Text, recognize: Callable[[int], str] | None, pages: Pages) -> list[int]:
+    """Add the text of all pages that can be read; returns those whose text was recognized."""
     headings: dict[int, list[Entry]] = {}
     try:
         for entry in document.outline():
@@ -118,9 +110,8 @@ def _add_pages(
         raise
     except Exception:
         headings = {}  # a document without headings is better than none
-    lost: dict[int, str] = {}
     recognized: list[int] = []
-    for number in range(1, pages + 1):
+    for number in range(1, count + 1):
         try:
             found = document.page_text(number - 1)
             if recognize and not found.strip() and (found := recognize(number - 1)).strip():
@@ -128,17 +119,17 @@ def _add_pages(
         except MemoryError:
             raise
         except Exception as error:
-            lost[number] = f"{type(error).__name__}: {error}"
+            pages.lose(number, f"{type(error).__name__}: {error}")
         else:
             _add_page(found, headings.get(number, ()), number, text)
-    return lost, recognized
+    return recognized
 
 
 def _add_page(page: str, headings: tuple[Entry, ...] | list[Entry], number: int, text: Text) -> None:
     page = page if page.isascii() else page.translate(_LIGATURES)
     page = plain_text(_HYPHEN.sub("", page.replace("\r\n", "\n").replace("\r", "\n")))
     wanted = {_bare(entry.title): entry for entry in headings}
-    for paragraph in _EMPTY_LINES.split(page):
+    for paragraph in paragraphs_of(page):
         lines = [line.rstrip() for line in paragraph.split("\n")]
         kept: list[str] = []
         at = 0

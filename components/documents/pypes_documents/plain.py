@@ -7,6 +7,7 @@ from typing import Final
 
 #: Controls but for tab and line feed, and halves of pairs of UTF-16, which no encoding of text takes.
 _NO_TEXT: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+_EMPTY_LINES: Final = re.compile(r"\n[^\S\n]*\n\s*")
 
 
 def plain_text(text: str) -> str:
@@ -20,6 +21,11 @@ def plain_text(text: str) -> str:
 def plain_line(text: str) -> str:
     """The text in one line with single spaces."""
     return " ".join(plain_text(text).split())
+
+
+def paragraphs_of(text: str) -> list[str]:
+    """The stretches of a text between empty lines."""
+    return _EMPTY_LINES.split(text)
 
 
 def whole(text: str | None, default: int = 0) -> int:

@@ -23,6 +23,8 @@ class PPTX(FileAdapter):
     slide), ``author``, ``created``, ``modified``, ``language``, ``subject``, ``description``, ``keywords``, ``links``, ``pages``.
     Of diagrams the text is read, of charts the titles and names, of pictures nothing.
 
+    Slides that are missing or damaged are named in metadata ``pages_lost`` and counted, the others are there.
+
     Dead letters: ``document.encrypted``, ``document.malformed``, ``document.too_large`` (a bound is exceeded),
     ``document.no_text``.
     """

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from pypes import Packet
 from pypes_documents.job import Job, Text, finish
-from pypes_documents.packages import Package, Relation, opened
+from pypes_documents.packages import Package, opened
+from pypes_documents.pages import Pages
 from pypes_documents.plain import whole
 
 #: Transitional and strict documents differ in their namespaces alone.
@@ -24,43 +25,50 @@ def read(packet: Packet, job: Job) -> None:
         slides = _slides(package, name)
         text = job.text()
         links: list[str] = []
+        pages = Pages("PPTX", "slide")
         for number, slide in enumerate(slides, 1):
-            relations = package.relations(slide)
-            _add_shapes(package.tree(slide), text, number)
-            for relation in relations.values():
-                if relation.is_outside:
-                    if relation.kind == "hyperlink":
-                        links.append(relation.target)
-                elif relation.kind in ("diagramData", "notesSlide", "chart"):
-                    root = package.tree(relation.target)
-                    if root is not None and relation.kind == "notesSlide":
-                        _add_shapes(root, text, number)
-                    elif root is not None:
-                        _add_paragraphs(root, text, number, "paragraph")
-                        names = [value.text or "" for cache in root.iter("{*}strCache") for value in cache.iter("{*}v")]
-                        text.add(", ".join(dict.fromkeys(names)), page=number)
+            with pages.reading(number):
+                _add_slide(package, slide, text, number, links)
+        pages.check(len(slides), text)
         facts = package.facts()
-        facts["title"] = facts["title"] or (text.text[: text.blocks[0].end] if _begins_with_title(text) else "")
+        facts["title"] = facts["title"] or _first_title(text)
         finish(packet, text, {**facts, "pages": len(slides), "links": links})
+        pages.put(packet)
 
 
 def _slides(package: Package, name: str) -> list[str]:
-    """The names of the slides in their order."""
-    root = package.tree(name)
+    """The names of the slides in their order; one that is missing as well."""
+    root = package.root(name)
     relations = package.relations(name)
-    if root is None:
-        package.read(name)  # which says that it is missing
-        return []
-    found: list[Relation] = []
+    found: list[str] = []
     for entry in root.iter("{*}sldId"):
-        relation = next((relations[value] for key, value in entry.items() if key.endswith("}id") and value in relations), None)
-        if relation is not None and relation.target in package.names:
-            found.append(relation)
-    return [relation.target for relation in found]
+        targets = [relations[value].target for key, value in entry.items() if key.endswith("}id") and value in relations]
+        found += targets[:1] or ["that nothing relates to"]
+    return found
 
 
-def _begins_with_title(text: Text) -> bool:
-    return bool(text.blocks) and text.blocks[0].kind == "heading" and text.blocks[0].page == 1
+def _add_slide(package: Package, name: str, text: Text, number: int, links: list[str]) -> None:
+    """Add a slide, with its notes, diagrams and charts."""
+    root = package.root(name)
+    relations = package.relations(name)
+    _add_shapes(root, text, number)
+    for relation in relations.values():
+        if relation.is_outside:
+            if relation.kind == "hyperlink":
+                links.append(relation.target)
+        elif relation.kind == "notesSlide":
+            _add_shapes(package.root(relation.target), text, number)
+        elif relation.kind in ("diagramData", "chart"):
+            part = package.root(relation.target)
+            _add_paragraphs(part, text, number, "paragraph")
+            names = [value.text or "" for cache in part.iter("{*}strCache") for value in cache.iter("{*}v")]
+            text.add(", ".join(dict.fromkeys(names)), page=number)
+
+
+def _first_title(text: Text) -> str:
+    """The title of the first slide, which names the presentation."""
+    first = text.blocks[0] if text.blocks else None
+    return text.text[: first.end] if first and first.kind == "heading" and first.page == 1 else ""
 
 
 def _add_shapes(root: Any, text: Text, page: int) -> None:

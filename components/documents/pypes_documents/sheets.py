@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from pypes import Reject
+from pypes import Packet, Reject
 from pypes_documents.dates import duration
-from pypes_documents.job import MOST_CELLS, TOO_LARGE, Text
+from pypes_documents.job import MOST_CELLS, TOO_LARGE, Text, finish
+from pypes_documents.pages import Pages
 
 _SECOND: Final = timedelta(seconds=1)
 _EPOCH: Final = datetime(1899, 12, 30)
@@ -48,6 +49,15 @@ def _add_table(text: Text, number: int, table: list[dict[int, str]]) -> None:
     if len(columns) * len(table) > MOST_CELLS:
         raise Reject(f"a sheet has more than {MOST_CELLS} cells, most of them empty; split it", TOO_LARGE)
     text.add_table([[row.get(column, "") for column in columns] for row in table], page=number)
+
+
+def finish_sheets(packet: Packet, text: Text, pages: Pages, count: int, facts: dict[str, Any]) -> None:
+    """Put the text of ``count`` sheets into a packet. Raises ``Reject`` if there is none in any cell."""
+    if not any(block.kind != "heading" for block in text.blocks):
+        text.blocks.clear()  # titles of sheets alone
+    pages.check(count, text)
+    finish(packet, text, {**facts, "pages": count}, empty=f"no sheet of the {pages.what} has a cell with text or a number")
+    pages.put(packet)
 
 
 def number_text(value: str) -> str:

@@ -11,8 +11,8 @@ from lxml import etree
 from pypes import Packet, Reject
 from pypes_documents.job import MALFORMED, NO_TEXT, Job
 from pypes_documents.plain import plain_text
+from pypes_documents.safe_xml import OPTIONS, fault_of
 
-_OPTIONS: Final = {"resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False}
 _ROOTS: Final = ("add", "delete", "update", "docs", "response", "result")
 
 
@@ -23,7 +23,7 @@ def read(packet: Packet, job: Job) -> Iterator[Packet]:
     has_names = packet.id is not None or bool(packet.part)
     number = 0
     try:
-        for event, element in etree.iterparse(io.BytesIO(data), events=("start", "end"), **_OPTIONS):
+        for event, element in etree.iterparse(io.BytesIO(data), events=("start", "end"), **OPTIONS):
             if event == "start":
                 if element.getparent() is None and element.tag not in _ROOTS:
                     raise Reject(f"it is no XML of Solr: its root is <{element.tag}>, not <add> or <delete>", MALFORMED)
@@ -44,7 +44,7 @@ def read(packet: Packet, job: Job) -> Iterator[Packet]:
             elif element.tag == "query" and parent is not None and parent.tag == "delete":
                 raise Reject("<delete><query> asks an index which documents to delete; name their ids", MALFORMED)
     except etree.XMLSyntaxError as error:
-        raise Reject(f"after document {number}, the XML is malformed: {error}", MALFORMED) from error
+        raise fault_of(error, f"after document {number}, the XML is malformed") from error
     if not number:
         raise Reject("there is no <doc> in it, and no <id> to delete", NO_TEXT)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -11,26 +12,33 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, Pass
 
 from pypes import Packet, Reject
 from pypes_documents.dates import duration
-from pypes_documents.job import ENCRYPTED, MALFORMED, Job, finish
-from pypes_documents.sheets import add_sheet, number_text
+from pypes_documents.job import ENCRYPTED, MALFORMED, Job
+from pypes_documents.pages import Pages
+from pypes_documents.sheets import add_sheet, finish_sheets, number_text
 
 
 def read(packet: Packet, job: Job) -> None:
     """Fill a packet with the sheets of a book."""
     data = job.take(packet)
     text = job.text()
-    try:
+    with _sound():
         book = CalamineWorkbook.from_filelike(io.BytesIO(data))
         names = [sheet.name for sheet in book.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
-        for number, name in enumerate(names, 1):
+    pages = Pages("book", "sheet")
+    for number, name in enumerate(names, 1):
+        with pages.reading(number), _sound():
             add_sheet(text, number, name, _rows(book.get_sheet_by_name(name)))
+    finish_sheets(packet, text, pages, len(names), {})
+
+
+@contextmanager
+def _sound() -> Iterator[None]:
+    try:
+        yield
     except PasswordError as error:
         raise Reject("the sheet is encrypted; save it without a password", ENCRYPTED) from error
     except (CalamineError, ValueError, OSError) as error:
         raise Reject(f"the sheet is damaged, or none: {error}", MALFORMED) from error
-    if not any(block.kind != "heading" for block in text.blocks):
-        text.blocks.clear()
-    finish(packet, text, {"pages": len(names)}, empty="no sheet has a cell with text or a number")
 
 
 def _rows(sheet: CalamineSheet) -> Iterator[dict[int, str]]:

@@ -19,6 +19,8 @@ class XLSX(FileAdapter):
     are, dates as ``2026-11-29``; of a formula stands what it came to. Fields are those of the vocabulary: ``title``, ``author``,
     ``created``, ``modified``, ``language``, ``subject``, ``description``, ``keywords``, ``pages``.
 
+    Sheets that are missing or damaged are named in metadata ``pages_lost`` and counted, the others are there.
+
     Dead letters: ``document.encrypted``, ``document.malformed``, ``document.too_large`` (a bound is exceeded),
     ``document.no_text``.
     """

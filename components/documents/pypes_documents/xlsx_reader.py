@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from pypes import Packet, Reject
-from pypes_documents.job import MOST_CELLS, TOO_LARGE, Job, finish
+from pypes import Packet
+from pypes_documents.job import Job
 from pypes_documents.packages import Package, free, opened
+from pypes_documents.pages import Pages
 from pypes_documents.plain import whole
-from pypes_documents.sheets import add_sheet, date_of_serial, duration_of_days, number_text
+from pypes_documents.sheets import add_sheet, date_of_serial, duration_of_days, finish_sheets, number_text
 
 _NAMESPACES: Final = (
     "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}",
@@ -31,16 +32,15 @@ _REFERENCE: Final = re.compile(r"([A-Z]{1,3})(\d{1,7})", re.ASCII)
 def read(packet: Packet, job: Job) -> None:
     """Fill a packet with the sheets and properties of a XLSX."""
     with opened(packet, job, "XLSX") as package:
-        name = package.main(default="xl/workbook.xml")
-        book = _Book(package, name)
+        book = _Book(package, package.main(default="xl/workbook.xml"))
         text = job.text()
+        pages = Pages("XLSX", "sheet")
         for number, (title, part) in enumerate(book.sheets, 1):
-            add_sheet(text, number, title, book.rows(part))
-        facts = package.facts()
-        facts["pages"] = len(book.sheets)
-        if not any(block.kind != "heading" for block in text.blocks):
-            text.blocks.clear()
-        finish(packet, text, facts, empty="no sheet of the XLSX has a cell with text or a number")
+            with pages.reading(number):
+                add_sheet(text, number, title, book.rows(part))
+                if book.fault:
+                    pages.lose(number, book.fault)
+        finish_sheets(packet, text, pages, len(book.sheets), package.facts())
 
 
 class _Book:
@@ -48,25 +48,25 @@ class _Book:
 
     def __init__(self, package: Package, name: str) -> None:
         self._package = package
-        root = package.tree(name)
-        if root is None:
-            package.read(name)  # which says that it is missing
+        #: The fault of the sheet that was read last, of which some cells are not there.
+        self.fault = ""
+        root = package.root(name)
         relations = package.relations(name)
         #: Title and part of each sheet.
         self.sheets: list[tuple[str, str]] = []
         for sheet in root.iter("{*}sheet"):
             of_it = next((relations[value] for key, value in sheet.items() if key.endswith("}id") and value in relations), None)
-            if of_it is not None and of_it.kind == "worksheet" and of_it.target in package.names:
+            if of_it is not None and of_it.kind == "worksheet":
                 self.sheets.append((sheet.get("name", ""), of_it.target))
         properties = next(root.iter("{*}workbookPr"), None)
         self._is_1904 = properties is not None and properties.get("date1904", "0") in ("1", "true")
-        parts = {relation.kind: relation.target for relation in relations.values() if relation.target in package.names}
+        parts = {relation.kind: relation.target for relation in relations.values()}
         self._texts = list(_shared_texts(package, parts["sharedStrings"])) if "sharedStrings" in parts else []
         #: The numbers of styles that show dates or times, and of those that show durations.
         self._date_styles: set[str] = set()
         self._duration_styles: set[str] = set()
-        if "styles" in parts:
-            self._add_styles(package.tree(parts["styles"]))
+        if parts.get("styles") in package.names:
+            self._add_styles(package.root(parts["styles"]))
 
     def _add_styles(self, root: Any) -> None:
         formats = {entry.get("numFmtId"): entry.get("formatCode", "") for entry in root.iter("{*}numFmt")}
@@ -82,8 +82,9 @@ class _Book:
 
     def rows(self, part: str) -> Iterator[dict[int, str]]:
         """Cells by their column for each row that is there; an empty row stands for any number of missing ones."""
+        self.fault = ""
         row: dict[int, str] = {}
-        last = cells = column = 0
+        last = column = 0
         for event, element in self._package.events(part, *(f"{space}{tag}" for space in _NAMESPACES for tag in ("row", "c"))):
             is_row = element.tag.endswith("}row")
             if event == "start":
@@ -103,9 +104,6 @@ class _Book:
             value = self._value(element)
             if value:
                 row[column] = value
-                cells += 1
-                if cells > MOST_CELLS:
-                    raise Reject(f"a sheet has more than {MOST_CELLS} cells; split it, or post it as CSV", TOO_LARGE)
 
     def _value(self, cell: Any) -> str:
         kind = cell.get("t", "n")
@@ -114,7 +112,10 @@ class _Book:
         value = cell.findtext("{*}v") or ""
         if kind == "s":
             number = whole(value, len(self._texts))
-            return self._texts[number] if number < len(self._texts) else ""
+            if number < len(self._texts):
+                return self._texts[number]
+            self.fault = self.fault or f"a cell is text {value[:20]} of the {len(self._texts)} texts of the book"
+            return ""
         if kind == "b":
             return "TRUE" if value == "1" else "FALSE" if value == "0" else value
         if kind == "n" and value:

@@ -8,7 +8,8 @@ from typing import Any, Final
 from lxml import etree
 
 from pypes import Packet, Reject
-from pypes_documents.job import MALFORMED, MIB, NO_TEXT, TOO_LARGE, Job, Text, Unread, finish, put_facts
+from pypes_documents.job import MIB, NO_TEXT, TOO_LARGE, Job, Text, Unread, finish, put_facts
+from pypes_documents.safe_xml import OPTIONS, fault_of
 
 #: A document becomes a tree, which takes ten times as much memory.
 MOST_BYTES: Final = 32 * MIB
@@ -20,13 +21,10 @@ def tree_of(data: bytes) -> Any:
     """The root of a document. Nothing outside of it is read, and entities of its own are not replaced."""
     if len(data) > MOST_BYTES:
         raise Reject(f"the XML is longer than {MOST_BYTES} bytes; split it", TOO_LARGE)
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True)
     try:
-        return etree.fromstring(data, parser)
+        return etree.fromstring(data, etree.XMLParser(**OPTIONS, remove_comments=True))
     except etree.XMLSyntaxError as error:
-        if error.code == etree.ErrorTypes.ERR_NO_MEMORY:
-            raise MemoryError("no memory for the tree of an XML document") from error
-        raise Reject(f"the XML is malformed: {error}", MALFORMED) from error
+        raise fault_of(error, "the XML is malformed") from error
 
 
 def read(packet: Packet, job: Job) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pypdfium2
@@ -48,6 +49,14 @@ def scan(picture: bytes) -> bytes:
     return pdf("Plain text.", "", picture=picture)
 
 
+def tiff(*pages: bytes) -> bytes:
+    """A TIFF with these pictures."""
+    first, *others = (Image.open(io.BytesIO(page)) for page in pages)
+    made = io.BytesIO()
+    first.save(made, "tiff", save_all=True, append_images=others)
+    return made.getvalue()
+
+
 class TestOCR(ComponentSuite):
     component = OCR
 
@@ -61,6 +70,29 @@ class TestOCR(ComponentSuite):
         assert code == "document.malformed"
         assert "tesseract cannot read the picture" in reason
         assert refused(OCR, b"P5 9 9 255\n" + b"\xff" * 81)[0] in ("document.no_text", "document.malformed")
+
+    def test_pages_of_a_tiff(self, picture: bytes) -> None:
+        packet = read(OCR, tiff(picture, picture))
+        assert outline(packet) == [*FOUND, FOUND[0].replace("@1", "@2")]
+        assert (packet["pages"], packet.get_meta("pages_ocr"), packet.get_meta("pages_lost")) == (2, [1, 2], None)
+
+    @pytest.mark.parametrize(
+        "harm",
+        [
+            lambda data, at: data[:at] + b"\xff" * 40 + data[at + 40 :],
+            lambda data, at: data[: at + 2],
+            lambda data, at: data[:at],
+        ],
+    )
+    def test_a_page_of_a_tiff_that_is_lost(self, picture: bytes, harm: Callable[[bytes, int], bytes]) -> None:
+        data = tiff(picture, picture)
+        first = int.from_bytes(data[4:8], "little")
+        second = int.from_bytes(data[(end := first + 2 + 12 * data[first]) : end + 4], "little")
+        result = run_component(OCR, [Packet({"data": harm(data, second)})])
+        (packet,) = result.packets
+        assert outline(packet) == FOUND
+        assert (packet["pages"], packet.get_meta("pages_ocr"), packet.get_meta("pages_lost")) == (2, [1], [2])
+        assert result.counts == {"pages_ocr": 1, "pages_lost": 1}
 
     @pytest.mark.parametrize("before", [b"", b"GIF8", b"\x89PNG\r\n"])
     def test_the_body_is_never_a_list_of_files(self, picture: bytes, tmp_path: Path, before: bytes) -> None:
