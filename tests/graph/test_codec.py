@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pypes.core.graph_limits import GraphLimits
-from pypes.core.pools import Pool
+from pypes.core.pools import LEAST_MEMORY, Pool
 from pypes.errors import InvalidGraph
 from pypes.graph.codec import dumps, from_obj, loads, to_obj
 from pypes.graph.model import Graph, GraphNode, Wire
@@ -32,7 +32,7 @@ processes = st.builds(
     processes=st.integers(1, 64),
     stride=st.none() | st.integers(1, 1024),
     timeout_s=st.none() | st.floats(0.1, 90),
-    memory=st.none() | st.integers(1, 2**40),
+    memory=st.none() | st.integers(LEAST_MEMORY, 2**40),
     python=st.sampled_from(["", "/opt/models/bin/python"]),
 )
 pools = processes | st.builds(Pool, threads=st.integers(1, 256))
