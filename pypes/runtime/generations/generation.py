@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,8 @@ class Instance:
         self._on_exit = on_exit
         self._setting_up = ("", "")
         self._asked_to_leave: set[str] = set()
+        #: Graphs that were removed from the node, of which it may still tell.
+        self._removed: set[str] = set()
         #: Resolved with "" when new parameters are in force, or with the reason why they are not.
         self._reconfigured: asyncio.Future[str] | None = None
 
@@ -141,9 +143,16 @@ class Instance:
             self.resting[message[1]] = message[2]
         elif message[0] == "counts":
             for graph, filters in message[1].items():
-                self.counts.setdefault(graph, {}).update(filters)
+                if graph not in self._removed:
+                    self.counts.setdefault(graph, {}).update(filters)
         elif message[0] == "reconfigured" and self._reconfigured is not None and not self._reconfigured.done():
             self._reconfigured.set_result(message[3])
+
+    def forget_counts(self, graphs: Iterable[str]) -> None:
+        """Drop what was counted in graphs that are removed from the node, now and from here on: it takes up none again."""
+        for graph in graphs:
+            self._removed.add(graph)
+            self.counts.pop(graph, None)
 
     def reconfigure(self, graph: str, version: int, params: Mapping[str, Mapping[str, Any]]) -> asyncio.Future[str]:
         """Ask it to take new parameters at the next boundary of epochs; the future gives "" or why it could not."""

@@ -137,6 +137,8 @@ class Generations:
     def switch(self, generation: Generation | None, grace_s: float, gone: Collection[str] = ()) -> None:
         """Let ``generation`` take over its graphs; the others let go of those in the background, and of what is ``gone``."""
         self._ended_counts.forget(gone)
+        for instance in [instance for each in self._all for instance in each.instances]:
+            instance.forget_counts(gone)
         moved = {*gone, *(generation.graphs if generation is not None else ())}
         parting = [old for old in self.live if old.graphs & moved]
         for old in parting:

@@ -14,7 +14,11 @@ EVERY_S = 1.0
 
 
 class CountsReport:
-    """Tells of filters whose counts have changed; not while the supervisor does not read, since nothing may wait for it."""
+    """Tells of filters whose counts have changed; not while the supervisor does not read, since nothing may wait for it.
+
+    Two gaps: what is larger than the room of the socket (hundreds of filters with a hundred names each) waits until it is read;
+    and an instance that has nothing to do is not woken for what a component counts in a thread of its own.
+    """
 
     def __init__(self, control: Any, graphs: Mapping[str, Mapping[str, Counts]]) -> None:
         self._control = control

@@ -98,8 +98,10 @@ def test_a_graph_says_what_its_filters_have_counted_also_in_instances_that_have_
             found._generations._exited(generation, 1, ended)
             assert found.get("g")["counts"] == expected
             found._generations.switch(None, 0.0, ["g"])  # deleted: the next of its name begins anew
-            generation.slots[0] = None
             assert "counts" not in found.get("g")
+            generation.instances[0]._on_message(("counts", {"g": {"read": {"pages": 5}}, "h": {"read": {"pages": 1}}}))
+            assert "counts" not in found.get("g"), "one that runs on tells the last of it when that is torn down"
+            assert found.get("h")["counts"] == {"read": {"pages": 1}}
 
     asyncio.run(tell())
 
