@@ -23,7 +23,7 @@ def advise(graph: Graph, catalogue: Mapping[str, ComponentSpec], limits: Limits 
 
     ``limits`` are those of the node, where they are known, ``shards`` is the number of its ingest workers.
     """
-    kinds = (_held_branches, _shared_ids, _shared_parts, _shared_destinations, _past_remembering)
+    kinds = (_held_branches, _shared_ids, _shared_parts, _shared_destinations, _past_remembering, _unwaited_batches)
     beyond = [] if limits is None else _beyond_the_node(graph, limits, shards)
     return [*beyond, *(problem for found in kinds for problem in found(graph, catalogue))]
 
@@ -161,6 +161,18 @@ def _past_remembering(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> I
                     "such filter, or keep order (order_by)"
                 )
                 yield Problem(f"nodes.{publisher}", message, "graph.past_filter")
+
+
+def _unwaited_batches(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iterator[Problem]:
+    """Components that wait for their batches, in pools, which do not."""
+    for name, node in graph.nodes.items():
+        spec = catalogue.get(node.component)
+        if node.pool is not None and spec is not None and spec.batch_s:
+            message = (
+                f"{node.component} waits {spec.batch_s:g} s for a batch (batch_s), and in a pool it does not: packets gather "
+                "only while all pool workers are busy; leave out pool if a batch of one packet costs as much as a large one"
+            )
+            yield Problem(f"nodes.{name}.pool", message, "graph.unwaited_batch")
 
 
 def _get_the_same(

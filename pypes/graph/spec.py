@@ -15,6 +15,7 @@ from pypes.component import (
     ERROR_PORT,
     JOINS,
     KINDS,
+    Batching,
     Component,
     Example,
     check_batching,
@@ -45,8 +46,8 @@ class ComponentSpec:
     ``inputs`` and ``outputs`` map ports to descriptions, without the implicit ``error``. ``module`` is a module's name or the
     path of a load file, ``attr`` the name of the class in it.
 
-    ``batches``: packets are gathered for it as ``batch_size``, ``batch_bytes`` and ``batch_s`` of a filter say; ``batch_size``
-    is that of the class.
+    ``batches``: packets are gathered for it as ``batch_size``, ``batch_bytes`` and ``batch_s`` of a filter say; these
+    three are those of the class.
 
     ``completes``: it is told of each document that is complete, with the parameters that it has by default; ``concludes``: of
     each that is done everywhere. ``searches``: it can be asked by ``GET /search``.
@@ -73,6 +74,8 @@ class ComponentSpec:
     holds: bool = False
     batches: bool = False
     batch_size: int | None = None
+    batch_bytes: int | None = None
+    batch_s: float = 0.0
     isolated: bool = False
     unpooled: str = ""
     max_attempts: int = 5
@@ -151,7 +154,7 @@ def describe(
         original=cls.is_original_style(),
         holds=bool(made.holds),
         batches=takes_batches(made),
-        batch_size=made.batch_size,
+        **Batching.of(made)._asdict(),
         # what runs in a process of its own is set up anew there
         reconfigures=made.reconfigure is not None and not made.isolated,
         isolated=bool(made.isolated),

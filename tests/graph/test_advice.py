@@ -47,7 +47,16 @@ class Keep(Publisher):
     """Keeps."""
 
 
-CATALOGUE = {cls.__name__: describe(cls) for cls in (Read, Split, Window, Join, Keep)}
+class Ask(Transformer):
+    """Waits for batches."""
+
+    batch_s = 0.5
+
+    def process_batch(self, packets: list[Packet]) -> list[Packet]:
+        return packets
+
+
+CATALOGUE = {cls.__name__: describe(cls) for cls in (Read, Split, Window, Join, Keep, Ask)}
 
 
 def advised(*wires: str) -> list[tuple[str, str]]:
@@ -292,3 +301,13 @@ def test_a_limit_beyond_that_of_the_node(limits: dict[str, Any], order_by: str, 
     assert [problem.path for problem in problems] == paths
     assert {problem.code for problem in problems} <= {"graph.limit_beyond_node"}
     assert advise(graph, CATALOGUE) == []
+
+
+def test_a_pool_does_not_wait_for_batches() -> None:
+    obj: dict[str, Any] = {"pypes": 1, "name": "g", "nodes": {n: {"component": n.title()} for n in ("read", "ask", "keep")}}
+    obj["wires"] = [["read.out", "ask.in"], ["ask.out", "keep.in"]]
+    assert advise(from_obj(obj), CATALOGUE) == []
+    obj["nodes"]["ask"]["pool"] = {"threads": 2}
+    [problem] = advise(from_obj(obj), CATALOGUE)
+    assert (problem.path, problem.code) == ("nodes.ask.pool", "graph.unwaited_batch")
+    assert "Ask waits 0.5 s for a batch (batch_s), and in a pool it does not" in problem.message

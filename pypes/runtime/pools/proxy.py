@@ -45,6 +45,7 @@ class PoolProxy(Component):
     number: int = 0
     executor: Executor
     most_together: int
+    most_bytes: int
     is_timed = False
     takes_batches: bool
 
@@ -104,5 +105,6 @@ def _proxy(spec: ComponentSpec, filter: str, site: Site, pool: Pool, executor: E
     made.name, made.max_attempts, made.executor = filter, spec.max_attempts, executor
     made.takes_batches = spec.batches
     made.most_together = pool.most_together(batches=spec.batches, batch_size=spec.batch_size)
+    made.most_bytes = spec.batch_bytes or 0
     made.data_dir, made.paths, made.secrets = site.paths.data_dir, site.paths, site.secrets
     return made

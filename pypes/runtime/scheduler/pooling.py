@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from pypes.component import Component
 from pypes.placement.executor import Executor, ExecutorClosed, Outcome
 from pypes.runtime.scheduler.core import Core
+from pypes.runtime.scheduler.wire import size_of
 
 #: Items that may be out for each that the executor may have: those that are done and wait for one before them, and the next ones.
 AHEAD = 2
@@ -23,6 +24,10 @@ class Placing(Protocol):
     @property
     def most_together(self) -> int:
         """Packets that one stride has at most."""
+
+    @property
+    def most_bytes(self) -> int:
+        """Bytes that the packets of one stride have together, unless it is only one; 0: any."""
 
     @property
     def is_timed(self) -> bool:
@@ -42,6 +47,10 @@ class PoolItem(Protocol):
 
     @property
     def name(self) -> str: ...
+    @property
+    def value(self) -> Any:
+        """The packet."""
+
     def call_ended(self) -> None: ...
 
 
@@ -78,6 +87,7 @@ class Pooling:
         self._core = core
         self._executor = placing.executor
         self._most = placing.most_together
+        self._most_bytes = placing.most_bytes
         self._is_timed = placing.is_timed
         self._takes_batches = placing.takes_batches
         # a stride that is watched must begin when it is sent
@@ -97,18 +107,28 @@ class Pooling:
 
     def send(self) -> None:
         """Submit what was gathered, as far as the executor has room, in equal parts for its pool workers."""
-        gathered = self._gathered
-        while gathered and self.out < self._capacity:
-            count = min(self._most, -(-len(gathered) // self._executor.width))
-            taken = [gathered.popleft() for _ in range(count)]
+        while self._gathered and self.out < self._capacity:
+            taken = self._next()
             items = [item for item, _ in taken]
             try:
                 future = self._executor.submit([value for _, value in taken], together=self._takes_batches)
             except ExecutorClosed as error:
-                _tell(items, [Outcome(None, error)] * count)
+                _tell(items, [Outcome(None, error)] * len(items))
                 continue
             self.out += 1
             self._core.calls.follow(Stride(self, items, future), future, is_timed=self._is_timed)
+
+    def _next(self) -> list[tuple[PoolItem, Any]]:
+        """Take the items of the next stride, and what is to be worked on for them."""
+        gathered = self._gathered
+        most = min(self._most, -(-len(gathered) // self._executor.width))
+        if not self._most_bytes:
+            return [gathered.popleft() for _ in range(most)]
+        taken = [gathered.popleft()]
+        room = self._most_bytes - size_of(taken[0][0].value)
+        while len(taken) < most and (room := room - size_of(gathered[0][0].value)) >= 0:
+            taken.append(gathered.popleft())
+        return taken
 
     def ended(self, stride: Stride) -> None:
         """Hand the outcomes of a stride to its items."""

@@ -27,6 +27,7 @@ class Away(Transformer):
     """Stands in for a component that runs in a pool."""
 
     is_pooled = True
+    most_bytes = 0
 
     def __init__(self, executor: Executor, most_together: int = 4, *, is_timed: bool = False) -> None:
         super().__init__()
@@ -139,6 +140,25 @@ def test_a_few_packets_are_shared_out_evenly() -> None:
         for number in range(3):
             stations.finish(number)
         scheduler.drain()
+
+
+def test_a_stride_has_no_more_bytes_than_it_may() -> None:
+    """Larger packets travel alone."""
+    stations = Stations()
+    away = Away(stations, 16)
+    away.most_bytes = 500
+    with running({"work": away, "end": Keep()}, WIRES) as scheduler:
+        texts = ["", "", "x" * 1000, "", "x" * 100, "x" * 100, "x" * 100, ""]
+        made = [Packet({"n": n, "text": text}) for n, text in enumerate(texts)]
+        assert [packet.size_bytes() for packet in made[1:5]] == [192, 1192, 192, 292]
+        scheduler.submit(Feed(iter([("work", made, range(len(made)))]), len(made)))
+        settle(scheduler)
+        for number in range(20):
+            if number < len(stations.strides):
+                stations.finish(number)
+                settle(scheduler)
+        scheduler.drain()
+    assert stations.sent == [[0, 1], [2], [3, 4], [5], [6], [7]], "the last two are shared out"
 
 
 def test_fates_are_those_of_the_packets() -> None:
