@@ -83,8 +83,8 @@ lint: install-test
 	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pypes lint graphs/*.json
-	$(BIN)/pypes test graphs/*.json
+	$(BIN)/pypes lint graphs/*.json graphs/examples/*.json
+	$(BIN)/pypes test graphs/*.json graphs/examples/*.json
 
 PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 

@@ -18,7 +18,9 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["pypes", "pypes.*"]),
     # a pattern with ** does not follow the link templates/graphs
-    package_data={"pypes": ["py.typed", "templates/**/*", "templates/**/.*", "templates/graphs/*.json"]},
+    package_data={
+        "pypes": ["py.typed", "templates/**/*", "templates/**/.*", "templates/graphs/*.json", "templates/graphs/*/*.json"]
+    },
     # only faster: where it cannot be compiled, the same is done in Python
     ext_modules=[
         Extension("pypes.ingest.codecs._scan", ["pypes/ingest/codecs/_scan.c"], py_limited_api=True, optional=True),

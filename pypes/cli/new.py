@@ -18,7 +18,7 @@ from pypes.registry.origins import direct_origin
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
 #: Graphs that come with Pypes, to begin with.
-ORIGINS = sorted(path.stem for path in (TEMPLATES / "graphs").glob("*.json"))
+ORIGINS = {path.stem: path for path in sorted((TEMPLATES / "graphs").glob("**/*.json"))}
 
 #: For each kind of component, parameters of the example in a graph.
 KINDS = {
@@ -79,7 +79,7 @@ def graph(name: str, into: Path, origin: str | None) -> None:
     elif origin not in ORIGINS:
         raise InvalidInput(f"no such graph comes with Pypes; there are {', '.join(ORIGINS)}", code="new.from", where=origin)
     else:
-        text = (TEMPLATES / "graphs" / f"{origin}.json").read_text(encoding="utf-8")
+        text = ORIGINS[origin].read_text(encoding="utf-8")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(dumps(replace(loads(text), name=name)), encoding="utf-8")
     click.echo(str(path))

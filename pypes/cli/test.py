@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,7 +15,9 @@ import orjson
 
 from pypes import logs
 from pypes.cli.catalogue import find_components, load_option
+from pypes.component import Publisher
 from pypes.core.paths import Paths
+from pypes.core.secrets import VARIABLE
 from pypes.errors import InvalidGraph, Problem, PypesError
 from pypes.graph.cases import Case, Difference, compare, read_cases
 from pypes.graph.codec import loads
@@ -62,20 +66,31 @@ def test(graphs: tuple[Path, ...], load_files: tuple[Path, ...], junit: Path | N
 def _run(path: Path, catalogue: Catalogue) -> list[Result]:
     try:
         graph = loads(path.read_bytes())
-        problems = check(graph, catalogue, os.environ, has_fleet=True, paths=Paths())
+        environ = _environ(graph, catalogue)
+        problems = check(graph, catalogue, environ, has_fleet=True, paths=Paths())
         cases, mistakes = read_cases(graph.tests, list(graph.nodes))
         if problems or mistakes:
             raise InvalidGraph("the graph is not valid", problems=[*problems, *mistakes])
     except InvalidGraph as error:
         listed = error.problems or [Problem(error.where, error.message, error.code)]
         return [Result(str(path), "is valid", error="\n".join(f"{p.path}: {p.message} [{p.code}]" for p in listed))]
-    return [_try(graph, case, catalogue, str(path)) for case in cases]
+    return [_try(graph, case, catalogue, environ, str(path)) for case in cases]
 
 
-def _try(graph: Graph, case: Case, catalogue: Catalogue, path: str) -> Result:
+def _environ(graph: Graph, catalogue: Catalogue) -> Mapping[str, str]:
+    """The environment; a variable that is not set and that only publishers read stands for its name: nothing is published."""
+    read: dict[bool, set[str]] = {True: set(), False: set()}
+    for node in graph.nodes.values():
+        spec = catalogue.get(node.component)
+        is_probed = spec is not None and spec.kind == Publisher.__metatype__
+        read[is_probed] |= {name for _, name in VARIABLE.findall(json.dumps(node.params))}
+    return {**{name: name for name in read[True] - read[False]}, **os.environ}
+
+
+def _try(graph: Graph, case: Case, catalogue: Catalogue, environ: Mapping[str, str], path: str) -> Result:
     begin = time.perf_counter()
     result = Result(path, case.name)
-    site = Site()
+    site = Site(environ=environ)
     logs.plain(site.secrets)
     try:
         with site.secrets.kept(), Trial(graph, catalogue, site=site) as trial:

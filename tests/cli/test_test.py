@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from pypes.cli.commands import pypes
 
-GRAPHS = sorted((Path(__file__).parents[2] / "graphs").glob("*.json"))
+GRAPHS = sorted((Path(__file__).parents[2] / "graphs").rglob("*.json"))
 GRAPH: dict[str, Any] = {
     "pypes": 1,
     "name": "g",
@@ -121,6 +121,17 @@ def test_what_cannot_be_run_is_an_error() -> None:
     assert ElementTree.parse("junit.xml").getroot()[0].get("errors") == "1"
     write({"name": "broken", "post": {"body": "{"}})
     assert "ingest.malformed" in run("test", "g.json").output
+
+
+def test_a_variable_that_only_publishers_read_need_not_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = {**GRAPH["nodes"], "out": {"component": "JSONLines", "params": {"path": "${FOLDER_OF_A_TEST}/out.jsonl"}}}
+    write(GOOD, nodes=nodes)
+    assert run("test", "g.json").exit_code == 0
+    nodes["more"] = {"component": "SetField", "params": {"field": "x", "value": "${FOLDER_OF_A_TEST}"}}
+    write(GOOD, nodes=nodes, wires=[*GRAPH["wires"][:1], ["lower.out", "more.in"], ["more.out", "out.in"]])
+    assert "environment variable not set: FOLDER_OF_A_TEST" in run("test", "g.json").output
+    monkeypatch.setenv("FOLDER_OF_A_TEST", "set")
+    assert run("test", "g.json").exit_code == 0
 
 
 def test_a_graph_without_tests_passes() -> None:
