@@ -7,17 +7,16 @@ damaged or has vanished is made anew.
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
 from pypes.component.store import Changes, Decide, Store, Stores
+from pypes.core.databases import alone, connect, inode_of, is_damage, writing
 from pypes.errors import Unreachable
 
 log = logging.getLogger(__name__)
@@ -25,23 +24,10 @@ log = logging.getLogger(__name__)
 #: The folder of all stores in a data directory.
 STORES: Final = "stores"
 
-#: Seconds for which a process waits for another one that writes.
-BUSY_S: Final = 30.0
 #: Keys of one statement.
 MOST_KEYS: Final = 500
 #: Entries beyond the bound that there may be before the oldest go, in each process, at most.
 MOST_OVER: Final = 10_000
-
-#: Errors of SQLite that say that nothing is wrong with the file.
-_SOUND: Final = (
-    "SQLITE_BUSY",
-    "SQLITE_LOCKED",
-    "SQLITE_FULL",
-    "SQLITE_IOERR",
-    "SQLITE_READONLY",
-    "SQLITE_CANTOPEN",
-    "SQLITE_NOMEM",
-)
 
 _SCHEMA: Final = (
     "create table if not exists entries (key text primary key, value blob not null, used integer not null) without rowid",
@@ -91,7 +77,7 @@ class FileStore(Store):
             raise self._unwritable(error) from error
         for lasts in (False, True):
             db.execute(f"pragma synchronous = {'full' if lasts else 'normal'}")
-            with _writing(db):
+            with writing(db):
                 found: dict[str, bytes] = {}
                 for start in range(0, len(keys), MOST_KEYS):
                     some = keys[start : start + MOST_KEYS]
@@ -121,7 +107,7 @@ class FileStore(Store):
 
     def _there(self) -> sqlite3.Connection:
         """The connection to the file that has the name now."""
-        if self._db is not None and _inode(self.path) != self._inode:
+        if self._db is not None and inode_of(self.path) != self._inode:
             log.warning("a filter store has vanished, and is made anew", extra={"path": str(self.path)})
             self._close()
         if self._db is None:
@@ -131,11 +117,11 @@ class FileStore(Store):
 
     def _open(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(self.path):
+        with alone(self.path.parent.parent):
             db = self._db = connect(self.path)
-            self._inode = _inode(self.path)
+            self._inode = inode_of(self.path)
             db.execute("pragma journal_mode = wal")
-            with _writing(db):
+            with writing(db):
                 for statement in _SCHEMA:
                     db.execute(statement)
                 info = dict(db.execute("select name, value from info"))
@@ -152,12 +138,12 @@ class FileStore(Store):
 
     def _mend(self, error: sqlite3.DatabaseError) -> None:
         """Make a damaged file anew; raises :class:`Unreachable` where the file is not to blame."""
-        if getattr(error, "sqlite_errorname", "").startswith(_SOUND):
+        if not is_damage(error):
             raise self._unwritable(error) from error
         log.warning("a filter store is damaged, and is made anew", extra={"path": str(self.path), "reason": str(error)})
         try:
-            with _alone(self.path):
-                if _inode(self.path) == self._inode:  # else another process was quicker
+            with alone(self.path.parent.parent):
+                if inode_of(self.path) == self._inode:  # else another process was quicker
                     _unlink(self.path)
             self._close()
             self._open()
@@ -168,42 +154,6 @@ class FileStore(Store):
         return Unreachable(reason=f"the store of the filter cannot be written ({self.path}): {error}")
 
 
-def connect(path: Path, *, is_read_only: bool = False) -> sqlite3.Connection:
-    """A connection without transactions of its own making, for any thread."""
-    uri = f"{path.absolute().as_uri()}?mode={'ro' if is_read_only else 'rwc'}"
-    return sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-
-
-@contextmanager
-def _writing(db: sqlite3.Connection) -> Iterator[None]:
-    """One transaction; what ends the block before its end takes it back."""
-    db.execute("begin immediate")
-    try:
-        yield
-    except BaseException:
-        db.rollback()
-        raise
-    db.commit()
-
-
-def _inode(path: Path) -> int:
-    try:
-        return path.stat().st_ino
-    except FileNotFoundError:
-        return 0
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Nobody else opens or deletes a store meanwhile: an SQLite file must never meet the log of another one of its name."""
-    folder = os.open(path.parent.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(folder)
-
-
 def _unlink(path: Path) -> None:
     for end in ("-wal", "-shm", "-journal", ""):
         path.with_name(path.name + end).unlink(missing_ok=True)
@@ -211,7 +161,7 @@ def _unlink(path: Path) -> None:
 
 def remove(path: Path) -> None:
     """Delete the file of a store. Processes that have it open make it anew when they need it."""
-    with _alone(path):
+    with alone(path.parent.parent):
         _unlink(path)
 
 
@@ -238,7 +188,7 @@ class FileStores(Stores):
 
 def describe(path: Path) -> dict[str, Any]:
     """The component, the number of entries and their bound, and the bytes on disk. Blocks; raises ``sqlite3.Error``."""
-    with closing(connect(path, is_read_only=True)) as db:
+    with closing(connect(path, "ro")) as db:
         info = dict(db.execute("select name, value from info"))
         ((count,),) = db.execute("select count(*) from entries")
     size = sum(each.stat().st_size for each in path.parent.glob(f"{path.name}*"))
@@ -249,7 +199,7 @@ def clear(path: Path) -> int:
     """Delete all entries of a store, while it is in use perhaps, and return how many there were. Blocks."""
     with closing(connect(path)) as db:
         db.execute("pragma synchronous = full")
-        with _writing(db):
+        with writing(db):
             ((count,),) = db.execute("select count(*) from entries")
             db.execute("delete from entries")
         db.execute("pragma wal_checkpoint(truncate)")
