@@ -18,6 +18,7 @@ PACKAGE = ROOT / "pypes"
 #: From the inside out; a layer may import itself and those before it. Members of one tuple are peers.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "packet", "structure", "core", "component", "config", "logs", "observe"),
+    ("outbox",),
     ("graph",),
     ("registry",),
     ("ingest",),
@@ -169,7 +170,7 @@ def test_every_layer_exists_or_is_to_come() -> None:
 
 
 #: What a component may import: the public names, errors, and what the guide tells of: the identity and the versions of documents,
-#: the rules for names and types of files, the structure of a text, and questions to publishers.
+#: the rules for names and types of files, the structure of a text, questions to publishers, and outboxes.
 CONTRACT = (
     *(f"pypes.{name}" for name in pypes.__all__),
     "pypes.errors.",
@@ -177,6 +178,7 @@ CONTRACT = (
     "pypes.core.media_types.",
     "pypes.core.file_names.",
     "pypes.component.searching.",
+    "pypes.outbox.file.",
     "pypes.structure.",
 )
 

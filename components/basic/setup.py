@@ -38,6 +38,7 @@ COMPONENTS = {
     "Null": "null",
     "Debug": "debug",
     "JSONLines": "json_lines",
+    "Outbox": "outbox",
 }
 
 setup(

@@ -21,6 +21,7 @@ from pypes.api.health import Health, Readiness
 from pypes.api.memory import Memory
 from pypes.api.methods import Methods
 from pypes.api.openapi import OpenApi
+from pypes.api.outbox import Outbox
 from pypes.api.receipts import Receipts
 from pypes.api.reception import Reception
 from pypes.api.request import Request
@@ -54,6 +55,7 @@ def routes(worker: IngestWorker, config: WorkerConfig, memory: Memory, stopping:
     drafts = Drafts(worker)
     shadows = Shadows(worker)
     stores = Stores(worker)
+    outbox = Outbox(worker, stopping)
     table: list[tuple[str, Any, str]] = [
         ("/docs", documents, ""),
         ("/docs/{route}", documents, "route"),
@@ -90,6 +92,9 @@ def routes(worker: IngestWorker, config: WorkerConfig, memory: Memory, stopping:
         ("/graphs/{name}/pause", versions, "pause"),
         ("/graphs/{name}/resume", versions, "resume"),
         ("/search", Searching(worker), ""),
+        ("/outbox", outbox, ""),
+        ("/outbox/{name}", outbox, "one"),
+        ("/outbox/{name}/{cursor}", outbox, "cursor"),
         ("/healthz", Health(config.node), ""),
         ("/readyz", Readiness(worker), ""),
         ("/status", Status(worker), ""),

@@ -46,7 +46,7 @@ PREFLIGHT = (
     ),
     (b"access-control-max-age", b"600"),
 )
-EXPOSED = b"Location, Retry-After, ETag, Preference-Applied, Allow"
+EXPOSED = b"Location, Retry-After, ETag, Preference-Applied, Allow, Pypes-Cursor"
 
 #: Spellings of hosts that were found good (names times ports) and are not taken apart again.
 MAX_REMEMBERED = 256

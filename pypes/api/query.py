@@ -128,16 +128,21 @@ async def answer_page(req: Request, resp: Response, page: Callable[..., Awaitabl
 
 def wait_of(req: Request) -> float:
     """Seconds to wait, cut to the granted maximum. Raises :class:`BadRequest`."""
-    text: str | None = req.get_param("wait")
+    return seconds_of(req, "wait", MAX_WAIT_S)
+
+
+def seconds_of(req: Request, name: str, most_s: float) -> float:
+    """A parameter in seconds, 0 if there is none, cut to ``most_s``. Raises :class:`BadRequest`."""
+    text: str | None = req.get_param(name)
     if not text:
         return 0.0
     try:
-        wait_s = float(text)
+        given_s = float(text)
     except ValueError:
-        wait_s = math.nan
-    if not wait_s >= 0:
-        raise invalid("wait", "a number of seconds, such as 10")
-    return min(wait_s, MAX_WAIT_S)
+        given_s = math.nan
+    if not given_s >= 0:
+        raise invalid(name, "a number of seconds, such as 10")
+    return min(given_s, most_s)
 
 
 def since_of(text: str | None) -> float:

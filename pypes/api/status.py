@@ -11,6 +11,7 @@ import orjson
 
 from pypes.api.graphs import SUMMARY
 from pypes.api.operation import BOOLEAN, COUNT, NAMES, TEXT, Answer, Schema, obj, operation
+from pypes.api.outbox import USE as OUTBOX
 from pypes.api.request import Request
 from pypes.core.secrets import masked
 from pypes.ingest.contracts.queue import GraphUse, QueueStats
@@ -64,6 +65,7 @@ STATUS = obj(
         )
     ),
     graphs=_list(SUMMARY),
+    outboxes=_list(OUTBOX),
 )
 
 

@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "receipts": ("pypes.cli.receipts", "receipts"),
         "deadletters": ("pypes.cli.deadletters", "deadletters"),
         "stores": ("pypes.cli.stores", "stores"),
+        "outbox": ("pypes.cli.outbox", "outbox"),
         "queue": ("pypes.cli.queue", "queue"),
         "export": ("pypes.cli.moving", "export"),
         "import": ("pypes.cli.moving", "import_"),

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 #: Names in a data directory that belong to the node. What publishers keep lies beside them.
-STORE = ("shards", "stores", "cache", "lock", "clock", "control.db", "control.db-wal", "control.db-shm", "control.db-journal")
+STORE = (
+    *("shards", "stores", "outbox", "cache", "lock", "clock"),
+    *("control.db", "control.db-wal", "control.db-shm", "control.db-journal"),
+)
 
 #: Folders of the kernel: what looks like a file there is the environment, the memory or a setting of some process.
 _KERNEL = ("/proc", "/sys")

@@ -17,6 +17,9 @@ from pypes.graph.ways import reach, ways
 #: Kinds of components whose packets all go on, as a rule.
 _COPYING: Final = ("ADAPTER", "TRANSFORMER", "EXTRACTOR")
 
+#: Places where publishers keep whole documents, by the format of the parameter that names them.
+_DESTINATIONS: Final[Mapping[str | None, str]] = {"path": "file", "outbox": "outbox"}
+
 
 def advise(graph: Graph, catalogue: Mapping[str, ComponentSpec], limits: Limits | None = None, shards: int = 1) -> list[Problem]:
     """All that is worth a warning, in the order in which the graph is written. It must be valid (see ``validate``).
@@ -118,7 +121,7 @@ def _shared_parts(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Itera
 
 
 def _shared_destinations(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iterator[Problem]:
-    """Publishers of whole documents that write to one file.
+    """Publishers of whole documents that write to one file or outbox.
 
     Each is told of every document, also of those that came to the other, and takes what the other has published for the rest
     of an older version. A version that failed on the way to one of them is whole in the other.
@@ -130,14 +133,15 @@ def _shared_destinations(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -
             continue
         properties: Mapping[str, Any] = spec.schema.get("properties", {})
         for param, value in _values(node.params, properties).items():
-            if properties[param].get("format") != "path" or not isinstance(value, str) or not value:
+            kind = _DESTINATIONS.get(properties[param].get("format"))
+            if kind is None or not isinstance(value, str) or not value:
                 continue
             other = places.setdefault((node.component, param, posixpath.normpath(value)), name)
             if other != name:
                 message = (
-                    f"{other!r} and {name!r} publish whole documents to the same file, {value}: each removes older parts there "
+                    f"{other!r} and {name!r} publish whole documents to the same {kind}, {value}: each removes older parts there "
                     "when it has all that came to it, even if a document has failed on its way to the other; lead the wires of "
-                    "both to one of them, or give each a file of its own"
+                    "both to one of them, or give each one of its own"
                 )
                 yield Problem(f"nodes.{name}.params.{param}", message, "graph.shared_destination")
 

@@ -251,6 +251,7 @@ class Index(Publisher):
     class Params(Parameters):
         path: Annotated[str, Help("File.", path=True)] = "index.db"
         title: Annotated[str, Help("Field.")] = ""
+        box: Annotated[str, Help("Outbox.", extra_json_schema={"format": "outbox"})] = ""
 
     def complete(self, documents: list[Completed]) -> None:
         pass
@@ -269,6 +270,7 @@ class Lines(Publisher):
         ({"one": {}, "other": {}}, ["nodes.other.params.path"]),
         ({"one": {"path": "a/b.db"}, "other": {"path": "./a//b.db", "title": "name"}}, ["nodes.other.params.path"]),
         ({"one": {}, "other": {"path": "other.db"}}, []),
+        ({"one": {"path": "1", "box": "x"}, "other": {"path": "2", "box": "x"}}, ["nodes.other.params.box"]),
         ({"lines": {}, "lines2": {}, "one": {}}, []),
     ],
 )

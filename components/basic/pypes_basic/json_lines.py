@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import orjson
 from pypes import Example, Help, Packet, Parameters, Publisher, Reject, Retry, Unreachable
 from pypes.core.identity import Completed
 from pypes.errors import ComponentError
+from pypes_basic.encoding import encode, refused_field
 from pypes_basic.line_file import LineFile, StandardOutput
 from pypes_basic.log_lines import end_of, line_of
 
@@ -76,7 +76,7 @@ class JSONLines(Publisher):
         try:
             self._lines += [_dumps(content(packet)) for packet in packets]
         except orjson.JSONEncodeError as error:
-            raise Reject(f"{_unsayable(packets)}JSON cannot say it: {error}", "lines.value") from error
+            raise Reject(f"{refused_field(packets)}JSON cannot say it: {error}", "lines.value") from error
 
     def _end(self, documents: list[Completed]) -> None:
         """Write which versions have ended, and which of these are whole."""
@@ -110,18 +110,7 @@ class JSONLines(Publisher):
 
 
 def _dumps(value: Any) -> bytes:
-    return orjson.dumps(value, default=_plain, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
-
-
-def _unsayable(packets: list[Packet]) -> str:
-    """The first field that JSON refuses, empty if it is none."""
-    for packet in packets:
-        for name, values in packet:
-            try:
-                _dumps(values)
-            except orjson.JSONEncodeError:
-                return f"field {name!r}: "
-    return ""
+    return encode(value, orjson.OPT_APPEND_NEWLINE)
 
 
 def _packet(packet: Packet) -> Any:
@@ -135,11 +124,3 @@ def _fields(packet: Packet) -> dict[str, Any]:
 
 
 _CONTENT: Final[Mapping[str, Callable[[Packet], Any]]] = {"fields": _fields, "packet": _packet, "log": line_of}
-
-
-def _plain(value: Any) -> Any:
-    """The JSON form of a value that JSON has none for: bytes as base64, anything else by its text."""
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return base64.b64encode(value).decode()
-    read = getattr(value, "read", None)
-    return base64.b64encode(read()).decode() if callable(read) else str(value)

@@ -70,7 +70,7 @@ def standing(lines: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         document = documents.setdefault(name, _Document())
         if "part" in line:
             document.add(version, line)
-        elif line.get("complete") or line.get("deleted"):
+        if line.get("complete") or line.get("deleted"):
             document.end(version)
     for document in documents.values():
         yield from document.standing()

@@ -11,6 +11,7 @@ from pypes import __version__
 from pypes.errors import StoreError, Unavailable
 from pypes.ingest.contracts.queue import GraphUse, QueueStats
 from pypes.runtime.contracts.supervisor import NodeStatus, WorkerCalls
+from pypes.runtime.worker.outboxes import Outboxes, OutboxUse
 from pypes.runtime.worker.peers import Peers
 
 
@@ -32,20 +33,26 @@ class GenerationStatus(msgspec.Struct, frozen=True):
 
 
 class Snapshot(NodeStatus, frozen=True, kw_only=True):
-    """A node: what the supervisor knows of it, and its shards. ``node`` is the number that its receipts carry."""
+    """A node: what the supervisor knows of it, its shards and its outboxes. ``node`` is the number that its receipts carry."""
 
     node: int
     version: str
     shards: list[ShardStatus]
     generations: list[GenerationStatus]
+    outboxes: list[OutboxUse]
 
 
-async def snapshot(node: int, supervisor: WorkerCalls, peers: Peers) -> Snapshot:
+async def snapshot(node: int, supervisor: WorkerCalls, peers: Peers, outboxes: Outboxes) -> Snapshot:
     """Ask the supervisor and the owners of all shards. Raises :class:`Unavailable` without a connection to the supervisor."""
     asking = asyncio.gather(*(_shard(peers, number) for number in peers.numbers()))
-    status, shards = await asyncio.gather(supervisor.status(), asking)
+    status, shards, uses = await asyncio.gather(supervisor.status(), asking, outboxes.uses())
     return Snapshot(
-        **msgspec.structs.asdict(status), node=node, version=__version__, shards=shards, generations=_generations(status)
+        **msgspec.structs.asdict(status),
+        node=node,
+        version=__version__,
+        shards=shards,
+        generations=_generations(status),
+        outboxes=uses,
     )
 
 

@@ -41,6 +41,7 @@ from pypes.runtime.worker.callbacks import Callbacks
 from pypes.runtime.worker.config import WorkerConfig
 from pypes.runtime.worker.desk import Append, ShardDesk
 from pypes.runtime.worker.fleet import Fleet
+from pypes.runtime.worker.outboxes import Outboxes
 from pypes.runtime.worker.peers import Peers
 from pypes.runtime.worker.records import Records
 from pypes.runtime.worker.searching import Searches
@@ -84,6 +85,8 @@ class IngestWorker:
         self.records = Records(self._peers, config.node, lambda: self._topology)
         #: Searches of what graphs publish to.
         self.searches = Searches()
+        #: Results that wait on the node to be fetched.
+        self.outboxes = Outboxes(Path(config.data_dir), self._clock, is_synced=config.durability == "always")
         self._topology = Topology()
         self._is_deployed = False
         self._has_topology = False
@@ -270,7 +273,7 @@ class IngestWorker:
 
     async def snapshot(self) -> Snapshot:
         """The whole node. Raises :class:`Unavailable` without a connection to the supervisor."""
-        return await snapshot(self.config.node, self._supervisor, self._peers)
+        return await snapshot(self.config.node, self._supervisor, self._peers, self.outboxes)
 
     async def receipt(self, id: str, wait_s: float = 0.0) -> Receipt:
         """The receipt of a delivery, whichever worker has it; as :meth:`Records.receipt`."""
