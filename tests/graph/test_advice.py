@@ -47,7 +47,7 @@ class Keep(Publisher):
     """Keeps."""
 
 
-class Ask(Transformer):
+class Waits(Transformer):
     """Waits for batches."""
 
     batch_s = 0.5
@@ -56,7 +56,7 @@ class Ask(Transformer):
         return packets
 
 
-CATALOGUE = {cls.__name__: describe(cls) for cls in (Read, Split, Window, Join, Keep, Ask)}
+CATALOGUE = {cls.__name__: describe(cls) for cls in (Read, Split, Window, Join, Keep, Waits)}
 
 
 def advised(*wires: str) -> list[tuple[str, str]]:
@@ -306,10 +306,10 @@ def test_a_limit_beyond_that_of_the_node(limits: dict[str, Any], order_by: str, 
 
 
 def test_a_pool_does_not_wait_for_batches() -> None:
-    obj: dict[str, Any] = {"pypes": 1, "name": "g", "nodes": {n: {"component": n.title()} for n in ("read", "ask", "keep")}}
-    obj["wires"] = [["read.out", "ask.in"], ["ask.out", "keep.in"]]
+    obj: dict[str, Any] = {"pypes": 1, "name": "g", "nodes": {n: {"component": n.title()} for n in ("read", "waits", "keep")}}
+    obj["wires"] = [["read.out", "waits.in"], ["waits.out", "keep.in"]]
     assert advise(from_obj(obj), CATALOGUE) == []
-    obj["nodes"]["ask"]["pool"] = {"threads": 2}
+    obj["nodes"]["waits"]["pool"] = {"threads": 2}
     [problem] = advise(from_obj(obj), CATALOGUE)
-    assert (problem.path, problem.code) == ("nodes.ask.pool", "graph.unwaited_batch")
-    assert "Ask waits 0.5 s for a batch (batch_s), and in a pool it does not" in problem.message
+    assert (problem.path, problem.code) == ("nodes.waits.pool", "graph.unwaited_batch")
+    assert "Waits waits 0.5 s for a batch (batch_s), and in a pool it does not" in problem.message
