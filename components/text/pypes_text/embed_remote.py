@@ -180,15 +180,19 @@ class EmbedRemote(Transformer):
                 raise Unreachable(f"the budget of calls and tokens is used up; the next call is in {wait_s:.0f} s")
 
     def _vectors(self, data: Any, count: int) -> list[_Outcome]:
-        """The vectors of an answer in the order of the texts."""
+        """The vectors of an answer in the order of the texts.
+
+        None, if nobody can tell whose they are: each text is asked for alone then.
+        """
         outcomes: list[_Outcome] = [Reject("the server gave no vector for this text", "embed.missing") for _ in range(count)]
         items = data if isinstance(data, list) else []
-        has_all = len(items) == count
-        for place, item in enumerate(items):
-            if not isinstance(item, dict):
-                continue
-            # by their order alone only if there is one for each
-            index = item.get("index", place if has_all else None)
+        indexes = [item.get("index", place) if isinstance(item, dict) else None for place, item in enumerate(items)]
+        known = [index for index in indexes if type(index) is int]
+        # a server that leaves a text out, and then counts what it gives, has no index beyond that
+        are_its_own = len(items) < count and all(index < len(items) for index in known)
+        if len(items) > count or len({*known}) < len(known) or are_its_own:
+            return outcomes
+        for index, item in zip(indexes, items, strict=True):
             if type(index) is int and 0 <= index < count:
                 outcomes[index] = self._checked(item.get("embedding"))
         return outcomes

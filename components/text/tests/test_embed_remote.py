@@ -116,6 +116,21 @@ def test_a_short_answer_without_places_is_nobodys(server: Embeddings) -> None:
     assert [packet["vector"] for packet in result.packets] == [vector_of("a", 8), vector_of("c", 8)]
 
 
+def test_a_short_answer_whose_places_leave_no_gap_is_nobodys(server: Embeddings) -> None:
+    """A server that counts what it gives, not what it was given, would give the vector of one text to another."""
+    server.edit = lambda items: [{**item, "index": n} for n, item in enumerate(without("b")(items))]
+    result = embed(server, "a", "b", "c")
+    assert codes(result) == {1: "embed.missing"}
+    assert [packet["vector"] for packet in result.packets] == [vector_of("a", 8), vector_of("c", 8)]
+
+
+def test_a_place_that_comes_twice_is_nobodys(server: Embeddings) -> None:
+    server.edit = lambda items: [{**item, "index": min(n, 1)} for n, item in enumerate(items)]
+    result = embed(server, "a", "b", "c")
+    assert not result.dead_letters  # each alone has its place
+    assert [packet["vector"] for packet in result.packets] == [vector_of(text, 8) for text in "abc"]
+
+
 @pytest.mark.parametrize("wrong", [[1.0] * 7, [0.0] * 8, ["1"] * 8, [1e60] * 8, [float("nan")] * 8, None, "AAAA", {}, []])
 def test_a_wrong_vector_fails_its_text_alone(server: Embeddings, wrong: Any) -> None:
     server.edit = lambda items: [
