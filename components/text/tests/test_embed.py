@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isclose, sqrt
 from typing import Any
+
+import pytest
 
 from pypes import Packet, Pipeline
 from pypes.testing import run_component
 from pypes_text.embed import Embed
+from pypes_text.static_vectors import StaticVectors
 from tests.needed import library
 
 library("wordllama", "pypes-text[static]")
@@ -55,6 +59,17 @@ def test_what_has_no_text_fails_alone() -> None:
     result = run_component(Embed, packets)
     assert [letter.code for letter in result.dead_letters] == ["document.no_text", "embed.too_long"]
     assert len(result.packets) == 3
+
+
+def test_a_vector_that_is_missing_fails_its_text_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Forgetful(StaticVectors):
+        def embed(self, texts: Sequence[str], dims: int) -> list[list[float]]:
+            return super().embed([text for text in texts if text != "bank"], dims)
+
+    monkeypatch.setattr("pypes_text.embed.StaticVectors", Forgetful)
+    result = run_component(Embed, [Packet({"text": text}) for text in ("loom", "bank", "yarn")])
+    assert [letter.documents for letter in result.dead_letters] == [(1,)]
+    assert [packet["vector"] for packet in result.packets] == [Forgetful().embed([text], 256)[0] for text in ("loom", "yarn")]
 
 
 def test_filters_share_one_table() -> None:
