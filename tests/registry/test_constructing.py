@@ -9,6 +9,8 @@ import pytest
 
 from pypes.registry import discover
 
+pytestmark = pytest.mark.usefixtures("site")
+
 SOURCE = """
 import os, pathlib, socket, sqlite3, subprocess, sys, threading
 from pypes import Component, Help, Packet, Parameters, Publisher, Transformer

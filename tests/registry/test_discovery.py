@@ -17,6 +17,8 @@ from pypes.registry import Catalogue, component_files, discover, load
 from pypes.registry.discovery import CACHE_FORMAT
 from tests.registry.distribution import GOOD, lay_out
 
+pytestmark = pytest.mark.usefixtures("site")
+
 LIVE = """
     from pypes.component import Transformer
     class {name}(Transformer):
