@@ -170,14 +170,16 @@ def test_every_layer_exists_or_is_to_come() -> None:
 
 
 #: What a component may import: the public names, errors, and what the guide tells of: the identity and the versions of documents,
-#: the rules for names and types of files, the structure of a text, questions to publishers, and outboxes.
+#: the rules for names and types of files, the structure of a text, questions to publishers, outboxes, budgets, and waits.
 CONTRACT = (
     *(f"pypes.{name}" for name in pypes.__all__),
     "pypes.errors.",
     "pypes.core.identity.",
     "pypes.core.media_types.",
     "pypes.core.file_names.",
+    "pypes.component.budget.",
     "pypes.component.searching.",
+    "pypes.core.retry_after.",
     "pypes.outbox.file.",
     "pypes.structure.",
 )

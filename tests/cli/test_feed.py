@@ -100,6 +100,14 @@ def test_429_and_503_are_tried_again(server: Server, files: list[Path]) -> None:
     assert (report.accepted, report.retries) == (10, 3)
 
 
+@pytest.mark.parametrize("after", ["-1", "nan", "Wed, 01 May 2024 00:00:30 GMT"])
+def test_whatever_a_server_asks_for_is_no_end(after: str, server: Server, files: list[Path]) -> None:
+    server.refuse[b"text 3"] = [(503, {"Retry-After": after})]
+    with feeder_of(server.url, batch=4) as made:
+        report = made.feed(files_of(files))
+    assert (report.accepted, report.retries) == (10, 1)
+
+
 def test_a_graph_with_no_room_on_the_disk_is_tried_again(server: Server, files: list[Path]) -> None:
     server.code = "graph.disk_full"
     server.refuse[b"text 3"] = [(507, {"Retry-After": "0"})]

@@ -14,10 +14,10 @@ import urllib3
 
 from pypes import Example, Help, Packet, Parameters, Reject, Retry, Transformer, Unreachable
 from pypes.component import Changes
+from pypes.core.retry_after import retry_after_s
 from pypes.errors import ComponentError
 from pypes_basic.budget import Budget, BudgetSpent
 from pypes_basic.expressions import environment, fault_of_expression, fault_of_template, names_in, said, variables
-from pypes_basic.retry_after import wait_s
 
 READ_BYTES: Final = 1 << 16
 #: Time beyond that of a call before the runtime takes the filter for hanging.
@@ -219,9 +219,9 @@ class HTTPCall(Transformer):
             return
         reason = self.secrets.redact(f"{status} {said.decode('utf-8', 'replace')}".strip())
         if status in (429, 502, 503, 504):
-            raise Unreachable(wait_s(headers.get("retry-after", ""), self._now()), f"the service answered {reason}")
+            raise Unreachable(retry_after_s(headers.get("retry-after"), self._now()) or 0.0, f"the service answered {reason}")
         if status in (408, 425, 500):
-            raise Retry(wait_s(headers.get("retry-after", ""), self._now()), f"the service answered {reason}")
+            raise Retry(retry_after_s(headers.get("retry-after"), self._now()) or 0.0, f"the service answered {reason}")
         raise Reject(f"the service answered {reason}", "http.status")
 
     def _taken(self, status: int, headers: Mapping[str, str], data: bytes) -> dict[str, Any]:

@@ -12,8 +12,8 @@ import urllib3
 from urllib3.util import make_headers, parse_url
 
 from pypes import Unreachable
+from pypes.core.retry_after import retry_after_s
 from pypes.errors import ComponentError
-from pypes_basic.retry_after import wait_s
 
 RETRY_S: Final = 1.0
 #: Statuses of a server, or a proxy before it, that cannot do it now.
@@ -97,7 +97,7 @@ class Client:
         what, reason = _error_of(answer.data)
         said = f"{answer.status} {what} {reason}".strip()[:MAX_REASON]
         if answer.status in NOT_NOW:
-            raise Unreachable(wait_s(answer.headers.get("retry-after", ""), time.time()) or RETRY_S, said)
+            raise Unreachable(retry_after_s(answer.headers.get("retry-after"), time.time()) or RETRY_S, said)
         if answer.status in (401, 403) and "cluster_block" not in what:
             raise ComponentError(
                 f"the server refuses: {said}. Mend the user, password or api_key, or its rights", code="opensearch.refused"

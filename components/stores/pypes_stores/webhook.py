@@ -14,8 +14,8 @@ from typing import Annotated, Final
 import urllib3
 
 from pypes import Example, Help, Packet, Parameters, Reject, Retry, Unreachable
+from pypes.core.retry_after import retry_after_s
 from pypes_basic.records import KEPT_META, Record, Shape, Told, digest
-from pypes_basic.retry_after import wait_s
 from pypes_basic.whole_publisher import WholePublisher
 from pypes_stores.messages import Message, Messages
 
@@ -123,7 +123,7 @@ class Webhook(WholePublisher):
         if 200 <= status < 300:
             return
         reason = self.secrets.redact(f"the receiver answered {status} {said}".strip())
-        after_s = wait_s(answer.headers.get("retry-after", ""), time.time()) or RETRY_S
+        after_s = retry_after_s(answer.headers.get("retry-after"), time.time()) or RETRY_S
         if status in NOT_NOW or 300 <= status < 400:
             raise Unreachable(after_s, reason)
         if status in AGAIN and is_alone:

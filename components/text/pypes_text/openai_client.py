@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
 
 import urllib3
 
+from pypes.core.retry_after import retry_after_s
 from pypes.errors import ComponentError, Unreachable
 
 CONNECT_S: Final = 10.0
@@ -89,7 +89,8 @@ class OpenAIClient:
         if raw.status in _REFUSED:
             raise Refused(said)
         if raw.status in (429, 503):
-            raise TooMany(said, _wait_s(raw.headers.get("Retry-After")))
+            after_s = retry_after_s(raw.headers.get("Retry-After"), time.time())
+            raise TooMany(said, 1.0 if after_s is None else after_s)
         if raw.status >= 500 or raw.status == 408:
             raise Unreachable(said)
         raise Unreachable(f"{said}; {_MISCONFIGURED}")
@@ -129,17 +130,3 @@ def _told(data: bytes) -> str:
     except (ValueError, AttributeError):
         pass
     return " ".join(str(text or "").split())[:_SHOWN_CHARS]
-
-
-def _wait_s(given: str | None) -> float:
-    """The seconds that ``Retry-After`` says, as a number or a date (RFC 9110, 10.2.3); 1 if it says nothing."""
-    if given is None:
-        return 1.0
-    try:
-        return max(0.0, float(given))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(given).timestamp() - time.time())
-    except ValueError:
-        return 1.0

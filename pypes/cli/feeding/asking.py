@@ -11,6 +11,8 @@ from urllib.parse import SplitResult, urlencode, urlsplit
 import orjson
 import urllib3
 
+from pypes.core.clock import wall
+from pypes.core.retry_after import retry_after_s
 from pypes.errors import InvalidInput, Unavailable
 
 ATTEMPTS = 8
@@ -98,7 +100,8 @@ class Asker:
                 # the disk of a graph may have room when what waits has run
                 if status not in (429, 500, 502, 503, 504) and code_of(answer) != "graph.disk_full":
                     raise InvalidInput(reason, code="feed.refused")
-                delay_s = _retry_after_s(answer.headers.get("Retry-After"), delay_s)
+                asked_s = retry_after_s(answer.headers.get("Retry-After"), wall())
+                delay_s = delay_s if asked_s is None else asked_s
             attempt += 1
             is_first = False
             if successes != self._successes and status != FAILED:
@@ -151,10 +154,3 @@ def _is_host(parts: SplitResult) -> bool:
         return bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no number, or too large a one
         return False
-
-
-def _retry_after_s(given: str | None, otherwise_s: float) -> float:
-    try:
-        return float(given) if given else otherwise_s
-    except ValueError:  # a date: rare enough not to be worth a clock comparison
-        return otherwise_s
