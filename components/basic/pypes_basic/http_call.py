@@ -14,9 +14,9 @@ import urllib3
 
 from pypes import Example, Help, Packet, Parameters, Reject, Retry, Transformer, Unreachable
 from pypes.component import Changes
+from pypes.component.budget import DAY_S, MINUTE_S, Bound, Budget, Taken
 from pypes.core.retry_after import retry_after_s
 from pypes.errors import ComponentError
-from pypes_basic.budget import Budget, BudgetSpent
 from pypes_basic.expressions import environment, fault_of_expression, fault_of_template, names_in, said, variables
 
 READ_BYTES: Final = 1 << 16
@@ -121,8 +121,12 @@ class HTTPCall(Transformer):
         if params.body:
             self._headers.setdefault("Content-Type", params.content_type)
         self._http = self.shared(urllib3.PoolManager, num_pools=4, maxsize=params.width, retries=False)
-        self._store = self.open_store(params.cache_entries + 1) if params.cache_s or params.per_minute or params.per_day else None
-        self._budget = Budget(params.per_minute, params.per_day)
+        bounds = {
+            "per_minute": Bound(params.per_minute, MINUTE_S, is_even=False),
+            "per_day": Bound(params.per_day, DAY_S, is_even=False),
+        }
+        self._budget = Budget(bounds)
+        self._store = self.open_store(params.cache_entries + 1) if params.cache_s or self._budget.is_bounded else None
         self._now = time.time
         self.timeout_s = params.time_s + SPARE_S
 
@@ -161,25 +165,25 @@ class HTTPCall(Transformer):
         if self._store is None:
             return None
         found: list[dict[str, Any]] = []
-        spent: list[BudgetSpent] = []
+        taken = Taken({})
 
         def decide(entries: Mapping[str, bytes]) -> Changes:
+            nonlocal taken
             found.clear()
-            spent.clear()
+            taken = Taken({})
             if self.params.cache_s and key in entries:
                 until_s, fields = json.loads(entries[key])
                 if now_s < until_s:
                     found.append(fields)
                     return Changes({})
-            try:
-                return Changes(self._budget.take(entries, now_s))
-            except BudgetSpent as error:
-                spent.append(error)
-                return Changes({})
+            if self._budget.is_bounded:
+                taken = self._budget.take(entries, now_s, {"per_minute": 1, "per_day": 1})
+            return Changes(taken.entries)
 
         self._store.change([key, *self._budget.keys], decide)
-        if spent:
-            raise Unreachable(spent[0].wait_s, str(spent[0]))
+        if taken.wait_s:
+            most, period = getattr(self.params, taken.bound), taken.bound.removeprefix("per_")
+            raise Unreachable(taken.wait_s, f"the budget of {most} in a {period} is spent ({taken.bound})")
         return found[0] if found else None
 
     def _asked(self, request: Request) -> tuple[int, Mapping[str, str], bytes]:

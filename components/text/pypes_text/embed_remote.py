@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from threading import Event
 from typing import Annotated, Any, Final
 
 from pypes import Example, Help, Packet, Parameters, Reject, Transformer, Unreachable
-from pypes_text.budget import Budget
+from pypes.component import Changes
+from pypes.component.budget import Bound, Budget, Taken
 from pypes_text.lengths import EstimatedTokens
 from pypes_text.openai_client import OpenAIClient, Refused, TooMany
 from pypes_text.vector_cache import VectorCache, as_kept
@@ -69,9 +70,9 @@ class EmbedRemote(Transformer):
         params = self.params
         self._client = self.shared(OpenAIClient, params.url, params.key, params.timeout_s)
         # the budget is one entry more
-        store = self.open_store(params.cache + 1)
-        self._budget = Budget(store, time.time, requests=params.requests_per_minute, tokens=params.tokens_per_minute)
-        self._cache = VectorCache(store, f"{params.model}/{params.dimensions}")
+        self._store = self.open_store(params.cache + 1)
+        self._budget = Budget({"requests": Bound(params.requests_per_minute), "tokens": Bound(params.tokens_per_minute)})
+        self._cache = VectorCache(self._store, f"{params.model}/{params.dimensions}")
         self._tokens = EstimatedTokens()
         self._dims = params.dimensions
         self._ends = Event()
@@ -162,22 +163,40 @@ class EmbedRemote(Transformer):
         try:
             answer = self._client.post("embeddings", request)
         except TooMany as error:
-            self._budget.pause(error.wait_s)
+            wait_s = error.wait_s
+            self._account(lambda entries: self._budget.pause(entries, time.time(), wait_s))
             raise Unreachable(self.secrets.redact(f"{error}; the next call is in {error.wait_s:.0f} s")) from None
         except Unreachable as error:  # servers repeat keys that they refuse
             raise Unreachable(self.secrets.redact(str(error))) from None
         self.count("tokens", answer.tokens)
-        if answer.tokens:
-            self._budget.settle(answer.tokens - estimated)
+        if answer.tokens and self.params.tokens_per_minute:
+            more = {"tokens": answer.tokens - estimated}
+            self._account(lambda entries: self._budget.settle(entries, time.time(), more))
         return self._vectors(answer.body.get("data"), len(texts))
 
     def _wait(self, tokens: int) -> None:
         """Take a call from the budget; raises ``Unreachable`` if that would take long."""
         ends_s = time.monotonic() + _PATIENCE_S
-        while wait_s := self._budget.take(tokens):
+        while wait_s := self._take(tokens):
             self.count("waits")
             if time.monotonic() + wait_s > ends_s or self._ends.wait(wait_s):
                 raise Unreachable(f"the budget of calls and tokens is used up; the next call is in {wait_s:.0f} s")
+
+    def _take(self, tokens: int) -> float:
+        """Take a call of so many tokens; returns 0, or the seconds after which to try again."""
+        taken = Taken({})
+
+        def take(entries: Mapping[str, bytes]) -> Mapping[str, bytes]:
+            nonlocal taken
+            taken = self._budget.take(entries, time.time(), {"requests": 1, "tokens": tokens})
+            return taken.entries
+
+        self._account(take)
+        return taken.wait_s
+
+    def _account(self, account: Callable[[Mapping[str, bytes]], Mapping[str, bytes]]) -> None:
+        """Write what the budget makes of its entries. Blocks."""
+        self._store.change(self._budget.keys, lambda entries: Changes(account(entries)))
 
     def _vectors(self, data: Any, count: int) -> list[_Outcome]:
         """The vectors of an answer in the order of the texts.

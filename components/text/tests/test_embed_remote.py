@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 
 from pypes import Packet, Pipeline
-from pypes.component import Changes, Component
+from pypes.component import Component
 from pypes.component.store import MemoryStore, MemoryStores, Store
 from pypes.core.secrets import Secrets
 from pypes.testing import run_component
 from pypes.testing.component import Result
 from pypes_basic.unchanged import Unchanged
-from pypes_text.budget import Budget
 from pypes_text.chunk import Chunk
 from pypes_text.embed_remote import EmbedRemote
 
@@ -269,53 +268,6 @@ def test_calls_texts_tokens_and_hits_are_counted(server: Embeddings) -> None:
 
 
 # -- the budget -------------------------------------------------------------------------------------------------
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1e9
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def test_a_budget_is_one_for_all_that_share_the_store() -> None:
-    clock, store = Clock(), MemoryStore()
-    one, other = (Budget(store, clock, requests=60, tokens=6000) for _ in range(2))
-    assert [one.take(50) if n % 2 else other.take(50) for n in range(60)] == [0] * 60
-    assert one.take(1) == other.take(1) == 1.0
-    clock.now += 1
-    assert other.take(1) == 0
-    assert one.take(1) == 1.0
-    clock.now += 600
-    assert one.take(5900) == 0
-    assert other.take(1000) == pytest.approx(9.0)
-    one.settle(-900)
-    assert other.take(1000) == 0
-
-
-def test_more_than_a_minutes_budget_waits_for_all_of_it() -> None:
-    clock = Clock()
-    budget = Budget(MemoryStore(), clock, tokens=100)
-    assert budget.take(500) == 0
-    assert budget.take(1) == pytest.approx(401 * 0.6)
-    clock.now += 10_000
-    assert budget.take(1) == 0
-
-
-def test_a_pause_is_kept_by_all_and_a_clock_that_is_set_back_does_no_harm() -> None:
-    clock, store = Clock(), MemoryStore()
-    one, other = (Budget(store, clock, requests=60) for _ in range(2))
-    one.pause(20)
-    assert other.take(1) == 20
-    clock.now += 20
-    assert other.take(1) == 0
-    one.pause(1e12)
-    assert other.take(1) == 3600
-    clock.now -= 1e6
-    assert other.take(1) == 3600
-    store.change([], lambda _: Changes({"budget": b"[]"}))
-    assert other.take(1) == 0
 
 
 def test_the_server_is_left_alone_as_long_as_it_wishes(server: Embeddings) -> None:
