@@ -98,7 +98,7 @@ class Look(Source):
         yield [], None
 
 
-class Ask(Look):
+class Fetch(Look):
     """Fetches a page into a folder."""
 
     class Params(Look.Params):
@@ -115,8 +115,8 @@ class Ask(Look):
         (Look, {"directory": "a", "id": ""}, {"directory": "b", "id": ""}, []),
         # a folder that is looked through twice has each file once
         (Look, {"directory": "a", "pattern": "*.txt"}, {"directory": "a", "pattern": "*.html"}, []),
-        (Ask, {"directory": "a", "url": "x"}, {"directory": "b", "url": "y"}, []),
-        (Ask, {"directory": "a", "url": "x"}, {"directory": "b", "url": "x"}, ["nodes.other.params.id"]),
+        (Fetch, {"directory": "a", "url": "x"}, {"directory": "b", "url": "y"}, []),
+        (Fetch, {"directory": "a", "url": "x"}, {"directory": "b", "url": "x"}, ["nodes.other.params.id"]),
     ],
 )
 def test_sources_whose_documents_would_have_the_same_ids(
