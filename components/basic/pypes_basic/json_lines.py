@@ -15,9 +15,9 @@ from pypes.errors import ComponentError
 from pypes_basic.encoding import encode, refused_field
 from pypes_basic.line_file import LineFile, StandardOutput
 from pypes_basic.log_lines import end_of, line_of
+from pypes_basic.timing import RETRY_S
 
 SYNC_INTERVAL_S = 1.0
-RETRY_S = 1.0
 
 
 class JSONLines(Publisher):

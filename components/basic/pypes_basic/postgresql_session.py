@@ -7,10 +7,10 @@ from typing import Any, Final, TypeVar
 
 from pypes import Reject, Unreachable
 from pypes.errors import ComponentError
+from pypes_basic.timing import RETRY_S
 
 T = TypeVar("T")
 
-RETRY_S: Final = 1.0
 #: So often a transaction is begun anew that another instance has got in the way of.
 MOST_TRIES: Final = 5
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -12,14 +13,8 @@ import orjson
 from pypes import Packet, Reject
 from pypes.core.identity import Completed, Version
 from pypes.errors import BadId
+from pypes_basic.values import KEPT_META, acl_of, fitting, plain, printable, text_of
 
-#: Stands for characters that databases refuse: NUL, and halves of surrogate pairs.
-NO_CHARACTER: Final = "\ufffd"
-#: Metadata kept with a document; the rest says how it travelled, not what it is.
-KEPT_META = (
-    *("filename", "path", "url", "modified", "mimetype", "route", "receipt", "row", "pages_lost"),
-    *("charset", "charset_declared", "charset_guessed", "replaced_characters"),
-)
 #: Longest name of a table or index that is made of metadata.
 MAX_NAME: Final = 48
 
@@ -98,12 +93,15 @@ def record_of(packet: Packet, shape: Shape, seen: Counter[str]) -> Record | Told
         if identity is None:
             raise Reject("a deletion needs an id: DELETE /docs/{route}/{id}", "publisher.no_id")
         return told_of(Completed(identity, version or Version(""), is_whole=True, is_deleted=True))
-    stored = {name: plain(values if _is_list(packet, name, values) else values[0]) for name, values in packet}
+    stored = {text_of(name): fitting(name, values if _is_list(packet, name, values) else values[0]) for name, values in packet}
     vector = _vector(stored.pop(shape.vector, None), shape)
     title = _words(stored.pop(shape.title, ""))
     text = _words(stored.pop(shape.text, ""))
     known = packet.parts()[1] or {}
-    meta = {name: plain(known[name]) for name in (*KEPT_META, *shape.keep) if name in known}
+    meta = {name: fitting(name, known[name]) for name in (*KEPT_META, *shape.keep) if name in known}
+    acl = acl_of(known)
+    if "acl" in meta:
+        meta["acl"] = acl
     if vector is not None and (model := packet.get_meta("model", shape.vector)) is not None:
         meta["model"] = plain(model)
     title = title or _words(meta.get("filename", ""))
@@ -130,7 +128,7 @@ def record_of(packet: Packet, shape: Shape, seen: Counter[str]) -> Record | Told
         title,
         text,
         vector,
-        _names(known.get("acl")),
+        acl,
         stored,
         meta,
         filled(shape.into, packet),
@@ -177,42 +175,6 @@ def placeholders(template: str) -> list[str]:
     return [piece.split("}")[0] for piece in template.split("{")[1:]]
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON that every database takes: binary values are named by their size."""
-    kind = type(value)
-    if kind is str:
-        return text_of(value)
-    if value is None or kind is bool or kind is int or kind is float:
-        return value
-    if isinstance(value, Mapping):
-        return {text_of(str(name)): plain(each) for name, each in value.items()}
-    if isinstance(value, list | tuple | set):
-        return [plain(each) for each in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, bytes | bytearray):
-        return f"({len(value)} bytes)"
-    size = getattr(value, "size", None)
-    return text_of(str(value)) if size is None else f"({size} bytes)"
-
-
-def text_of(text: str) -> str:
-    """Text without the characters that databases refuse."""
-    if "\x00" in text:
-        text = text.replace("\x00", NO_CHARACTER)
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            text = text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-    return text
-
-
-def printable(text: str) -> str:
-    """An id or a route with NUL as the six characters of its escape."""
-    return text_of(text.replace("\x00", "\\u0000"))
-
-
 def _is_list(packet: Packet, name: str, values: Sequence[Any]) -> bool:
     return len(values) != 1 or packet.is_multivalued(name)
 
@@ -227,13 +189,6 @@ def _words(value: Any) -> str:
     return text_of(str(value))
 
 
-def _names(value: Any) -> list[str] | None:
-    if value is None:
-        return None
-    many: Iterable[Any] = value if isinstance(value, list | tuple | set) else [value]
-    return [text_of(str(each)) for each in many]
-
-
 def _vector(value: Any, shape: Shape) -> list[float] | None:
     if not shape.dimensions or value is None:
         return None
@@ -246,4 +201,7 @@ def _vector(value: Any, shape: Shape) -> list[float] | None:
             "(parameter dimensions); was it made by another model?",
             "search.dimensions",
         )
-    return [float(each) for each in value]
+    numbers = [float(each) for each in value]
+    if not all(map(math.isfinite, numbers)):
+        raise Reject(f"field {shape.vector!r} holds a number that is not finite", "search.vector")
+    return numbers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from pypes import Packet, Publisher
 from pypes.core.identity import Completed
 from pypes_basic.records import Record, Shape, Told, record_of, told_of
+from pypes_basic.timing import FORGET_INTERVAL_S
 from pypes_basic.unended import End, Of, Unended
 
 
@@ -33,7 +35,8 @@ class Turn:
 class WholePublisher(Publisher):
     """Gathers a turn and writes it as a whole: a subclass says how, in :meth:`write`.
 
-    ``prepare`` sets it up, ``shape`` says which fields have a place of their own.
+    ``prepare`` sets it up, ``shape`` says which fields have a place of their own. A subclass with
+    :meth:`forget` forgets documents that have been gone for long enough, now and then.
     """
 
     # documents that are posted one by one share a request
@@ -44,6 +47,7 @@ class WholePublisher(Publisher):
         self._shape = shape
         self._turn = Turn()
         self._unended = Unended()
+        self._forgot_s = -FORGET_INTERVAL_S  # not yet, also where the clock has just begun
 
     def write(self, records: Sequence[Record], told: Sequence[Told]) -> None:
         """Write records, then end versions; durable when it returns. May be repeated, also after half of it.
@@ -51,6 +55,9 @@ class WholePublisher(Publisher):
         Blocks, and is called in a thread.
         """
         raise NotImplementedError
+
+    def forget(self) -> None:
+        """Forget documents that have been gone for long enough. Blocks, and is called in a thread."""
 
     def count_removed(self, turn: Turn, told: Sequence[Told]) -> int | None:
         """The number of parts that go when these versions end, if that is known before they do."""
@@ -93,8 +100,14 @@ class WholePublisher(Publisher):
         ends = list(map(_end_of, turn.told))
         others = self._unended.ending(ends, begun)
         told = turn.told + [Told(of, *_named(label), version, *flags) for of, label, version, *flags in others]
-        self.offload(self.write, turn.records, told)
+        self.offload(self._write_turn, turn.records, told)
         self._unended.committed(ends, begun)
+
+    def _write_turn(self, records: Sequence[Record], told: Sequence[Told]) -> None:
+        self.write(records, told)
+        if time.monotonic() - self._forgot_s > FORGET_INTERVAL_S:
+            self.forget()
+            self._forgot_s = time.monotonic()
 
 
 def _label(route: str, id: str | None) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from pypes.errors import InvalidInput
+from pypes_basic.values import NOBODY
 
 _WRITTEN: Final = re.compile(r"\s*([^\s=<>!][^=<>!]*?)\s*(>=|<=|!=|=|>|<)\s*(.*?)\s*", re.DOTALL)
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
@@ -53,6 +54,8 @@ def sql_of(written: Sequence[str], principals: Iterable[str], route: str | None,
         raise InvalidInput(
             f"a question may have up to {MOST_CONDITIONS} filters and {MOST_PRINCIPALS} principals", code="search.bad_filter"
         )
+    if NOBODY in principals:
+        raise InvalidInput(f"{NOBODY!r} is no principal: it stands for nobody in access lists", code="search.bad_principal")
     alternatives: dict[tuple[str, str], list[Sql]] = {}
     for number, condition in enumerate(map(parse, written)):
         # one name is compared with several values if it is to equal any of them, or else with all

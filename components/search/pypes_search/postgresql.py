@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pypes import Example, Help, Packet, Parameters
 from pypes_basic.mapped_columns import metadata_of, parse_columns
 from pypes_basic.postgresql_session import PostgresSession, is_outage, refused
-from pypes_basic.records import KEPT_META, Record, Shape, Told, placeholders
+from pypes_basic.records import Record, Shape, Told, placeholders
+from pypes_basic.timing import TOMBSTONE_S, TombstoneS
+from pypes_basic.values import KEPT_META
 from pypes_basic.whole_publisher import Turn, WholePublisher
 from pypes_search.postgresql_tables import RESERVED, Schema, prepare_documents, prepare_parts
 from pypes_search.postgresql_writing import Writer
 
 T = TypeVar("T")
-
-#: Seconds between two looks for documents that have been gone for long enough.
-FORGET_INTERVAL_S = 3_600.0
 
 
 class PostgreSQL(WholePublisher):
@@ -66,9 +64,7 @@ class PostgreSQL(WholePublisher):
         dimensions: Annotated[int, Help("Numbers in a vector; 0: no vectors.", ge=0, le=16_000)] = 0
         distance: Annotated[Literal["cosine", "l2", "dot"], Help("Distance that the index of vectors is made for.")] = "cosine"
         words: Annotated[str, Help("Configuration of full text, such as english.", pattern=r"^[a-z_]+$")] = "simple"
-        tombstone_s: Annotated[
-            float, Help("How long it is known of a deleted document that older versions must not come back, in seconds.", ge=0)
-        ] = 7 * 86_400.0
+        tombstone_s: TombstoneS = TOMBSTONE_S
         timeout_s: Annotated[float, Help("Longest time for a connection and for a statement, in seconds.", gt=0)] = 60.0
 
         def __post_init__(self) -> None:
@@ -92,7 +88,6 @@ class PostgreSQL(WholePublisher):
         #: Tables of parts that are known to be there and to fit.
         self._known: set[str] = set()
         self._session = PostgresSession(params.url, params.timeout_s, self._prepare_documents)
-        self._forgot_s = -FORGET_INTERVAL_S  # not yet, also where the clock has just begun
         try:
             db = self._session.connected()
             if not placeholders(params.table):
@@ -113,9 +108,9 @@ class PostgreSQL(WholePublisher):
 
     def write(self, records: Sequence[Record], told: Sequence[Told]) -> None:
         self._try(lambda db: self._writer.write(db, records, told), sorted({record.into for record in records}))
-        if time.monotonic() - self._forgot_s > FORGET_INTERVAL_S:
-            self._try(lambda db: self._writer.forget(db, self.params.tombstone_s))
-            self._forgot_s = time.monotonic()
+
+    def forget(self) -> None:
+        self._try(lambda db: self._writer.forget(db, self.params.tombstone_s))
 
     def teardown(self) -> None:
         if hasattr(self, "_session"):

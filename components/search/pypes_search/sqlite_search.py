@@ -15,8 +15,9 @@ from pypes import Example, Help, Packet, Parameters, Publisher, Reject, Retry, U
 from pypes.component.searching import SearchQuery
 from pypes.core.identity import Completed, Identity
 from pypes.errors import BadId, StoreError
-from pypes_basic.records import KEPT_META
+from pypes_basic.timing import RETRY_S, TombstoneS
 from pypes_basic.unended import Unended
+from pypes_basic.values import KEPT_META, MOST_BITS, acl_of, fitting, stand_in, unicode_of
 from pypes_search.embedders import Embedders
 from pypes_search.index import TOMBSTONE_S, SearchIndex
 from pypes_search.query import ask
@@ -27,7 +28,6 @@ from pypes_search.words import parted
 
 T = TypeVar("T")
 
-RETRY_S = 1.0
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 #: Numbers that say where a chunk stands, which nobody searches for.
@@ -42,7 +42,8 @@ class SQLiteSearch(Publisher):
     receipt and ordinal in the delivery, so that what is run again doubles nothing.
     The list of numbers in field ``vector``, as embedders make it, is stored beside the words, and is found by what it is near to.
     All vectors of an index have the same length, and are of one model (metadata ``model`` of the field): a document with another
-    one becomes a dead letter. Who may see a document says its metadata ``acl``; without it, anybody.
+    one becomes a dead letter. Who may see a document says its metadata ``acl``: a list of names, which is nobody if it is empty;
+    without it everybody may. One that is no list of names, and an integer of more than 63 bits, make a dead letter.
 
     Many instances may write to one file: they take turns, one transaction for up to 256 packets that wait. If the file is removed
     or replaced, they make a new one, or go on with that; while something else lies there, they wait.
@@ -69,9 +70,7 @@ class SQLiteSearch(Publisher):
         dimensions: Annotated[
             int, Help("How many numbers a vector has; 0: as many as the first one.", ge=0, le=MOST_DIMENSIONS)
         ] = 0
-        tombstone_s: Annotated[
-            float, Help("How long it is known of a deleted document that older versions must not come back, in seconds.", ge=0)
-        ] = TOMBSTONE_S
+        tombstone_s: TombstoneS = TOMBSTONE_S
 
     def setup(self) -> None:
         params = self.params
@@ -212,30 +211,29 @@ class SQLiteSearch(Publisher):
             stored[name] = values[0] if len(values) == 1 and not packet.is_multivalued(name) else values
         known = packet.parts()[1] or {}
         meta = {name: known[name] for name in KEPT_META if name in known}
-        text = "\n".join(body + texts)
-        fields = _json({"fields": stored, "meta": meta}).decode()
-        part = packet.part
+        title, text = unicode_of(title), unicode_of("\n".join(body + texts))
+        try:
+            fields = _json({"fields": stored, "meta": meta}).decode()
+        except TypeError:
+            stored, meta = ({unicode_of(name): fitting(name, value) for name, value in each.items()} for each in (stored, meta))
+            fields = _json({"fields": stored, "meta": meta}).decode()
+        part = unicode_of(packet.part)
         if document is not None:
             (route, id), key = document, "" if version is None else version.text
+            if unicode_of(route) != route:
+                raise Reject(f"the route {route!r} holds half a surrogate pair, which is no character", "search.bad_name")
         else:
             # several packets may be made of one document, and nothing says in which order
             given = packet.get_meta("route")
-            route = given if isinstance(given, str) else ""
+            route = unicode_of(given) if isinstance(given, str) else ""
             place = "" if version is None else f"{version.receipt}/{version.index:07}"
             content = [stored, meta.get("row"), part] if part else [stored, meta.get("row")]
             digest = _digest(place, title, text, _json(content), seen)
             id, part, key = (place, digest, "") if place else (digest, "", "")
-        title = title or str(meta.get("filename") or "")
-        return Row(id, title, text, fields, route, part, key, parted(title), parted(text), _acl(known))
-
-
-def _acl(known: Mapping[str, Any]) -> str | None:
-    """Those who may see a document, as JSON: names of users and groups. An empty list, or ``null``, is nobody."""
-    if "acl" not in known:
-        return None
-    given = known["acl"]
-    names = given if isinstance(given, list) else [] if given is None else [given]
-    return _json([str(name) for name in names]).decode()
+        title = title or unicode_of(str(meta.get("filename") or ""))
+        names = acl_of(known)
+        acl = None if names is None else _json(names).decode()
+        return Row(id, title, text, fields, route, part, key, parted(title), parted(text), acl)
 
 
 def _texts(values: Iterable[Any]) -> list[str]:
@@ -245,35 +243,27 @@ def _texts(values: Iterable[Any]) -> list[str]:
         kind = type(value)
         if kind is str:
             found.append(value)
-        elif kind is int or kind is float:
+        elif kind is float or (kind is int and value.bit_length() <= MOST_BITS):
             found.append(str(value))
         elif isinstance(value, dict):
             found += _texts(value.values())
         elif isinstance(value, list):
             found += _texts(value)
-        elif isinstance(value, (str, int, float)) and kind is not bool:
+        elif isinstance(value, (str, float)) or (isinstance(value, int) and kind is not bool and value.bit_length() <= MOST_BITS):
             found.append(str(value))
     return found
 
 
 def _json(value: Any) -> bytes:
-    return orjson.dumps(value, default=_stand_in, option=orjson.OPT_NON_STR_KEYS)
+    return orjson.dumps(value, default=stand_in, option=orjson.OPT_NON_STR_KEYS)
 
 
 def _digest(place: str, title: str, text: str, content: bytes, seen: Counter[tuple[str, bytes]]) -> str:
     """A key that tells packets of one document apart, the same in every run. ``seen`` tells equal ones of one wave apart."""
     digest = hashlib.blake2b(digest_size=16)
-    for part in (title.encode("utf-8", "surrogatepass"), text.encode("utf-8", "surrogatepass"), content):
+    for part in (title.encode(), text.encode(), content):
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part)
     key = place, digest.digest()
     seen[key] += 1
     return digest.hexdigest() if seen[key] == 1 else f"{digest.hexdigest()}-{seen[key]}"
-
-
-def _stand_in(value: Any) -> str:
-    """Binary values are not stored: their size says that there was one."""
-    if isinstance(value, (bytes, bytearray)):
-        return f"({len(value)} bytes)"
-    size = getattr(value, "size", None)
-    return str(value) if size is None else f"({size} bytes)"

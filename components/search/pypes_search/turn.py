@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from pypes.core.identity import Completed
+from pypes_basic.values import unicode_of
 from pypes_search.looking import Look
 from pypes_search.row import NO_RUN, Key, Of, One, Row, Told, of_row, of_told
 
@@ -34,6 +35,8 @@ class Turn:
         """Note documents of which nothing more comes; returns the versions that are whole."""
         told, whole = self.told, []
         for (route, id), version, is_whole, is_deleted in documents:
+            if unicode_of(route) != route:  # nothing of it was taken
+                continue
             text = version.text if version.receipt else ""
             told.append((id, route, text, is_whole, is_deleted))
             if is_whole and (text or is_deleted):

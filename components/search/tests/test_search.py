@@ -111,6 +111,15 @@ class TestSQLiteSearch(ComponentSuite):
         assert [failure.code for failure in result.dead_letters] == ["document.id"]
         assert count(self.path) == 1
 
+    def test_a_name_that_is_no_unicode_is_rejected_alone(self) -> None:
+        packets = [
+            document("neighbour", id="a", route="docs", receipt="r", run=1),
+            document("route", id="b", route="r\udc80", receipt="r", run=1),
+        ]
+        (letter,) = run_component(SQLiteSearch, packets).dead_letters
+        assert (letter.code, letter.error.split(" holds ")[0]) == ("search.bad_name", "the route 'r\\udc80'")
+        assert [hit.id for hit in search(self.path, "neighbour OR route")] == ["a"]
+
     def test_equal_documents_of_one_delivery_are_as_many_as_they_were(self) -> None:
         for _ in range(2):
             self.publish(*(document("same", receipt="r", index=index) for index in range(1000)))

@@ -14,11 +14,12 @@ from typing import Annotated, Any, Final
 from pypes import Example, Help, Packet, Parameters, Retry
 from pypes.errors import ComponentError
 from pypes_basic.mapped_columns import metadata_of, parse_columns
-from pypes_basic.records import KEPT_META, Record, Shape, Told, digest
+from pypes_basic.records import Record, Shape, Told, digest
+from pypes_basic.timing import RETRY_S
+from pypes_basic.values import KEPT_META
 from pypes_basic.whole_publisher import WholePublisher
 from pypes_stores.parquet_rows import OWN, bytes_of, rows_of, schema_of
 
-RETRY_S: Final = 1.0
 #: A file that is being written for so long is left from a crash.
 LEFT_S: Final = 3_600.0
 

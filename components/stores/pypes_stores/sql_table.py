@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -11,7 +10,9 @@ from pypes import Example, Help, Packet, Parameters
 from pypes.errors import ComponentError
 from pypes_basic.mapped_columns import metadata_of, parse_columns
 from pypes_basic.postgresql_session import PostgresSession, is_outage, refused
-from pypes_basic.records import KEPT_META, Record, Shape, Told
+from pypes_basic.records import Record, Shape, Told
+from pypes_basic.timing import TOMBSTONE_S, TombstoneS
+from pypes_basic.values import KEPT_META
 from pypes_basic.whole_publisher import Turn, WholePublisher
 from pypes_stores.dialects import Dialect, PostgresDialect, SqliteDialect
 from pypes_stores.sqlite_session import SqliteSession
@@ -20,8 +21,6 @@ from pypes_stores.table_writing import Writer
 
 T = TypeVar("T")
 
-#: Seconds between two looks for documents that have been gone for long enough.
-FORGET_INTERVAL_S = 3_600.0
 #: The installation of what PostgreSQL needs.
 INSTALL = 'pip install "pypes-stores[postgresql]"'
 
@@ -65,9 +64,7 @@ class SQLTable(WholePublisher):
         )
         url: Annotated[str, Help("The database: postgresql://USER:${PASSWORD}@HOST:5432/NAME.")] = ""
         path: Annotated[str, Help("File of SQLite in place of url, from the data directory if relative.", path=True)] = ""
-        tombstone_s: Annotated[
-            float, Help("How long it is known of a deleted document that older versions must not come back, in seconds.", ge=0)
-        ] = 7 * 86_400.0
+        tombstone_s: TombstoneS = TOMBSTONE_S
         timeout_s: Annotated[
             float, Help("Longest time for a connection, a statement, and the turn of another writer, in seconds.", gt=0)
         ] = 60.0
@@ -87,7 +84,6 @@ class SQLTable(WholePublisher):
         layout = Layout(params.table, mapped)
         dialect: Dialect = PostgresDialect() if params.url else SqliteDialect()
         self._writer = Writer(dialect, layout)
-        self._forgot_s = -FORGET_INTERVAL_S  # not yet, also where the clock has just begun
 
         def prepared(db: Any) -> None:
             prepare(db, dialect, layout)
@@ -117,9 +113,9 @@ class SQLTable(WholePublisher):
 
     def write(self, records: Sequence[Record], told: Sequence[Told]) -> None:
         self._session.run(lambda db: self._writer.write(db, records, told))
-        if time.monotonic() - self._forgot_s > FORGET_INTERVAL_S:
-            self._session.run(lambda db: self._writer.forget(db, self.params.tombstone_s))
-            self._forgot_s = time.monotonic()
+
+    def forget(self) -> None:
+        self._session.run(lambda db: self._writer.forget(db, self.params.tombstone_s))
 
     def teardown(self) -> None:
         if hasattr(self, "_session"):

@@ -9,10 +9,10 @@ from typing import Any, Final, TypeVar
 
 from pypes import Reject, Unreachable
 from pypes.errors import ComponentError
+from pypes_basic.timing import RETRY_S
 
 T = TypeVar("T")
 
-RETRY_S: Final = 1.0
 #: A value does not fit its column, or a constraint of the table.
 _VALUE: Final = (sqlite3.IntegrityError, sqlite3.DataError)
 

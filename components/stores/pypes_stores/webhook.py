@@ -15,11 +15,12 @@ import urllib3
 
 from pypes import Example, Help, Packet, Parameters, Reject, Retry, Unreachable
 from pypes.core.retry_after import retry_after_s
-from pypes_basic.records import KEPT_META, Record, Shape, Told, digest
+from pypes_basic.records import Record, Shape, Told, digest
+from pypes_basic.timing import RETRY_S
+from pypes_basic.values import KEPT_META
 from pypes_basic.whole_publisher import WholePublisher
 from pypes_stores.messages import Message, Messages
 
-RETRY_S: Final = 1.0
 #: Statuses that say nothing of the message: the server cannot do it now, or the address or the key has to be mended.
 NOT_NOW: Final = (401, 403, 404, 405, 407, 410, 421, 425, 429, 502, 503, 504)
 #: Statuses that may be over with the next try, or be due to the message.
