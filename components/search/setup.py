@@ -1,4 +1,4 @@
-"""Builds ``pypes-search``: a full-text index in one SQLite file, and the command that asks it."""
+"""Builds ``pypes-search``: publishers to search indexes, and the commands that ask the one in a file."""
 
 from pathlib import Path
 
@@ -7,10 +7,22 @@ from setuptools import setup
 setup(
     name="pypes-search",
     version="0.1.0",
-    description="A full-text index for Pypes in one SQLite file",
+    description="Search indexes for Pypes: one in an SQLite file, PostgreSQL, OpenSearch, Elasticsearch and Qdrant",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    keywords=["components", "documents", "full-text", "pypes", "search", "sqlite"],
+    keywords=[
+        "components",
+        "documents",
+        "elasticsearch",
+        "full-text",
+        "opensearch",
+        "postgresql",
+        "pypes",
+        "qdrant",
+        "search",
+        "sqlite",
+        "vectors",
+    ],
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=["pypes_search"],

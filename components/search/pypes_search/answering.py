@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import orjson
-import urllib3
 
 from pypes.errors import InvalidInput, Unavailable
 from pypes_search.hits import Hit
@@ -30,6 +29,8 @@ def compose(server: str, model: str, question: str, hits: Sequence[Hit]) -> str:
 
     Blocks. Raises ``InvalidInput`` for what the server refuses, ``Unavailable`` if it cannot be reached.
     """
+    import urllib3  # PERF: searches do without
+
     passages = "\n\n".join(f"[{n}] {hit.title} ({hit.citation})\n{hit.text[:PASSAGE_CHARS]}" for n, hit in enumerate(hits, 1))
     messages = [{"role": "system", "content": _TASK}, {"role": "user", "content": f"{passages}\n\nQuestion: {question}"}]
     headers = {"Content-Type": "application/json"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,13 +9,12 @@ from typing import Annotated, Any, Literal
 from pypes import Example, Help, Packet, Parameters, Unreachable
 from pypes.errors import ComponentError
 from pypes_basic.records import Record, Shape, Told, placeholders
+from pypes_basic.timing import RETRY_S, TOMBSTONE_S, TombstoneS
 from pypes_basic.whole_publisher import WholePublisher
-from pypes_search.opensearch_client import NOBODY, RETRY_S, Answered, Client
+from pypes_search.opensearch_client import UNANSWERED, Answered, Client
 from pypes_search.opensearch_index import Layout, is_opensearch, prepare, prepare_index
 from pypes_search.opensearch_writing import Writer
-
-#: Seconds between two looks for documents that have been gone for long enough.
-FORGET_INTERVAL_S = 3_600.0
+from pypes_search.versioned_writing import check_name
 
 
 class OpenSearch(WholePublisher):
@@ -68,10 +66,11 @@ class OpenSearch(WholePublisher):
         ] = "false"
         api_key: Annotated[str, Help("Key in place of user and password, for Elasticsearch: ${API_KEY}.")] = ""
         ca: Annotated[str, Help("File of certificates to trust, from the data directory if relative.", path=True)] = ""
-        tombstone_s: Annotated[
-            float, Help("How long it is known of a deleted document that older versions must not come back, in seconds.", ge=0)
-        ] = 7 * 86_400.0
+        tombstone_s: TombstoneS = TOMBSTONE_S
         timeout_s: Annotated[float, Help("Longest time for an answer, in seconds.", gt=0)] = 60.0
+
+        def __post_init__(self) -> None:
+            check_name(self.index, "index")
 
     def setup(self) -> None:
         params = self.params
@@ -87,10 +86,9 @@ class OpenSearch(WholePublisher):
         self._is_opensearch: bool | None = None
         #: Indexes that are known to be there and to fit.
         self._known: set[str] = set()
-        self._forgot_s = -FORGET_INTERVAL_S  # not yet, also where the clock has just begun
         try:
             self._ready([] if placeholders(params.index) else [params.index])
-        except (Unreachable, *NOBODY) as error:
+        except (Unreachable, *UNANSWERED) as error:
             # documents that come wait until it can be reached
             self.log.warning("the search server cannot be reached yet", extra={"error": str(error)})
 
@@ -98,9 +96,9 @@ class OpenSearch(WholePublisher):
         indexes = {record.into for record in records}
         self._try(lambda: self._ready([self.params.index] if not placeholders(self.params.index) else sorted(indexes)))
         self._try(lambda: self._writer.write(records, told))
-        if time.monotonic() - self._forgot_s > FORGET_INTERVAL_S:
-            self._try(lambda: self._writer.forget(self.params.tombstone_s))
-            self._forgot_s = time.monotonic()
+
+    def forget(self) -> None:
+        self._try(lambda: self._writer.forget(self.params.tombstone_s))
 
     def teardown(self) -> None:
         if hasattr(self, "_client"):

@@ -14,8 +14,8 @@ from urllib3.util import make_headers, parse_url
 from pypes import Unreachable
 from pypes.core.retry_after import retry_after_s
 from pypes.errors import ComponentError
+from pypes_basic.timing import RETRY_S
 
-RETRY_S: Final = 1.0
 #: Statuses of a server, or a proxy before it, that cannot do it now.
 NOT_NOW: Final = (408, 429, 502, 503, 504)
 #: Most bytes of one bulk request: servers take 100 MB, and best some.
@@ -25,7 +25,7 @@ MAX_REASON: Final = 1_000
 
 
 #: Nobody answered, or not to the end.
-NOBODY: Final = (
+UNANSWERED: Final = (
     urllib3.exceptions.NewConnectionError,
     urllib3.exceptions.TimeoutError,
     urllib3.exceptions.ProtocolError,

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from pypes.errors import ComponentError
 from pypes_search.opensearch_client import Answered, Client
+from pypes_search.versioned_writing import versions_of
 
 #: Names that every document has beside its own fields.
 OWN: Final = ("pypes", "meta", "acl")
@@ -37,7 +38,7 @@ class Layout(NamedTuple):
     @property
     def versions(self) -> str:
         """The index of versions, which all indexes of the template share; the pattern does not cover it."""
-        return f"versions-of-{self.pattern.replace('*', 'any')}"
+        return versions_of(self.template)
 
 
 def is_opensearch(client: Client) -> bool:

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from pypes import Reject, Unreachable
 from pypes_basic.records import Record, digest
-from pypes_search.opensearch_client import MAX_REASON, NOT_NOW, RETRY_S, Client, reason_of
+from pypes_basic.timing import RETRY_S
+from pypes_search.opensearch_client import MAX_REASON, NOT_NOW, Client, reason_of
 from pypes_search.opensearch_index import OWN, Layout
 from pypes_search.versioned_writing import MOST_TRIES, Entry, Move, VersionedWriter
 

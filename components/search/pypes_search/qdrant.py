@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,12 +10,11 @@ from typing import Annotated, Any, Literal
 from pypes import Example, Help, Packet, Parameters, Reject, Unreachable
 from pypes.errors import ComponentError
 from pypes_basic.records import Record, Shape, Told, placeholders
+from pypes_basic.timing import RETRY_S, TOMBSTONE_S, TombstoneS
 from pypes_basic.whole_publisher import WholePublisher
 from pypes_search.qdrant_writing import Writer
-from pypes_search.versioned_writing import RETRY_S
+from pypes_search.versioned_writing import check_name, versions_of
 
-#: Seconds between two looks for documents that have been gone for long enough.
-FORGET_INTERVAL_S = 3_600.0
 #: Statuses of a server, or a proxy before it, that cannot do it now.
 NOT_NOW = (408, 429, 500, 502, 503, 504)
 #: Fields of a payload by which points are looked for.
@@ -65,21 +63,19 @@ class Qdrant(WholePublisher):
         title: Annotated[str, Help("Field that holds the title; the file name stands in for it.", min_length=1)] = "title"
         text: Annotated[str, Help("Field that holds the text.", min_length=1)] = "text"
         distance: Annotated[Literal["cosine", "l2", "dot"], Help("Distance between vectors.")] = "cosine"
-        tombstone_s: Annotated[
-            float, Help("How long it is known of a deleted document that older versions must not come back, in seconds.", ge=0)
-        ] = 7 * 86_400.0
+        tombstone_s: TombstoneS = TOMBSTONE_S
         timeout_s: Annotated[float, Help("Longest time for an answer, in seconds.", ge=1)] = 60.0
 
         def __post_init__(self) -> None:
             if bool(self.url) == bool(self.path):
                 raise ValueError("one of url (a server) and path (embedded) is needed, and not both")
+            check_name(self.collection, "collection")
 
     def setup(self) -> None:
         from qdrant_client import QdrantClient, models
 
         params = self.params
         self.prepare(Shape(params.title, params.text, params.vector, params.dimensions, params.collection))
-        self._forgot_s = -FORGET_INTERVAL_S  # not yet, also where the clock has just begun
         self._has_versions = False
         if params.path:
             folder = str(Path(self.data_dir, params.path))
@@ -97,8 +93,7 @@ class Qdrant(WholePublisher):
                 url=params.url, api_key=params.api_key or None, timeout=int(params.timeout_s), check_compatibility=False, **plain
             )
         self._models = models
-        pattern = re.sub(r"\{\w+\}", "any", params.collection)
-        self._writer = Writer(self._client, models, f"versions-of-{pattern}")
+        self._writer = Writer(self._client, models, versions_of(params.collection))
         self._pattern = re.compile(re.sub(r"\\\{\w+\\\}", "[a-z0-9_]+", re.escape(params.collection)))
         try:
             self._try(lambda: self._ready([] if placeholders(params.collection) else [params.collection]))
@@ -113,9 +108,9 @@ class Qdrant(WholePublisher):
         except ComponentError as error:  # until somebody mends it
             raise Unreachable(RETRY_S, error.message) from error
         self._try(lambda: self._writer.write(records, told))
-        if time.monotonic() - self._forgot_s > FORGET_INTERVAL_S:
-            self._try(lambda: self._writer.forget(self.params.tombstone_s))
-            self._forgot_s = time.monotonic()
+
+    def forget(self) -> None:
+        self._try(lambda: self._writer.forget(self.params.tombstone_s))
 
     def teardown(self) -> None:
         if hasattr(self, "_client"):

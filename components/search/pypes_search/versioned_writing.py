@@ -13,10 +13,26 @@ from typing import Any, Final, NamedTuple
 
 from pypes import Unreachable
 from pypes_basic.records import Record, Told
+from pypes_basic.timing import RETRY_S
 
-RETRY_S: Final = 1.0
 #: So often what another instance has changed meanwhile is done again.
 MOST_TRIES: Final = 8
+
+#: Beginning of the names of indexes and collections that hold entries.
+VERSIONS: Final = "versions-of-"
+
+
+def versions_of(template: str) -> str:
+    """The name of the entries of all indexes (or collections) of a template: ``any`` in it stands for each ``{name}``."""
+    first, *others = template.split("{")
+    return VERSIONS + first + "".join(f"any{piece.split('}', 1)[-1]}" for piece in others)
+
+
+def check_name(template: str, parameter: str) -> None:
+    """Raise ``ValueError`` if names of a template may be those of entries, of its own or of others."""
+    first, *others = template.split("{")
+    if first.startswith(VERSIONS) or (others and VERSIONS.startswith(first)):
+        raise ValueError(f"{parameter} {template!r} may be {VERSIONS}…, where versions are kept; let it begin otherwise")
 
 
 class Entry(NamedTuple):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -125,6 +127,11 @@ def test_filters_and_principals_are_those_of_a_search(tmp_path: Path) -> None:
             assert "half a surrogate pair" in run(command, path, "word", option, "n=\ud800").stderr
         assert "the question holds half a surrogate pair" in run(command, path, "\ud800").stderr
     assert "there is no index at" in run("ask", tmp_path / "absent.db", "word").stderr
+
+
+def test_what_only_some_commands_need_is_imported_by_those() -> None:
+    asked = "import sys, pypes_search.command; print({'urllib3', 'numpy', 'qdrant_client'} & sys.modules.keys())"
+    assert subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
 class Model(BaseHTTPRequestHandler):

@@ -11,11 +11,12 @@ import urllib3
 
 from pypes import Packet, Pipeline, Unreachable
 from pypes.core.identity import Completed, Identity, Version
-from pypes.errors import ComponentError
+from pypes.errors import ComponentError, InvalidInput
 from pypes.testing import run_component
 from pypes.testing.node import free_port
 from pypes_search.opensearch import OpenSearch
 from pypes_search.opensearch_client import Client
+from pypes_search.versioned_writing import versions_of
 from tests.servers.between import Between, between
 
 from .test_opensearch_suite import index_of, seen_of
@@ -259,3 +260,15 @@ def _dies(proxy: Between, publisher: OpenSearch, packets: Sequence[Packet], numb
         proxy.most = None
         publisher.teardown()
     return False
+
+
+@pytest.mark.parametrize("index", ["versions-of-docs", "versions-of-{language}", "v{language}", "versions-{language}-of"])
+def test_indexes_that_may_be_those_of_versions_are_refused(index: str) -> None:
+    with pytest.raises(InvalidInput, match="where versions are kept"):
+        OpenSearch().configure({"url": "http://127.0.0.1", "index": index})
+
+
+def test_other_indexes_have_versions_beside_them() -> None:
+    for index in ("versions", "vehicles-{language}", "docs-{kind}-{language}"):
+        OpenSearch().configure({"url": "http://127.0.0.1", "index": index})
+    assert versions_of("docs-{kind}-{language}.x") == "versions-of-docs-any-any.x"

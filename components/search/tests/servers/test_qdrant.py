@@ -84,6 +84,11 @@ def test_either_a_server_or_a_folder_is_needed(params: dict[str, str]) -> None:
         Qdrant().configure({"dimensions": 2, **params})
 
 
+def test_a_collection_that_may_be_that_of_versions_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="where versions are kept"):
+        Qdrant().configure({"dimensions": 2, "path": "x", "collection": "versions-of-docs"})
+
+
 def test_who_is_refused_hears_it_at_set_up(qdrant: str) -> None:
     with between(qdrant) as proxy:
         proxy.answers.append((403, {}))
