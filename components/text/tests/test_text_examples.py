@@ -11,6 +11,7 @@ from pypes.component import Component
 from pypes.testing import run_example
 
 from .embeddings import Embeddings
+from .models import make_model
 
 #: As they are registered, so that a new component is tested with the others.
 ENTRIES = metadata.distribution("pypes-text").entry_points.select(group="pypes.components")
@@ -25,7 +26,10 @@ def test_the_example_is_what_happens(entry: metadata.EntryPoint, tmp_path: Path)
     try:
         if server:
             server.vector = lambda text, dims: [0.5, 0.25]
-        run_example(cls, tmp_path, {"EMBEDDINGS": server.url} if server else {})
+        environ = {"EMBEDDINGS": server.url} if server else {}
+        if "${MODEL}" in str(cls.example):
+            environ["MODEL"] = str(make_model(tmp_path / "model"))
+        run_example(cls, tmp_path, environ)
     finally:
         if server:
             server.close()
