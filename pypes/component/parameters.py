@@ -9,7 +9,7 @@ from typing import Any, dataclass_transform
 
 import msgspec
 
-from pypes.errors import Problem
+from pypes.errors import InvalidInput, Problem
 
 #: The ``format`` that a parameter has in the schema if it is a path.
 PATH = "path"
@@ -112,5 +112,7 @@ def convert(params: type[Parameters], given: Mapping[str, Any]) -> tuple[Paramet
         return None, problems
     try:
         return params(**{known[name].name: value for name, value in values.items()}), []
-    except (ValueError, TypeError) as error:  # raised by a __post_init__ that checks parameters against each other
+    except InvalidInput as error:  # raised by a __post_init__ that knows the places
+        return None, [*error.problems]
+    except (ValueError, TypeError) as error:  # raised by one that checks parameters against each other
         return None, [Problem("", str(error), "param.invalid")]

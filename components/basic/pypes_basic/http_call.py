@@ -16,7 +16,7 @@ from pypes import Example, Help, Packet, Parameters, Reject, Retry, Transformer,
 from pypes.component import Changes
 from pypes.component.budget import DAY_S, MINUTE_S, Bound, Budget, Taken
 from pypes.core.retry_after import retry_after_s
-from pypes.errors import ComponentError
+from pypes.errors import ComponentError, InvalidInput, Problem
 from pypes_basic.expressions import environment, fault_of_expression, fault_of_template, names_in, said, variables
 
 READ_BYTES: Final = 1 << 16
@@ -94,14 +94,13 @@ class HTTPCall(Transformer):
         per_day: Annotated[int, Help("Most calls of the node in a day (UTC); 0: no bound.", ge=0)] = 0
 
         def __post_init__(self) -> None:
+            faults = [("url", fault_of_template(self.url)), ("body", fault_of_template(self.body))]
+            faults += [(f"take.{name}", fault_of_expression(text)) for name, text in self.take.items()]
             if "${" not in self.url and not _LITERAL_HOST.match(self.url):
-                raise ValueError("url: write scheme and host as they are, without a template, user or password")
-            for name, text in (("url", self.url), ("body", self.body)):
-                if fault := fault_of_template(text):
-                    raise ValueError(f"{name}: {fault}")
-            for name, text in self.take.items():
-                if fault := fault_of_expression(text):
-                    raise ValueError(f"take.{name}: {fault}")
+                faults.append(("url", "write scheme and host as they are, without a template, user or password"))
+            problems = [Problem(place, fault, "param.invalid") for place, fault in faults if fault]
+            if problems:
+                raise InvalidInput("the request is not valid", problems=problems)
 
     def configure(self, given: Mapping[str, Any]) -> None:
         super().configure(given)

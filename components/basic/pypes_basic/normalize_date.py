@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from pypes import Example, Help, Packet, Parameters, Reject, Transformer
+from pypes.errors import InvalidInput, Problem
 from pypes_basic.dates import Found, Reader, Unreadable, written
 
 NEEDS_DATEPARSER: Final = 'languages needs dateparser, not installed here; run pip install "pypes-basic[dates]"'
@@ -61,7 +62,8 @@ class NormalizeDate(Transformer):
                 try:
                     ZoneInfo(zone)
                 except (ValueError, OSError, KeyError):
-                    raise ValueError(f"{name}: there is no zone {zone!r}; write UTC, or a name such as Europe/Vienna") from None
+                    fault = f"there is no zone {zone!r}; write UTC, or a name such as Europe/Vienna"
+                    raise InvalidInput("no such zone", problems=[Problem(name, fault, "param.invalid")]) from None
             if self.languages and importlib.util.find_spec("dateparser") is None:
                 raise ValueError(NEEDS_DATEPARSER)
 

@@ -35,16 +35,24 @@ def _options(most_bytes: int, ignore_case: bool) -> Any:
 
 
 class Patterns:
-    """Several patterns; which of them are found in a text takes one pass. All of them have been compiled once."""
+    """Several patterns; which of them are found in a text takes one pass. All of them have been compiled once.
+
+    Raises ``ValueError`` for one that is wrong, and if they need too much memory together.
+    """
 
     def __init__(self, patterns: Sequence[str], *, ignore_case: bool = False) -> None:
         self.each = [compiled(pattern, ignore_case=ignore_case) for pattern in patterns]
         self._all = None
         if len(patterns) > 1:
             self._all = re2.Set.SearchSet(_options(ALL_BYTES, ignore_case))
-            for pattern in patterns:
-                self._all.Add(pattern)
-            self._all.Compile()
+            try:
+                for pattern in patterns:
+                    self._all.Add(pattern)
+                self._all.Compile()
+            except re2.error:
+                raise ValueError(
+                    f"all {len(patterns)} together need more than {ALL_BYTES:,} bytes; use several filters"
+                ) from None
 
     def found_in(self, data: bytes) -> list[int]:
         """Positions of the patterns that are found in UTF-8, in their order."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pypes import Example, Help, Packet, Parameters, Reject, Transformer
+from pypes.errors import InvalidInput, Problem
 from pypes_basic.patterns import Patterns, Replacement, compiled, matches
 
 
@@ -54,14 +55,31 @@ class Regex(Transformer):
         most: Annotated[int, Help("Most matches of a pattern in one value.", ge=1)] = 100_000
 
         def __post_init__(self) -> None:
-            replacement = Replacement(self.replacement)
-            for number, pattern in enumerate(self.patterns, 1):
+            problems: list[Problem] = []
+
+            def add(place: str, fault: object) -> None:
+                problems.append(Problem(place, str(fault), "param.invalid"))
+
+            replacement = None
+            try:
+                replacement = Replacement(self.replacement)
+            except ValueError as error:
+                add("replacement", error)
+            for number, pattern in enumerate(self.patterns):
                 try:
                     made = compiled(pattern, ignore_case=self.ignore_case)
                 except ValueError as error:
-                    raise ValueError(f"pattern {number}, {pattern}: {error}") from None
-                if self.do == "replace" and (fault := replacement.fault(made)):
-                    raise ValueError(fault)
+                    add(f"patterns.{number}", f"{pattern}: {error}")
+                    continue
+                if self.do == "replace" and replacement is not None and (fault := replacement.fault(made)):
+                    add("replacement", fault)
+            if not problems:
+                try:
+                    Patterns(self.patterns, ignore_case=self.ignore_case)
+                except ValueError as error:
+                    add("patterns", error)
+            if problems:
+                raise InvalidInput("the patterns are not valid", problems=problems)
 
     def setup(self) -> None:
         params = self.params

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, ClassVar, Final, Literal
 
 from pypes import Example, Help, Operator, Packet, Parameters, Reject
+from pypes.errors import InvalidInput, Problem
 from pypes_basic.expressions import Expressions, fault_of_expression
 
 #: Rules that one filter may have; behind ``else`` there may be another filter with more.
@@ -53,9 +54,12 @@ class Route(Operator):
         ] = "first"
 
         def __post_init__(self) -> None:
-            for number, text in enumerate(self.rules, 1):
-                if fault := fault_of_expression(text):
-                    raise ValueError(f"rule {number}, {text}: {fault}")
+            faults = [(number, text, fault_of_expression(text)) for number, text in enumerate(self.rules)]
+            problems = [
+                Problem(f"rules.{number}", f"{text}: {fault}", "param.invalid") for number, text, fault in faults if fault
+            ]
+            if problems:
+                raise InvalidInput("the rules are not valid", problems=problems)
 
     def setup(self) -> None:
         rules = self.params.rules

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import minijinja
 
 from pypes import Example, Help, Packet, Parameters, Reject, Transformer
+from pypes.errors import InvalidInput, Problem
 from pypes_basic.expressions import FUEL, environment, fault_of_template, names_in, said, variables
 
 
@@ -43,7 +44,7 @@ class Template(Transformer):
 
         def __post_init__(self) -> None:
             if fault := fault_of_template(self.template):
-                raise ValueError(f"template: {fault}")
+                raise InvalidInput("the template is not valid", problems=[Problem("template", fault, "param.invalid")])
 
     def setup(self) -> None:
         params = self.params

@@ -223,7 +223,7 @@ class TestHTTPCall(ComponentSuite):
             ({"url": "http://{{ host }}/"}, "url: write scheme and host as they are"),
             ({"url": "http://user:pw@host/"}, "url: write scheme and host as they are"),
             ({"url": "http://host/{{"}, "url: "),
-            ({"url": "ftp://host/"}, "Expected `str` matching regex"),
+            ({"url": "ftp://host/"}, "url: Expected `str` matching regex"),
             ({"url": AWAY, "body": "{% if %}"}, "body: "),
             ({"url": AWAY, "take": {"x": "answer."}}, "take.x: "),
         ],
@@ -231,7 +231,8 @@ class TestHTTPCall(ComponentSuite):
     def test_bad_parameters_are_refused(self, params: dict[str, Any], fault: str) -> None:
         with pytest.raises(InvalidInput) as caught:
             HTTPCall().configure(params)
-        assert caught.value.problems[0].message.startswith(fault)
+        problem = caught.value.problems[0]
+        assert f"{problem.path}: {problem.message}".startswith(fault)
 
     def test_an_address_of_the_environment_is_looked_at_when_it_is_known(self) -> None:
         made = HTTPCall()

@@ -113,13 +113,16 @@ class TestRegex(ComponentSuite):
     @pytest.mark.parametrize(
         ("params", "fault"),
         [
-            ({"patterns": ["a", "(b"]}, "pattern 2, (b: missing ): (b"),
+            ({"patterns": ["a", "(b"]}, "patterns.1: (b: missing ): (b"),
             (
                 {"patterns": ["(?=a)"]},
-                "pattern 1, (?=a): invalid perl operator: (?=; RE2 has no look-around and no back-references",
+                "patterns.0: (?=a): invalid perl operator: (?=; RE2 has no look-around and no back-references",
             ),
             ({"patterns": [r"(a)\1"]}, "RE2 has no look-around"),
-            ({"patterns": ["a"], "do": "replace", "replacement": r"\1"}, "replacement refers to group 1, which is not in a"),
+            (
+                {"patterns": ["a"], "do": "replace", "replacement": r"\1"},
+                "replacement: replacement refers to group 1, which is not in a",
+            ),
             (
                 {"patterns": ["(a)"], "do": "replace", "replacement": r"\g<x>"},
                 "replacement refers to group x, which is not in (a)",
@@ -131,7 +134,20 @@ class TestRegex(ComponentSuite):
     def test_bad_patterns_are_refused(self, params: dict[str, Any], fault: str) -> None:
         with pytest.raises(InvalidInput) as caught:
             Regex().configure(params)
-        assert fault in caught.value.problems[0].message
+        problem = caught.value.problems[0]
+        assert fault in f"{problem.path}: {problem.message}"
+
+    def test_all_bad_patterns_are_told_with_their_places(self) -> None:
+        with pytest.raises(InvalidInput) as caught:
+            Regex().configure({"patterns": ["(", "a", "["], "replacement": "\\x"})
+        assert [problem.path for problem in caught.value.problems] == ["replacement", "patterns.0", "patterns.2"]
+
+    def test_patterns_that_need_too_much_memory_together_are_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("pypes_basic.patterns.ALL_BYTES", 10_000)
+        with pytest.raises(InvalidInput) as caught:
+            Regex().configure({"patterns": [f"a{{100}}{n}" for n in range(100)]})
+        [problem] = caught.value.problems
+        assert (problem.path, problem.message.partition(" together")[0]) == ("patterns", "all 100")
 
 
 def test_the_library_is_the_one_of_google() -> None:

@@ -69,7 +69,7 @@ class TestRoute(ComponentSuite):
     def test_rules(self, rule: str, fields: dict[str, Any], meta: dict[str, Any], holds: bool | None) -> None:
         packet = Packet.from_document({"n": 1, **fields}, meta)
         if holds is None:
-            with pytest.raises(InvalidInput, match="rule 1"):
+            with pytest.raises(InvalidInput, match=r"rules\.0"):
                 ways([packet], rule)
         else:
             assert ways([packet], rule) == {"out1" if holds else "else": [1]}
@@ -104,10 +104,10 @@ class TestRoute(ComponentSuite):
     @pytest.mark.parametrize(
         ("rules", "fault"),
         [
-            (["n ==", "true"], "rule 1, n ==: unexpected end of input, expected expression"),
-            (["true", "n|nosuchfilter"], "rule 2, n|nosuchfilter: filter nosuchfilter is unknown"),
-            (["n is odder"], "rule 1, n is odder: test odder is unknown"),
-            (["nofunction()"], "rule 1, nofunction(): nofunction is unknown"),
+            (["n ==", "true"], "rules.0: n ==: unexpected end of input, expected expression"),
+            (["true", "n|nosuchfilter"], "rules.1: n|nosuchfilter: filter nosuchfilter is unknown"),
+            (["n is odder"], "rules.0: n is odder: test odder is unknown"),
+            (["nofunction()"], "rules.0: nofunction(): nofunction is unknown"),
             ([""], "length"),
             (["true"] * (MOST_RULES + 1), "length"),
         ],
@@ -115,4 +115,5 @@ class TestRoute(ComponentSuite):
     def test_bad_rules_are_refused(self, rules: list[str], fault: str) -> None:
         with pytest.raises(InvalidInput) as caught:
             Route().configure({"rules": rules})
-        assert fault in caught.value.problems[0].message
+        problem = caught.value.problems[0]
+        assert fault in f"{problem.path}: {problem.message}"

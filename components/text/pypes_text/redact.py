@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
 
 from pypes import Example, Help, Packet, Parameters, Transformer
-from pypes.errors import ComponentError
+from pypes.errors import InvalidInput, Problem
 from pypes.structure import BLOCKS
 from pypes_text.finding import Found, cards, emails, ibans, ips, nationals, phones
 from pypes_text.moving import Edit, moved
@@ -65,13 +65,14 @@ class Redact(Transformer):
         def __post_init__(self) -> None:
             if self.action == "hash" and not self.key:
                 raise ValueError('hashes need a key: set one in the environment and write "key": "${NAME}"')
-            for name in self.patterns:
+            for name, pattern in self.patterns.items():
                 if name in FINDERS or not (
                     name.isascii() and name.replace("_", "a").isalnum() and name[0].islower() and name.islower()
                 ):
                     raise ValueError(
                         f"patterns: {name!r} is no name for a kind of your own; take lower-case letters, digits and _"
                     )
+                _own(name, pattern)
 
     def setup(self) -> None:
         params = self.params
@@ -174,5 +175,8 @@ def _own(name: str, pattern: str) -> Callable[[str], Iterable[Found]]:
         options.log_errors = False
         compiled = re2.compile(pattern, options)
     except re2.error as error:
-        raise ComponentError(f"pattern {name!r} is no regular expression of RE2: {error}", code="redact.pattern") from error
+        [reason] = error.args or ("it is not valid",)
+        told = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        fault = f"{pattern}: {told}; it is no regular expression of RE2"
+        raise InvalidInput("a pattern is not valid", problems=[Problem(f"patterns.{name}", fault, "param.invalid")]) from error
     return lambda text: [Found(found.start(), found.end(), found.group()) for found in compiled.finditer(text) if found.group()]
