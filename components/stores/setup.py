@@ -7,7 +7,7 @@ from setuptools import setup
 setup(
     name="pypes-stores",
     version="0.1.0",
-    description="Publishers of Pypes to tables and webhooks",
+    description="Publishers of Pypes to tables, webhooks and Parquet files, and sources",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     keywords=["components", "database", "documents", "pypes", "sql"],
@@ -20,6 +20,7 @@ setup(
     entry_points={
         "pypes.components": [
             "ParquetFiles = pypes_stores.parquet_files:ParquetFiles",
+            "SQLQuery = pypes_stores.sql_query:SQLQuery",
             "SQLTable = pypes_stores.sql_table:SQLTable",
             "Webhook = pypes_stores.webhook:Webhook",
         ],

@@ -35,22 +35,14 @@ class PostgresSession:
 
     def __init__(self, url: str, timeout_s: float, prepare: Callable[[Any], None]) -> None:
         self._url = url
-        self._timeout_s = max(1, int(timeout_s))
+        self._timeout_s = timeout_s
         self._prepare = prepare
         self._db: Any = None
 
     def connected(self) -> Any:
         """The connection; a new one, prepared, where there is none. Blocks; raises what psycopg and ``prepare`` raise."""
         if self._db is None:
-            import psycopg
-
-            db = psycopg.connect(
-                self._url,
-                autocommit=True,
-                connect_timeout=self._timeout_s,
-                application_name="pypes",
-                options=_options(self._url, self._timeout_s),
-            )
+            db = connect(self._url, self._timeout_s)
             try:
                 with db.transaction():
                     self._prepare(db)
@@ -93,6 +85,16 @@ class PostgresSession:
         if self._db is not None:
             self._db.close()
             self._db = None
+
+
+def connect(url: str, timeout_s: float) -> Any:
+    """A connection on which each statement is a transaction, with bounds on the time for it and for each statement. Blocks."""
+    import psycopg
+
+    whole_s = max(1, int(timeout_s))
+    return psycopg.connect(
+        url, autocommit=True, connect_timeout=whole_s, application_name="pypes", options=_options(url, whole_s)
+    )
 
 
 def found_columns(db: Any, table: str) -> dict[str, str]:

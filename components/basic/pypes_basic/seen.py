@@ -61,4 +61,9 @@ class Seen:
 
     def are_too_many(self, doomed: Collection[str]) -> bool:
         """True if so many documents would be deleted that the folder may just not be mounted."""
-        return len(doomed) > FEW and len(doomed) * 2 > self._known
+        return are_too_many(len(doomed), self._known)
+
+
+def are_too_many(doomed: int, known: int) -> bool:
+    """True if so many documents of those known would be deleted that their origin may just not be there."""
+    return doomed > FEW and doomed * 2 > known
