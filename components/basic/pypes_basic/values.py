@@ -37,7 +37,7 @@ def acl_of(meta: Mapping[str, Any]) -> list[str] | None:
     if names is None or not all(isinstance(name, str) and name.strip() and text_of(name) == name for name in names):
         raise Reject(
             f"metadata 'acl' is {given!r}; it has to be a name of a user or group, or a list of names (an empty one for nobody)",
-            "search.acl",
+            "publisher.acl",
         )
     return names or [NOBODY]
 
@@ -47,7 +47,7 @@ def fitting(name: str, value: Any) -> Any:
     try:
         return plain(value)
     except ValueError as error:
-        raise Reject(f"{name!r} holds {error}", "search.value") from error
+        raise Reject(f"{name!r} holds {error}", "publisher.value") from error
 
 
 def plain(value: Any, levels: int = MOST_LEVELS) -> Any:

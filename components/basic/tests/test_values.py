@@ -37,7 +37,7 @@ def test_everybody_some_and_nobody_may_see_a_document(meta: dict[str, Any], name
 def test_what_is_no_access_list_is_refused(acl: Any) -> None:
     with pytest.raises(Reject, match="metadata 'acl' is") as caught:
         acl_of({"acl": acl})
-    assert caught.value.code == "search.acl"
+    assert caught.value.code == "publisher.acl"
 
 
 def test_binary_values_are_named_by_their_size() -> None:
@@ -51,7 +51,7 @@ def test_binary_values_are_named_by_their_size() -> None:
 def test_an_integer_that_is_too_long_is_refused_with_its_field(number: int) -> None:
     with pytest.raises(Reject, match=f"'n' holds an integer of {number.bit_length()} bits") as caught:
         fitting("n", [{"m": number}])
-    assert caught.value.code == "search.value"
+    assert caught.value.code == "publisher.value"
     assert plain([2**63 - 1, 1 - 2**63, True]) == [2**63 - 1, 1 - 2**63, True]
 
 

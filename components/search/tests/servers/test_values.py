@@ -113,7 +113,7 @@ def test_a_document_without_an_access_list_is_for_everybody_and_with_an_empty_on
 @pytest.mark.parametrize("acl", [7, True, {"read": ["ada"]}, ["ada", None], [["ada"]], ["ada", ""], " ", "a\ud800", "a\x00"])
 def test_a_document_whose_access_list_is_none_is_not_published(destination: Destination, acl: Any) -> None:
     ((code, error),) = publish(destination, word("a"), word("b", {"acl": acl}), word("c"))
-    assert code == "search.acl"
+    assert code == "publisher.acl"
     assert error.startswith(f"metadata 'acl' is {acl!r}".encode("utf-8", "replace").decode()[:20])
     *_, seen = destination
     assert sorted(id for id, *_ in seen(["ada"])) == ["a", "c"]
@@ -128,7 +128,7 @@ def test_a_number_that_is_too_long_costs_its_document_alone(destination: Destina
         "meta": {"meta": {"row": number}},
     }
     ((code, error),) = publish(destination, word("a", n=2**63 - 1), word("b", **places[place]), word("c", n=1 - 2**63))
-    assert code == "search.value"
+    assert code == "publisher.value"
     assert f"{'row' if place == 'meta' else 'n'!r} holds an integer of {number.bit_length()} bits" in error
     *_, seen = destination
     assert sorted(id for id, *_ in seen([])) == ["a", "c"]
@@ -139,7 +139,7 @@ def test_what_is_nested_too_deep_costs_its_document_alone(destination: Destinati
     for _ in range(300):
         deep = [deep]
     ((code, error),) = publish(destination, word("a"), word("b", n=deep), word("c"))
-    assert (code, "'n' holds more than 240 levels" in error) == ("search.value", True)
+    assert (code, "'n' holds more than 240 levels" in error) == ("publisher.value", True)
     *_, seen = destination
     assert sorted(id for id, *_ in seen([])) == ["a", "c"]
 
