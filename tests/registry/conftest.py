@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 from site import getsitepackages
@@ -17,6 +18,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """
     folder = tmp_path / "site"
     folder.mkdir()
-    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in getsitepackages()])
-    monkeypatch.syspath_prepend(str(folder))
+    # not syspath_prepend, which would leave the list of before as it finds it here
+    monkeypatch.setattr(sys, "path", [str(folder), *(entry for entry in sys.path if entry not in getsitepackages())])
+    importlib.invalidate_caches()
     return folder
