@@ -33,6 +33,8 @@ class Clients:
         #: The newest version of each document that was acknowledged, and its number.
         self.newest: dict[str, tuple[str, int]] = {}
         self.numbers: dict[str, set[int]] = {}
+        #: The ids of all results that were given, by document and number.
+        self.ids: dict[tuple[str, int], set[str]] = {}
         self.faults: list[str] = []
 
     def work(self, seed: int, lease_s: float, is_over: threading.Event) -> None:
@@ -46,6 +48,8 @@ class Clients:
                 continue
             for result in given["results"]:
                 name = (result["id"], result["version"])
+                with self._lock:
+                    self.ids.setdefault((result["document"], result["fields"]["n"]), set()).add(result["id"])
                 if name in before:
                     self.faults.append(f"given again although acknowledged: {name}")
                 if result["version"] < newest.get(result["document"], ("", 0))[0]:
@@ -118,6 +122,9 @@ def test_processes_and_clients_die_all_the_time(tmp_path: Path) -> None:
         assert clients.faults == []
         # each version was accepted in its order, so none was late: all of them came
         assert clients.numbers == {id: {*range(VERSIONS)} for id in wanted}
+        # what was given twice, or ran twice, had one id
+        assert {len(ids) for ids in clients.ids.values()} == {1}
+        assert len(set().union(*clients.ids.values())) == DOCUMENTS * VERSIONS
         assert node.get("/deadletters").json()["deadletters"] == []
 
 
