@@ -25,7 +25,11 @@ from pypes_documents.plain import as_list, paragraphs_of, plain_line, plain_text
 
 #: Heads of parts, all in all; the mail with the most that was seen had 400.
 MOST_PARTS: Final = 5_000
+#: Longer headers are left as they are: words in their thousands are put together in a time that grows with their square.
+MOST_HEADER_CHARS: Final = 100_000
 _HEAD: Final = re.compile(rb"^content-type\s*:", re.IGNORECASE | re.MULTILINE)
+_BOUNDARY: Final = re.compile(rb"\bboundary\s{0,9}=\s{0,9}\"?([^\s\";]{1,200})", re.IGNORECASE)
+_PARTING: Final = re.compile(rb"^--([^\s]{1,200})[ \t]*\r?$", re.MULTILINE)
 _TEXTS: Final = ("text/plain", "text/html", "multipart/related")
 _ID: Final = re.compile(r"<([^<>\s]+)>")
 
@@ -33,7 +37,7 @@ _ID: Final = re.compile(r"<([^<>\s]+)>")
 def read(packet: Packet, job: Job) -> Iterator[Packet | Unread]:
     """Fill a packet with a mail; yields its attachments, also those of a mail whose text cannot be read."""
     data = job.take(packet)
-    if len(_HEAD.findall(data)) > MOST_PARTS:
+    if _has_too_many_parts(data):
         raise Reject(f"the mail has more than {MOST_PARTS} parts", TOO_LARGE)
     try:
         mail = message_from_bytes(data, policy=policy.compat32)
@@ -63,6 +67,14 @@ def read(packet: Packet, job: Job) -> Iterator[Packet | Unread]:
         yield _attachment(packet, part, name)
     if fault is not None:
         raise fault
+
+
+def _has_too_many_parts(data: bytes) -> bool:
+    """True for a mail that would take the parser minutes: parts have heads, or at least lines that part them."""
+    if sum(1 for _ in _HEAD.finditer(data)) > MOST_PARTS:
+        return True
+    boundaries = set(_BOUNDARY.findall(data))
+    return sum(line[1] in boundaries for line in _PARTING.finditer(data)) > MOST_PARTS
 
 
 def _sorted_parts(mail: Message) -> tuple[list[Message], list[Message]]:
@@ -202,7 +214,7 @@ def _decoded(value: Any) -> str:
     if value is None:
         return ""
     text = _raw(value)
-    if "=?" not in text:
+    if "=?" not in text or len(text) > MOST_HEADER_CHARS:
         return text
     try:
         pieces = decode_header(" ".join(text.split()))

@@ -37,7 +37,7 @@ def read(packet: Packet, job: Job) -> Iterator[Packet | Unread]:
         feed = feedparser.parse(io.BytesIO(data), response_headers={"content-location": url} if url else None)
     except (ValueError, LookupError, RecursionError, AttributeError, TypeError) as error:
         raise Reject(f"the feed is damaged: {type(error).__name__}: {error}", MALFORMED) from error
-    if not feed.version and not feed.entries:
+    if not feed.get("version") and not feed.entries:
         raise Reject(f"it is no RSS or Atom: {feed.get('bozo_exception', 'nothing of a feed is in it')}", MALFORMED)
     if not feed.entries:
         raise Reject("the feed has no entries", NO_TEXT)

@@ -17,7 +17,7 @@ from pypes.core.media_types import OCTETS, media_type_of
 from pypes_documents.job import Reader
 from pypes_documents.members import compression_of
 from pypes_documents.ocr import is_picture
-from pypes_documents.packages import COMPOUND
+from pypes_documents.packages import COMPOUND, DAMAGED
 
 _OFFICE: Final = "application/vnd.openxmlformats-officedocument"
 _MS: Final = "application/vnd.ms"
@@ -101,13 +101,14 @@ _HEAD_BYTES: Final = 4096
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n\0"
 _PDF_BEHIND: Final = re.compile(rb"%PDF-\d\.\d")
 _FIRST_OBJECT: Final = re.compile(rb"\s*(?:%[^\r\n]*[\r\n]\s*)*\d+ \d+ obj")
+# nothing once matched is given back: comments without end would be parted in all ways there are
 _HTML: Final = re.compile(
-    rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*(?:<!doctype\s+html|<html[\s>]|<head[\s>])", re.IGNORECASE | re.DOTALL
+    rb"\s*+(?:<\?xml[^>]*>\s*+)?(?><!--.*?-->\s*+)*+(?:<!doctype\s+html|<html[\s>]|<head[\s>])", re.IGNORECASE | re.DOTALL
 )
 _NAME_IN_ZIP: Final = re.compile(rb"PK\x03\x04.{26}([\w./\[\]-]{3,60}?)(?=<|PK|[^\w./\[\]-])", re.DOTALL)
 #: The beginnings of feeds, and of updates of Solr, up to where no other XML begins so.
 _ROOT: Final = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*|<!doctype[^>]*>\s*)*"
+    rb"(?:\xef\xbb\xbf)?\s*+(?><\?.*?\?>\s*+|<!--.*?-->\s*+|<!doctype[^>]*>\s*+)*+"
     rb"<(?:(rss\b|rdf:RDF\b(?=[^>]*(?:purl\.org/rss|netscape)))|(feed)\b(?=[^>]*xmlns=[\"'][^\"']*[Aa]tom)"
     rb"|(?:add|update)\b[^>]*>\s*<doc\b|delete>\s*<id>)",
     re.IGNORECASE | re.DOTALL,
@@ -209,7 +210,7 @@ def _in_zip(head: bytes, body: IO[bytes]) -> str:
             body.seek(0)
             with zipfile.ZipFile(body) as archive:
                 names = set(archive.namelist())
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        except DAMAGED:
             return "archive"  # whose reader says what is wrong
     else:  # PERF: the members that come first are mostly those that tell
         names = {found.decode("latin-1") for found in _NAME_IN_ZIP.findall(head)}

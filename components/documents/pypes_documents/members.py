@@ -8,7 +8,6 @@ import io
 import lzma
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from typing import IO, Any, Final, NamedTuple, cast
 
@@ -16,11 +15,9 @@ from pypes import Packet, Reject
 from pypes.core.media_types import OCTETS, media_type_of
 from pypes_documents.job import ENCRYPTED, MALFORMED, NO_TEXT, Exhausted, Job, Unpacked, Unread, file_in
 from pypes_documents.names import Names
+from pypes_documents.packages import DAMAGED
 
-_DAMAGED: Final = (
-    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, UnicodeError),
-    *(ValueError, IndexError, OverflowError),
-)
+_DAMAGED: Final = (*DAMAGED, tarfile.TarError)
 #: Marks that systems leave in archives, and that nobody wrote.
 _LITTER: Final = frozenset((".DS_Store", "Thumbs.db", "desktop.ini"))
 _LITTER_FOLDERS: Final = "__MACOSX/"

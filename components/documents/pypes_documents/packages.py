@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lzma
 import posixpath
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -19,6 +20,11 @@ from pypes_documents.job import ENCRYPTED, MALFORMED, MIB, TOO_LARGE, Job, Unpac
 from pypes_documents.plain import as_list
 from pypes_documents.safe_xml import OPTIONS, fault_of
 
+#: Faults of zipfile, and of what unpacks for it, over archives that are damaged.
+DAMAGED: Final = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, ValueError, IndexError),
+    *(OverflowError, struct.error),
+)
 #: A part that becomes a tree takes ten times as much memory.
 MOST_TREE_BYTES: Final = 32 * MIB
 
@@ -53,7 +59,7 @@ class Package:
         self._job = job
         try:
             self._archive = zipfile.ZipFile(file)
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        except DAMAGED as error:
             file.seek(0)
             if file.read(8) == COMPOUND:
                 if _ENCRYPTED_PART in file.read(job.bounds.max_bytes):
@@ -76,7 +82,7 @@ class Package:
                 yield cast(IO[bytes], Unpacked(stream, self._job))
         except etree.XMLSyntaxError as error:
             raise fault_of(error, f"the {self.what} is damaged: {name}") from error
-        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, UnicodeError) as error:
+        except DAMAGED as error:
             raise Reject(f"the {self.what} is damaged: {name}: {error}", MALFORMED) from error
 
     def read(self, name: str, most: int = MOST_TREE_BYTES) -> bytes:

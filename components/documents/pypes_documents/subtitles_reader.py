@@ -13,7 +13,7 @@ from pypes_documents.plain import plain_text
 _TIME: Final = r"(?:(\d{1,6}):)?(\d\d?):(\d\d)[.,](\d{1,3})"
 _CUE: Final = re.compile(rf"^[ \t]*{_TIME}[ \t]*-->[ \t]*{_TIME}[^\n]*$", re.MULTILINE | re.ASCII)
 _MARKUP: Final = re.compile(r"<[^<>\n]*>|\{\\[^{}\n]*\}")
-_SPEAKER: Final = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]+)>")
+_SPEAKER: Final = re.compile(r"<v(?:\.[^\s<>]*)?\s+([^<>]+)>")
 #: Seconds of silence that end a paragraph, and characters after which the end of a sentence does.
 _PAUSE_S: Final = 4.0
 _LONG: Final = 400
