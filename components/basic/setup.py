@@ -38,6 +38,7 @@ COMPONENTS = {
     "Null": "null",
     "Debug": "debug",
     "JSONLines": "json_lines",
+    "CSVWriter": "csv_writer",
     "Outbox": "outbox",
 }
 

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 import orjson
 
-from pypes import Example, Help, Packet, Parameters, Publisher, Reject, Retry, Unreachable
+from pypes import Example, Help, Packet, Parameters, Reject
 from pypes.core.identity import Completed
-from pypes.errors import ComponentError
 from pypes_basic.encoding import encode, refused_field
-from pypes_basic.line_file import LineFile, StandardOutput
+from pypes_basic.line_publisher import LinePublisher
 from pypes_basic.log_lines import end_of, line_of
-from pypes_basic.timing import RETRY_S
-
-SYNC_INTERVAL_S = 1.0
 
 
-class JSONLines(Publisher):
+class JSONLines(LinePublisher):
     """Append every packet to a file as one line of JSON; many instances may share one file.
 
     A deletion becomes ``{"id": …, "deleted": true}``. In the form log, each line says of which version of which document it is,
@@ -62,51 +56,18 @@ class JSONLines(Publisher):
         self.complete = self._end if self.params.form == "log" else None
 
     def setup(self) -> None:
-        self._lines: list[bytes] = []
-        self._synced_s = time.monotonic()
-        self._file: LineFile | StandardOutput
-        if self.params.path == "-":
-            self._file = StandardOutput()
-        else:
-            self._file = LineFile(Path(self.data_dir, self.params.path), self.params.max_bytes)
-            self._file.check()
+        self.open(self.params.path, self.params.max_bytes)
 
     def process_batch(self, packets: list[Packet]) -> None:
         content = _CONTENT[self.params.form]
         try:
-            self._lines += [_dumps(content(packet)) for packet in packets]
+            self.lines += [_dumps(content(packet)) for packet in packets]
         except orjson.JSONEncodeError as error:
             raise Reject(f"{refused_field(packets)}JSON cannot say it: {error}", "lines.value") from error
 
     def _end(self, documents: list[Completed]) -> None:
         """Write which versions have ended, and which of these are whole."""
-        self._lines += [_dumps(end_of(document)) for document in documents]
-
-    def commit(self) -> None:
-        if not self._lines:
-            return
-        data, self._lines = b"".join(self._lines), []
-        try:
-            self._file.append(data, sync=self._is_sync_due())
-        except ComponentError as error:  # a file of somebody else stands there now: until it is moved away
-            raise Unreachable(RETRY_S, error.message) from error
-        except BrokenPipeError as error:
-            raise Reject("nobody reads standard output any more", "lines.closed") from error
-        except OSError as error:  # a full disk may have room again
-            raise Retry(RETRY_S, f"{self.params.path}: {error}") from error
-
-    def teardown(self) -> None:
-        if hasattr(self, "_file"):
-            self._file.close()
-
-    def _is_sync_due(self) -> bool:
-        if self.durability == "interval":
-            now = time.monotonic()
-            if now - self._synced_s < SYNC_INTERVAL_S:
-                return False
-            self._synced_s = now
-            return True
-        return self.durability == "always"
+        self.lines += [_dumps(end_of(document)) for document in documents]
 
 
 def _dumps(value: Any) -> bytes:

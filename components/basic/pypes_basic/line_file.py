@@ -28,11 +28,13 @@ class LineFile:
 
     Only what was written here is ever cut off: a file is marked with the place from which on it is ours (see
     :mod:`pypes_basic.ownership`). A file that is neither empty, nor marked, nor JSON Lines is refused with ``ComponentError``.
+    With a ``header``, a line, each file begins with it, and one that does not is refused, whoever has written it.
     """
 
-    def __init__(self, path: Path, max_bytes: int) -> None:
+    def __init__(self, path: Path, max_bytes: int, header: bytes = b"") -> None:
         self.path = path
         self.max_bytes = max_bytes
+        self.header = header
         self._fd = -1
         #: The start of our part of the open file, ``None`` if nobody knows: then nothing is cut off. -1: not looked up yet.
         self._ours_from: int | None = -1
@@ -55,6 +57,7 @@ class LineFile:
         """Append ``data``, which ends with a newline; with ``sync`` it is on stable storage when this returns."""
         while True:
             size, gap = self._acquire(len(data))
+            gap = gap if size else self.header
             try:
                 self._write(gap + data, size, sync=sync)
                 # renamed meanwhile, it is where others look for it; removed, it is nowhere
@@ -152,7 +155,9 @@ class LineFile:
             ours_from = 0
         elif ours_from is not None and ours_from > size:
             ours_from = None  # others have cut it, and written since
-        if ours_from is None and not reads_as_json_lines(self._fd, size):
+        if size and self.header:
+            self._check_header(size, is_ours=ours_from is not None)
+        elif ours_from is None and not reads_as_json_lines(self._fd, size):
             raise ComponentError(
                 f"{self.path} holds something else than lines of JSON, and was not written by this component; "
                 "name another file, or move this one away",
@@ -160,6 +165,18 @@ class LineFile:
             )
         self._ours_from = ours_from
         return size
+
+    def _check_header(self, size: int, *, is_ours: bool) -> None:
+        begin = os.pread(self._fd, len(self.header), 0)
+        is_torn = is_ours and size < len(self.header) and self.header.startswith(begin)
+        if begin == self.header or is_torn:
+            return
+        found = begin.partition(b"\n")[0][:200].decode("utf-8", "replace")
+        raise ComponentError(
+            f"{self.path} does not begin with {self.header.decode().rstrip()!r}, but with {found!r}; "
+            "name another file, or move this one away",
+            code="lines.foreign",
+        )
 
     def _repair(self) -> tuple[int, bytes]:
         """See to it that the file ends with a line break; returns its size and what must be written before the next line.
