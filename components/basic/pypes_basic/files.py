@@ -12,13 +12,12 @@ from typing import Annotated, Any
 
 from pypes import Example, Help, Packet, Parameters, Reject, Source
 from pypes.core.file_names import in_one_line, named, shown_below
-from pypes.core.media_types import OCTETS, media_type_of
 from pypes.errors import ComponentError
 from pypes_basic.folder import Folder, read, stamp
 from pypes_basic.found import Found, by_name, without_shared_ids
 from pypes_basic.naming import deletion, id_help
 from pypes_basic.seen import Seen
-from pypes_basic.unpacking import can_unpack, unpack
+from pypes_basic.unpacking import kind_of, unpack
 
 #: Bounds of one fetch that is stored at once: so many files, or a share of those known, since the cursor with all is stored each
 #: time; or so many bytes. A larger file goes alone.
@@ -31,8 +30,6 @@ META_BYTES = 1024
 MOST_META_BYTES = 1 << 16
 #: Files passed over that are named in the log; of the rest it says how many.
 NAMED = 10
-#: The type of a file that is compressed as a whole and no document by itself: it stays as it is.
-ARCHIVE = "application/x-tar"
 
 
 class Files(Source):
@@ -181,7 +178,7 @@ class Files(Source):
 
     def _read(self, folder: Folder, path: str, name: str, status: os.stat_result) -> Packet | None:
         """A file as a packet; ``None`` if it is gone, is being written, or cannot be read: then it is for the next time."""
-        compression, media_type = _type(name)
+        compression, media_type = kind_of(name)
         meta: dict[str, Any] = {
             "path": name,
             "filename": in_one_line(name.rpartition("/")[2]),
@@ -221,7 +218,7 @@ class Files(Source):
         return max(1, (self.fetched_bytes - MOST_META_BYTES) // 4 * 3)
 
     def _deletion(self, id: str, name: str) -> Packet:
-        return deletion(id, path=name, mimetype=_type(name)[1])
+        return deletion(id, path=name, mimetype=kind_of(name)[1])
 
     def _too_large(self, meta: dict[str, Any], limit: int) -> Packet:
         return Packet.from_document({}, meta | {"toolarge": limit})
@@ -242,14 +239,6 @@ class Files(Source):
         which = "max_bytes is" if limit >= self.params.max_bytes else "what can be handed over by limits.json_bytes is"
         reason = f"{packet.get_meta('path')} {has}; {which} {limit}; raise it and touch the file"
         raise Reject(reason, code="files.too_large")
-
-
-def _type(name: str) -> tuple[str, str]:
-    """The compression to unpack a file with, empty if it is not to be, and the media type of its contents."""
-    kind = media_type_of(name)
-    if kind.type and kind.type != ARCHIVE and can_unpack(kind.compression):
-        return kind.compression, kind.type
-    return "", kind.outer or OCTETS
 
 
 def _time(seconds: float) -> str | None:

@@ -9,6 +9,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from pypes.core.media_types import OCTETS, media_type_of
+
+#: The type of a file that is compressed as a whole and no document by itself: it stays as it is.
+ARCHIVE = "application/x-tar"
+
 #: Each gives an object for one stream; a file may hold several, one behind the other.
 _STREAMS: Mapping[str, Callable[[bytes], Any]] = MappingProxyType(
     {
@@ -21,9 +26,12 @@ _STREAMS: Mapping[str, Callable[[bytes], Any]] = MappingProxyType(
 )
 
 
-def can_unpack(compression: str) -> bool:
-    """True if :func:`unpack` knows the compression, as ``media_type_of`` calls it."""
-    return compression in _STREAMS
+def kind_of(name: str) -> tuple[str, str]:
+    """The compression to unpack a file of a name with, empty if it is not to be, and the media type of its contents."""
+    kind = media_type_of(name)
+    if kind.type and kind.type != ARCHIVE and kind.compression in _STREAMS:
+        return kind.compression, kind.type
+    return "", kind.outer or OCTETS
 
 
 def unpack(data: bytes, compression: str, max_bytes: int) -> bytes | None:
