@@ -52,6 +52,8 @@ class WholePublisher(Publisher):
     def write(self, records: Sequence[Record], told: Sequence[Told]) -> None:
         """Write records, then end versions; durable when it returns. May be repeated, also after half of it.
 
+        Deletions without a version come first: what they were to delete of this turn is left out already.
+
         Blocks, and is called in a thread.
         """
         raise NotImplementedError
@@ -78,9 +80,15 @@ class WholePublisher(Publisher):
     def process_batch(self, packets: list[Packet]) -> None:
         seen: Counter[str] = Counter()
         made = [record_of(packet, self._shape, seen) for packet in packets]
-        self._turn.own = None
-        self._turn.records += [each for each in made if isinstance(each, Record)]
-        self._turn.told += [each for each in made if isinstance(each, Told)]
+        turn = self._turn
+        turn.own = None
+        for each in made:
+            if isinstance(each, Record):
+                turn.records.append(each)
+                continue
+            turn.told.append(each)
+            if not each.version:  # outside of a node the order alone tells what is newer
+                turn.records = [record for record in turn.records if record.document != each.document]
 
     def complete(self, documents: list[Completed]) -> int | None:
         told = [told_of(each) for each in documents]

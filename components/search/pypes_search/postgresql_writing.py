@@ -53,6 +53,10 @@ class Writer:
 
     def write(self, db: Any, records: Sequence[Record], told: Sequence[Told]) -> None:
         """Put records and end versions, within the transaction that is open."""
+        tables = all_parts(db, self._schema) if told else []
+        if deleted := sorted({each.document for each in told if not each.version and each.is_whole and each.is_deleted}):
+            for table in (*tables, self._schema.documents):
+                db.execute(f"DELETE FROM {table} WHERE document = ANY(%s::uuid[])", (deleted,))
         loose = [record for record in records if record.id is not None and not record.is_told]
         if loose:
             self._loosen(db, loose)
@@ -66,7 +70,6 @@ class Writer:
                     cursor.executemany(self._put.format(parts=f"{name}_parts"), rows[start : start + MOST_ROWS])
             versioned = [each for each in told if each.version]
             written = {(record.document, record.version_text) for record in records}
-            tables = all_parts(db, self._schema) if told else []
             if switched := sorted((each for each in versioned if each.is_whole), key=lambda each: (each.document, each.version)):
                 gone = self._gone(db, [each for each in switched if (each.document, each.version) not in written], tables)
                 cursor.executemany(
@@ -77,14 +80,9 @@ class Writer:
                     ],
                 )
         ended = sorted({each.document for each in versioned})
-        deleted = sorted({each.document for each in told if not each.version and each.is_whole and each.is_deleted})
-        for parts in tables:
-            if ended:
+        if ended:
+            for parts in tables:
                 db.execute(self._remove.format(parts=parts), (ended,))
-            if deleted:
-                db.execute(f"DELETE FROM {parts} WHERE document = ANY(%s::uuid[])", (deleted,))
-        if deleted:
-            db.execute(f"DELETE FROM {self._schema.documents} WHERE document = ANY(%s::uuid[])", (deleted,))
 
     def forget(self, db: Any, tombstone_s: float) -> None:
         """Forget documents that have been gone for so long."""

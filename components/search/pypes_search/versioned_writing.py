@@ -88,6 +88,9 @@ class VersionedWriter(ABC):
 
     def write(self, records: Sequence[Record], told: Sequence[Told]) -> None:
         """Put records and end versions; durable when it returns. Blocks."""
+        if gone := {each.document for each in told if not each.version and each.is_whole and each.is_deleted}:
+            self.remove_all(gone)
+            self.drop(gone)
         versioned = [each for each in told if each.version]
         # also of documents whose end nobody tells: an entry that is made here then says that nothing of the document is there
         names = {record.document: (record.route, record.id) for record in records if record.id is not None}
@@ -104,9 +107,6 @@ class VersionedWriter(ABC):
             # PERF: of a document that nobody knew, and of which one version came, nothing older is there
             alone.difference_update(record.document for record in records if record.version_text != _version(entries, record))
             self.remove_older(_versions(entries, {each.document for each in versioned} - alone))
-        if gone := {each.document for each in told if not each.version and each.is_whole and each.is_deleted}:
-            self.remove_all(gone)
-            self.drop(gone)
 
     def _loosen(self, entries: dict[str, Entry], loose: Sequence[Record]) -> None:
         """Have parts take the place of older ones, also of those of versions that were whole."""

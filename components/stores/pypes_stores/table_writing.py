@@ -78,6 +78,9 @@ class Writer:
 
     def write(self, db: Any, records: Sequence[Record], told: Sequence[Told]) -> None:
         """Put records and end versions, within the transaction that is open."""
+        if gone := sorted({each.document for each in told if not each.version and each.is_whole and each.is_deleted}):
+            for statement in self._delete:
+                db.execute(statement, (self._dialect.listed(gone),))
         versioned = [each for each in told if each.version]
         live = self._held(db, records, versioned)
         whole = _newest_whole(versioned, live)
@@ -100,9 +103,6 @@ class Writer:
         self._put(db, self._put_newest, newest)
         self._put(db, self._put_whole, standing)
         self._end(db, whole, [(each.document, each.version) for each in versioned if not each.is_whole])
-        if gone := sorted({each.document for each in told if not each.version and each.is_whole and each.is_deleted}):
-            for statement in self._delete:
-                db.execute(statement, (self._dialect.listed(gone),))
 
     def forget(self, db: Any, tombstone_s: float) -> None:
         """Forget documents that have been gone for so long."""

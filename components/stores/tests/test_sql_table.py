@@ -86,6 +86,29 @@ def test_a_value_that_does_not_fit_fails_alone(
     assert rows(path, "SELECT id FROM people ORDER BY id") == [("a",), ("c",)]
 
 
+def test_outside_of_a_node_the_order_says_what_is_newer(path: Path, publish: Publish) -> None:
+    first, deletion, again = (
+        Packet({"id": "a", "name": "1"}),
+        Packet({"id": "a"}, {"requestmethod": "DELETE"}),
+        Packet({"id": "a"}),
+    )
+    assert publish(first, deletion) == []
+    assert rows(path, "SELECT name FROM people") == []
+    again.set("name", "2")
+    assert publish(first, deletion, again) == []
+    assert rows(path, "SELECT name FROM people") == [("2",)]
+
+
+def test_access_lists_are_those_of_all_publishers(path: Path, publish: Publish) -> None:
+    lists: dict[str, dict[str, Any]] = {"all": {}, "nobody": {"acl": None}, "ada": {"acl": "ada"}}
+    assert publish(*(Packet({"id": id}, meta) for id, meta in lists.items()), columns={"acl": "meta:acl text[]"}) == []
+    assert rows(path, "SELECT id, acl FROM people ORDER BY id") == [
+        ("ada", '["ada"]'),
+        ("all", None),
+        ("nobody", '["pypes:nobody"]'),
+    ]
+
+
 def test_a_constraint_of_the_table_fails_the_document_alone(path: Path, publish: Publish) -> None:
     publish()
     with closing(sqlite3.connect(path)) as db:

@@ -155,3 +155,15 @@ def test_halves_of_surrogate_pairs_are_joined_or_replaced(destination: Destinati
     text, fields = found["b"]
     assert text == "word \ufffd!"
     assert (fields["n"], fields["t\ufffd"]) == ({"k\ufffd": "\U0001f600"}, "x")
+
+
+def test_outside_of_a_node_the_order_says_what_is_newer(destination: Destination) -> None:
+    def deletion(id: str) -> Packet:
+        return Packet(meta={"id": id, "requestmethod": "DELETE"})
+
+    packets = [word("again", text="word 1"), word("gone"), deletion("again"), deletion("gone"), word("again", text="word 2")]
+    assert publish(destination, *packets) == []
+    *_, seen = destination
+    assert [(id, text) for id, text, _ in seen([])] == [("again", "word 2")]
+    assert publish(destination, deletion("again"), word("again", text="word 3"), deletion("never")) == []
+    assert [(id, text) for id, text, _ in seen([])] == [("again", "word 3")]
