@@ -60,6 +60,8 @@ class SqliteSession:
             raise Unreachable(RETRY_S, error.message) from error
         except _VALUE as error:
             raise Reject(str(error), "sqlite.value") from error
+        except sqlite3.ProgrammingError:
+            raise
         except sqlite3.DatabaseError as error:  # locked, full, damaged, or tables that are gone: a new connection looks again
             self.close()
             raise Unreachable(RETRY_S, f"{self._path.name}: {error}") from error
