@@ -30,7 +30,8 @@ class Chunk(Operator):
     various lengths, most of them between a quarter and the whole of ``size``, half of it on average. With ``overlap`` a change
     reaches one chunk further.
 
-    A document without text is a dead letter, ``document.no_text``. Deletions pass.
+    A document that has a title alone, such as an entry of a feed, is one chunk that says it, without a place. One that has
+    neither is a dead letter, ``document.no_text``. Deletions pass.
     """
 
     icon = "scissors"
@@ -77,7 +78,7 @@ class Chunk(Operator):
         params = self.params
         text = packet.get(params.field)
         if text is None or (isinstance(text, str) and not text.strip()):
-            raise Reject(f"field {params.field!r} has no text to cut", "document.no_text")
+            return self._titled(packet)
         if not isinstance(text, str):
             raise Reject(f"field {params.field!r} holds {type(text).__name__}, not one text")
         # a text without structure is read paragraph by paragraph, however many there are
@@ -90,6 +91,17 @@ class Chunk(Operator):
                 part.set(name, packet.get(name), multi=packet.is_multivalued(name))
             self.send("out", part)
         return None
+
+    def _titled(self, packet: Packet) -> Packet:
+        """The only chunk of a document that has no text."""
+        title = packet.get("title")
+        if not isinstance(title, str) or not title.strip():
+            raise Reject(f"field {self.params.field!r} has no text to cut, and there is no title", "document.no_text")
+        plain, others = self._kept(packet)
+        part = packet.derive("chunk", 1, {**plain, "text": title})
+        for name in others:
+            part.set(name, packet.get(name), multi=packet.is_multivalued(name))
+        return part
 
     def _length_of(self) -> Length:
         if self.params.unit == "characters":

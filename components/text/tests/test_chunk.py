@@ -298,6 +298,17 @@ def test_the_end_of_the_chunk_before_is_repeated_within_a_section() -> None:
 # -- faults -----------------------------------------------------------------------------------------------------
 
 
+def test_a_title_alone_is_a_chunk() -> None:
+    bare = Packet({"title": "Looms run on Sundays", "text": "", "author": "Ada"}, {"id": "7"})
+    (found,) = run_component(Chunk, [bare]).packets
+    assert found.id == "7/chunk=1"
+    assert {name: found.get(name) for name in found.get_attribute_names()} == {
+        "title": "Looms run on Sundays",
+        "text": "Looms run on Sundays",
+        "author": "Ada",
+    }
+
+
 def test_a_document_without_text_is_no_success() -> None:
     result: Result = run_component(Chunk, [Packet({"text": " \n "}), Packet(), Packet({"text": 5}), Packet({"text": ["a", "b"]})])
     assert [letter.code for letter in result.dead_letters] == ["document.no_text", "document.no_text", "rejected", "rejected"]
