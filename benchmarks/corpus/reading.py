@@ -1,0 +1,121 @@
+"""Feeding a node with the files of the corpus, kind by kind, and what became of them."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from benchmarks.corpus.second import recall
+from benchmarks.measure import processor_s
+from pypes.cli.feeding.posting import Feeder
+from pypes.cli.feeding.walking import File, media_type
+from pypes.testing.node import Node
+
+ROOT: Final = Path(__file__).parents[2]
+#: Files of each kind that a second reader reads, and the share of its words that must be there.
+SAMPLED: Final = 40
+ENOUGH: Final = 0.97
+#: Kinds that no second reader reads as a whole.
+UNCOMPARED: Final = ("arrow", "feed", "parquet")
+#: Types of files whose names do not say them.
+TYPES: Final = {"mail": "message/rfc822", "feed": "application/xml", "rest": "text/plain"}
+
+
+def graph() -> dict[str, Any]:
+    """The graph ``documents``, as it is shipped."""
+    found: dict[str, Any] = json.loads((ROOT / "graphs" / "documents.json").read_text(encoding="utf-8"))
+    return found
+
+
+@dataclass(slots=True)
+class Read:
+    """What became of the files of one kind.
+
+    ``causes`` has for each code of dead letters their number and an example; ``recalls`` are of the sampled files.
+    """
+
+    kind: str
+    files: int = 0
+    bytes: int = 0
+    documents: int = 0
+    published: int = 0
+    dropped: int = 0
+    failed: int = 0
+    pages: int = 0
+    passed_s: float = 0.0
+    cpu_s: float = 0.0
+    causes: dict[str, tuple[int, str]] = field(default_factory=dict)
+    recalls: list[tuple[float, str]] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def recall(self) -> float:
+        """The mean share of a second reader's words."""
+        return sum(share for share, _ in self.recalls) / len(self.recalls) if self.recalls else 0.0
+
+
+def read(node: Node, kind: str, paths: Sequence[Path], place: Path) -> Read:
+    """Post the files of a kind and follow them to their ends; files are named by their paths below ``place``."""
+    files = [_file(kind, path, place) for path in paths]
+    found = Read(kind, len(files), sum(file.size for file in files))
+    assert node.process is not None
+    top = psutil.Process(node.process.pid)
+    before_cpu_s, began_s = processor_s(top), time.monotonic()
+    feeder = Feeder(f"{node.url}/docs/{kind}", batch=8)
+    report = feeder.feed(files)
+    feeder.follow()
+    feeder.close()
+    found.passed_s, found.cpu_s = time.monotonic() - began_s, processor_s(top) - before_cpu_s
+    found.documents, found.published, found.failed = report.accepted, report.published, report.failed
+    found.dropped, found.refused = report.dropped, report.failures
+    found.causes = _causes(node, kind)
+    texts = _texts(node, kind)
+    found.pages = sum(pages for _, pages in texts.values())
+    chosen = random.Random(kind).sample(files, min(SAMPLED, len(files)))
+    for file in chosen:
+        said = texts.get(str(file.id))
+        if said is not None and kind not in UNCOMPARED:
+            share = recall(file.path, kind, said[0])
+            if share is not None:
+                found.recalls.append((share, file.name))
+    found.recalls.sort()
+    return found
+
+
+def _file(kind: str, path: Path, place: Path) -> File:
+    name, stat = str(path.relative_to(place)), path.stat()
+    return File(path, name, place, stat.st_size, stat.st_mtime_ns, name, TYPES.get(kind) or media_type(path))
+
+
+def _causes(node: Node, kind: str) -> dict[str, tuple[int, str]]:
+    """Of each code of dead letters of a route: how many there are, and what one of them says."""
+    groups = node.get(f"/deadletters?group=code&route={kind}").json()["groups"]
+    found: dict[str, tuple[int, str]] = {}
+    for group in groups:
+        (letter,) = node.get(f"/deadletters?limit=1&route={kind}&code={group['code']}").json()["deadletters"]
+        before, _ = found.get(group["code"], (0, ""))
+        found[group["code"]] = (before + group["count"], letter["error"].splitlines()[0])
+    return found
+
+
+def _texts(node: Node, kind: str) -> dict[str, tuple[str, int]]:
+    """Of each document of a route in the index: what all its parts say, and how many pages it has."""
+    texts: dict[str, list[str]] = {}
+    pages: dict[str, int] = {}
+    with sqlite3.connect(f"file:{node.base / 'data' / 'search.db'}?mode=ro", uri=True) as db:
+        rows = db.execute("SELECT id, title, text, fields FROM documents WHERE route = ? ORDER BY key", (kind,))
+        for id, title, text, fields in rows:
+            texts.setdefault(id, [title]).append(text)
+            page = re.search(r'"page_end":(\d+)', fields)
+            if page:
+                pages[id] = max(pages.get(id, 0), int(page[1]))
+    return {id: ("\n".join(parts), pages.get(id, 0)) for id, parts in texts.items()}

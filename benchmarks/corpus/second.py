@@ -1,0 +1,139 @@
+"""Second readers: other libraries that read the same files, to find out which words Pypes has missed."""
+
+from __future__ import annotations
+
+import email
+import html.parser
+import io
+import json
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from email import policy
+from pathlib import Path
+from typing import Any, Final
+
+#: Words are compared, since readers differ in white space, order and signs.
+_WORD: Final = re.compile(r"\w+")
+
+
+def recall(path: Path, kind: str, text: str) -> float | None:
+    """The share of the words that a second reader finds in a file which ``text`` has as well; ``None`` if it finds none."""
+    read = READERS.get(kind, _plain)
+    wanted = Counter(_WORD.findall(read(path.read_bytes()).lower()))
+    found = Counter(_WORD.findall(text.lower()))
+    total = sum(wanted.values())
+    return sum((wanted & found).values()) / total if total else None
+
+
+class _Page(html.parser.HTMLParser):
+    """The text of a page, but for what no reader shows."""
+
+    HIDDEN = frozenset({"script", "style", "noscript", "template", "head"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+        self._hidden = 0
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self._hidden += tag in self.HIDDEN
+        # markup within a line does not end a word
+        if tag not in ("a", "b", "i", "em", "strong", "code", "span", "tt", "sub", "sup", "font", "u", "wbr"):
+            self.said.append(" ")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._hidden -= tag in self.HIDDEN and self._hidden > 0
+        if tag in ("p", "div", "td", "th", "li", "tr", "pre", "h1", "h2", "h3", "h4", "dt", "dd"):
+            self.said.append(" ")
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self.said.append(data)
+
+
+def _html(data: bytes) -> str:
+    page = _Page()
+    page.feed(data.decode("utf-8", "replace"))
+    page.close()
+    return "".join(page.said)
+
+
+def _pdf(data: bytes) -> str:
+    import pypdfium2
+
+    document = pypdfium2.PdfDocument(data)
+    try:
+        return "\n".join(page.get_textpage().get_text_bounded() for page in document)
+    finally:
+        document.close()
+
+
+def _docx(data: bytes) -> str:
+    import docx
+
+    return "\n".join(paragraph.text for paragraph in docx.Document(io.BytesIO(data)).paragraphs)
+
+
+def _pptx(data: bytes) -> str:
+    import pptx
+
+    slides = pptx.Presentation(io.BytesIO(data)).slides
+    return "\n".join(shape.text_frame.text for slide in slides for shape in slide.shapes if shape.has_text_frame)
+
+
+def _xlsx(data: bytes) -> str:
+    import openpyxl
+
+    book = openpyxl.load_workbook(io.BytesIO(data), read_only=True)
+    cells = (cell for sheet in book for row in sheet.iter_rows(values_only=True) for cell in row)
+    return "\n".join(str(cell) for cell in cells if cell is not None)
+
+
+def _epub(data: bytes) -> str:
+    with zipfile.ZipFile(io.BytesIO(data)) as book:
+        return "\n".join(
+            _html(book.read(name)) for name in book.namelist() if name.endswith((".xhtml", ".html")) and "nav" not in name
+        )
+
+
+def _mail(data: bytes) -> str:
+    message = email.message_from_bytes(data, policy=policy.default)
+    body = message.get_body(("plain", "html"))
+    if body is None:
+        return ""
+    try:
+        content = body.get_content()
+    except (LookupError, UnicodeError, KeyError):  # a character set that Python does not know
+        return ""
+    return _html(content.encode()) if body.get_content_type() == "text/html" else str(content)
+
+
+def _json(data: bytes) -> str:
+    said: list[str] = []
+
+    def walk(value: Any) -> None:
+        for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            walk(one)
+        if isinstance(value, str):
+            said.append(value)
+
+    walk(json.loads(data))
+    return "\n".join(said)
+
+
+def _plain(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+READERS: Final[dict[str, Callable[[bytes], str]]] = {
+    "html": _html,
+    "pdf": _pdf,
+    "docx": _docx,
+    "pptx": _pptx,
+    "xlsx": _xlsx,
+    "epub": _epub,
+    "mail": _mail,
+    "json": _json,
+}
