@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmarks import (
     backlog,
     disk,
+    embedding,
     endpoint,
     isolation,
     lanes,
@@ -44,6 +45,7 @@ CLAIMS: dict[str, Callable[[], Iterable[Line]]] = {
     "lanes": lambda: [lanes.live_during_bulk()],
     "isolation": isolation.lines,
     "models": models.lines,
+    "embedding": embedding.lines,
     "pools": pools.lines,
     "disk": disk.lines,
     "ordering": lambda: [promises.ordering()],
