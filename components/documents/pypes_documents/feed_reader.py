@@ -70,6 +70,8 @@ def _fill(part: Packet, entry: Any, feed: Any, job: Job) -> None:
     title = job.text()
     if entry.get("title"):
         parsed(entry.title.encode("utf-8", "replace"), "utf-8").add_text(title)
+    if not (text.blocks or title.blocks):
+        raise Reject("the entry has neither a title nor a text", NO_TEXT)
     # entries have a get of their own, which takes one date for another
     told = partial(dict.get, entry)
     put_facts(

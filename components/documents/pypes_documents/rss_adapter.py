@@ -21,7 +21,7 @@ class RSS(FileAdapter):
     An entry that cannot be read makes the feed a dead letter that names it, while all others have been sent on.
 
     Dead letters: ``document.malformed``, ``html.too_nested`` (of an entry), ``document.too_large`` (a bound is exceeded),
-    ``document.no_text`` (no entries).
+    ``document.no_text`` (no entries, or one with neither title nor text).
     """
 
     icon = "rss"

@@ -9,14 +9,14 @@ from typing import Final
 from lxml import etree
 
 from pypes import Packet, Reject
-from pypes_documents.job import MALFORMED, NO_TEXT, Job
+from pypes_documents.job import MALFORMED, NO_TEXT, Job, Unread
 from pypes_documents.plain import plain_text
 from pypes_documents.safe_xml import OPTIONS, fault_of
 
 _ROOTS: Final = ("add", "delete", "update", "docs", "response", "result")
 
 
-def read(packet: Packet, job: Job) -> Iterator[Packet]:
+def read(packet: Packet, job: Job) -> Iterator[Packet | Unread]:
     """Yield the documents, and the deletions of others."""
     data = job.take(packet)
     meta = packet.get_metas()[0]
@@ -33,7 +33,9 @@ def read(packet: Packet, job: Job) -> Iterator[Packet]:
                 number += 1
                 job.begin_part()
                 fields = _fields(element)
-                if has_names:
+                if not any(fields.values()):
+                    yield Unread.of(packet, "row", number, Reject("the document has no field with a value", NO_TEXT))
+                elif has_names:
                     yield packet.derive("row", number, fields, {"row": number})
                 else:
                     yield Packet.from_document(fields, {**meta, "row": number})

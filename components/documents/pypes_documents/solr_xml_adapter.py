@@ -16,7 +16,7 @@ class SolrXML(FileAdapter):
     ``row=1``, ``row=2`` … An ``<id>`` in ``<delete>`` is a deletion.
 
     Dead letters: ``document.malformed`` (also for ``<delete><query>``; documents before the damage were sent),
-    ``document.too_large`` (a bound is exceeded), ``document.no_text`` (no documents).
+    ``document.too_large`` (a bound is exceeded), ``document.no_text`` (no documents, or one without any value).
     """
 
     icon = "code-xml"
