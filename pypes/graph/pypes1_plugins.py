@@ -142,8 +142,6 @@ def _turned(names: Mapping[str, str], value: str) -> str:
 
 _copy, _rename = _pairs("sources", "destinations"), _pairs("original_names", "new_names")
 _MODE_OPTIONS: Mapping[str, list[str]] = MappingProxyType({"mode": list(_MODES)})
-_EXTRACTOR = "write an extractor (`pypes new component`)"
-_PUBLISHER = "write a publisher (`pypes new component --kind publisher`)"
 
 PLUGINS: Mapping[str, Plugin] = MappingProxyType(
     {
@@ -180,9 +178,15 @@ PLUGINS: Mapping[str, Plugin] = MappingProxyType(
             options=_MODE_OPTIONS,
             params=("sources", "destinations", "mode"),
         ),
-        "DateNormalizer": Plugin("TRANSFORMER", note="write a transformer (`pypes new component`)"),
+        "DateNormalizer": Plugin(
+            "TRANSFORMER",
+            "NormalizeDate",
+            "dates are written as RFC 3339 has them, `2024-05-01T10:30:00Z`",
+            read=_read_fields,
+            write=_write_fields,
+        ),
         "DeleteField": Plugin("TRANSFORMER", "DeleteField", read=_read_fields, write=_write_fields, params=("fields",)),
-        "GeoCode": Plugin("TRANSFORMER", note="write a transformer that asks a service of today (`pypes new component`)"),
+        "GeoCode": Plugin("TRANSFORMER", note="use Lookup with a table of places, or ask a service of today with HTTPCall"),
         "RenameField": Plugin(
             "TRANSFORMER",
             "RenameField",
@@ -192,18 +196,20 @@ PLUGINS: Mapping[str, Plugin] = MappingProxyType(
             params=("original_names", "new_names", "mode"),
         ),
         "SetField": Plugin("TRANSFORMER", "SetField", read=_read_set, write=_write_set, params=("field", "values")),
-        "XMLMapper": Plugin("TRANSFORMER", note="write a transformer (`pypes new component`)"),
+        "XMLMapper": Plugin("TRANSFORMER", note="use XML with `fields`, which reads and maps in one, in the place of both"),
         "DropDocument": Plugin("FILTER", "DropDocument", read=_read_drop, write=_write_drop, params=("fields", "dropvalues")),
-        "Address": Plugin("EXTRACTOR", note=_EXTRACTOR),
-        "Email": Plugin("EXTRACTOR", note=_EXTRACTOR),
+        "Address": Plugin("EXTRACTOR", "Addresses", "it looks at `text`, and writes to `addresses`"),
+        "Email": Plugin("EXTRACTOR", "Emails", "it looks at `text`, and writes to `emails`"),
         "Collate": Plugin("OPERATOR", "Collate"),
         "Merge": Plugin("OPERATOR", "Merge"),
         "Split": Plugin("OPERATOR", "Split"),
-        "CSVWriter": Plugin("PUBLISHER", note=f"use JSONLines, or {_PUBLISHER}"),
+        "CSVWriter": Plugin(
+            "PUBLISHER", "CSVWriter", "it needs `path` and the `fields` of the columns", read=_read_fields, write=_write_fields
+        ),
         "Debug": Plugin("PUBLISHER", "Debug"),
-        "FastXML": Plugin("PUBLISHER", note=_PUBLISHER),
+        "FastXML": Plugin("PUBLISHER", note="write the XML with Template, and publish its text"),
         "Null": Plugin("PUBLISHER", "Null"),
-        "Solr": Plugin("PUBLISHER", note=f"use SQLiteSearch, or {_PUBLISHER}"),
+        "Solr": Plugin("PUBLISHER", note="use OpenSearch or SQLiteSearch, or write a publisher (`pypes new component`)"),
     }
 )
 

@@ -17,12 +17,14 @@ from pypes.graph.validation import validate
 from pypes_basic.collate import Collate
 from pypes_basic.copy_field import CopyField
 from pypes_basic.csv_adapter import CSV
+from pypes_basic.csv_writer import CSVWriter
 from pypes_basic.debug import Debug
 from pypes_basic.delete_field import DeleteField
 from pypes_basic.drop_document import DropDocument
 from pypes_basic.json_adapter import JSON
 from pypes_basic.merge import Merge
 from pypes_basic.normalize_case import NormalizeCase
+from pypes_basic.normalize_date import NormalizeDate
 from pypes_basic.null import Null
 from pypes_basic.rename_field import RenameField
 from pypes_basic.set_field import SetField
@@ -34,9 +36,11 @@ from pypes_documents.pdf_adapter import PDF
 from pypes_documents.rss_adapter import RSS
 from pypes_documents.solr_xml_adapter import SolrXML
 from pypes_documents.xml_adapter import XML
+from pypes_text.addresses import Addresses
+from pypes_text.emails import Emails
 
-FIELDS = (CopyField, DeleteField, NormalizeCase, RenameField, SetField)
-OTHERS = (CSV, DOCX, HTML, JSON, PDF, RSS, SolrXML, Text, XML, DropDocument, Collate, Merge, Split, Debug, Null)
+FIELDS = (CopyField, DeleteField, NormalizeCase, NormalizeDate, RenameField, SetField, Addresses, Emails)
+OTHERS = (CSVWriter, CSV, DOCX, HTML, JSON, PDF, RSS, SolrXML, Text, XML, DropDocument, Collate, Merge, Split, Debug, Null)
 
 
 @cache
@@ -69,6 +73,7 @@ def test_every_counterpart_is_there_and_what_has_none_says_what_to_do() -> None:
         ("DeleteField", {"fields": "a,b"}, "DeleteField", [{"fields": ["a", "b"]}]),
         ("DropDocument", {"fields": "a", "dropvalues": "_any_"}, "DropDocument", [{"fields": ["a"], "values": []}]),
         ("DropDocument", {"fields": "a", "dropvalues": "x;y"}, "DropDocument", [{"fields": ["a"], "values": ["x", "y"]}]),
+        ("Email", {}, "Emails", [{}]),
         ("SetField", {"field": "a", "values": "x;y"}, "SetField", [{"field": "a", "value": ["x", "y"], "multi": True}]),
         ("CopyField", {"sources": "", "destinations": "", "mode": "Abort"}, "CopyField", [{"mode": "keep"}]),
         (
@@ -134,7 +139,7 @@ def test_what_is_different_or_missing_is_reported() -> None:
         ("nodes.html", "pypes1.differs"),
         ("nodes.html.params.keep_html", "pypes1.unknown_parameter"),
     ]
-    assert "write a transformer" in report[0].message
+    assert "use Lookup" in report[0].message
     assert "`body`" in report[1].message
 
 
