@@ -33,10 +33,8 @@ class Pages:
             self._lost.setdefault(number, fault)
 
     def check(self, count: int, text: Text) -> None:
-        """Raise ``Reject`` if there is no text, and pages are lost that may have had some, or there are no pages."""
+        """Raise ``Reject`` if there is no text, and pages are lost that may have had some."""
         several = f"{self._name}s of the {self.what}"
-        if not count:
-            raise Reject(f"there are no {several}", MALFORMED)
         if text.blocks or not self._lost:
             return
         number, fault = next(iter(self._lost.items()))

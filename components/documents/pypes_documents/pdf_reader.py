@@ -67,6 +67,8 @@ def read(packet: Packet, job: Job) -> None:
         raise
     except Exception as error:
         raise Reject(f"the PDF is damaged: {type(error).__name__}: {error}", MALFORMED) from error
+    if not pages:
+        raise Reject("the PDF has no pages", MALFORMED)
     text = job.text()
     read_pages = Pages("PDF")
     recognized = _add_pages(document, pages, text, _recognition(data, job), read_pages)

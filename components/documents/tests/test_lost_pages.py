@@ -81,4 +81,4 @@ def test_texts_that_a_sheet_refers_to_and_that_are_not_there() -> None:
 
 def test_a_pdf_without_pages() -> None:
     data = raw_pdf(b"<</Type /Catalog /Pages 2 0 R>>", b"<</Type /Pages /Kids [] /Count 0>>")
-    assert refused(PDF, data) == ("document.malformed", "there are no pages of the PDF")
+    assert refused(PDF, data) == ("document.malformed", "the PDF has no pages")
