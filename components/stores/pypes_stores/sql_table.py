@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -97,8 +98,11 @@ class SQLTable(WholePublisher):
             self._session.connected()
         except ImportError as error:
             raise ComponentError(f"PostgreSQL needs psycopg: {INSTALL}", code="sql.no_library") from error
+        except sqlite3.Error as error:
+            message = f"{params.path} cannot be written to: {error}; mend it, or name another file"
+            raise ComponentError(message, code="sqlite.refused") from error
         except Exception as error:
-            if not params.url or not is_outage(error):
+            if not is_outage(error):
                 raise refused(error, self.secrets.redact) from error
             # documents that come wait until it can be reached
             self.log.warning("the database cannot be reached yet", extra={"error": self.secrets.redact(str(error).strip())})

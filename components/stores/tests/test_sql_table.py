@@ -172,7 +172,7 @@ def test_parameters_that_cannot_be_are_refused(params: dict[str, Any], said: str
 
 def test_what_is_no_database_is_refused(path: Path, publish: Publish) -> None:
     path.write_text("name,born\n" * 100)
-    with pytest.raises(ComponentError, match="file is not a database"):
+    with pytest.raises(ComponentError, match="cannot be written to: file is not a database; mend it, or name another file"):
         publish()
     assert path.read_text().startswith("name,born")
 
