@@ -28,6 +28,8 @@ from pathlib import Path
 
 import urllib3
 
+from pypes.testing.node import share_descriptions
+
 ROOT = Path(__file__).parent.parent
 ADDRESS = "127.0.0.1:8080"
 READY_S = 30.0
@@ -68,7 +70,6 @@ def environ(place: Path) -> dict[str, str]:
         **kept,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}",
         "CURL_HOME": str(place),
-        "XDG_CACHE_HOME": str(place / ".cache"),
         "XDG_STATE_HOME": str(place / ".state"),
         "PYTHONPATH": str(place / "site"),
         "PIP_TARGET": str(place / "site"),
@@ -89,6 +90,7 @@ def server(command: str, place: Path) -> Iterator[str]:
     address = f"127.0.0.1:{port}"
     bound = command.replace(":8080", f":{port}") if "--bind" in command else f"{command} --bind {address}"
     log = place / "server.log"
+    share_descriptions(place / "data")
     with log.open("ab") as file:
         process = subprocess.Popen(["bash", "-c", f"exec env {bound}"], cwd=place, env=environ(place), stdout=file, stderr=file)
     try:

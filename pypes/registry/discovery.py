@@ -125,6 +125,9 @@ class _Cache:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        # where imports look: what is not there holds nothing, and "" is the working directory
+        folders = [str(Path(entry).resolve()) for entry in sys.path if Path(entry).exists()]
+        self._place = f"{pypes.__version__} {sys.version} {folders}".encode()
 
     def get(self, order: Order) -> list[ComponentSpec] | None:
         try:
@@ -152,7 +155,7 @@ class _Cache:
 
     def _path(self, order: Order) -> Path:
         key = msgspec.json.encode((order.distribution, order.version, order.components, order.file))
-        digest = hashlib.sha256(key + f"{pypes.__version__} {sys.version} {sys.path}".encode()).hexdigest()[:16]
+        digest = hashlib.sha256(key + self._place).hexdigest()[:16]
         return self._directory / f"{order.distribution}-{digest}.json"
 
 

@@ -222,6 +222,25 @@ class TestCache:
         first = self.discover(monkeypatch, may_start=True)
         assert dict(self.discover(monkeypatch, may_start=False)) == dict(first)
 
+    def test_names_of_folders_and_folders_that_are_not_there_do_not_count(
+        self, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first = self.discover(monkeypatch, may_start=True)
+        (tmp_path / "other").symlink_to(site)
+        monkeypatch.setattr(sys, "path", [str(tmp_path / "none"), str(tmp_path / "other"), *sys.path[1:]])
+        assert dict(self.discover(monkeypatch, may_start=False)) == dict(first)
+
+    def test_the_working_directory_counts_if_imports_look_there(
+        self, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is the empty name in ``sys.path``."""
+        monkeypatch.setattr(sys, "path", ["", *sys.path])
+        for name in ("one", "two"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "test_cached.py").write_text(self.source.read_text().replace("Keeps.", f"Keeps {name}."))
+            monkeypatch.chdir(tmp_path / name)
+            assert self.discover(monkeypatch, may_start=True)["Keep"].doc == f"Keeps {name}."
+
     def test_a_changed_module_is_described_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.discover(monkeypatch, may_start=True)
         before = self.source.stat()
