@@ -23,93 +23,8 @@ from pypes.testing.node import until as poll
 
 WAIT_S = 20.0
 
-#: Components of the test graphs: an adapter, a publisher, and one that misbehaves at set-up as it is told.
-PARTS = '''
-import os
-import signal
-import subprocess
-import time
-from pathlib import Path
-from typing import Annotated
-
-from pypes import Adapter, Help, Parameters, Publisher, Transformer
-
-
-class In(Adapter):
-    """Takes anything."""
-
-    accepts = ("*/*",)
-
-    def process(self, packet):
-        return packet
-
-
-class Out(Publisher):
-    """Appends field ``n`` to a file."""
-
-    class Params(Parameters):
-        file: Annotated[str, Help("Where to write; nowhere if empty.")] = ""
-
-    def process(self, packet):
-        if self.params.file:
-            with open(self.params.file, "a") as file:
-                file.write(f"{packet.get('n')}\\n")
-
-
-class Tuned(Transformer):
-    """Writes how often it was set up; takes new parameters as it runs, but not a bad one."""
-
-    class Params(Parameters):
-        file: Annotated[str, Help("Where to write.")] = ""
-        mark: Annotated[str, Help("Value of field mark.")] = ""
-
-    def setup(self):
-        with open(self.params.file, "a") as file:
-            file.write("set up\\n")
-        if self.params.mark == "worse":
-            raise RuntimeError("cannot be marked like this")
-
-    def reconfigure(self, params):
-        if params.mark in ("bad", "worse"):
-            raise RuntimeError("not in place")
-
-    def process(self, packet):
-        packet.set("n", f"{packet.get('n')}-{self.params.mark}")
-        return packet
-
-
-class Odd(Transformer):
-    """Does at set-up what it is told."""
-
-    class Params(Parameters):
-        do: Annotated[str, Help("What to do.")] = "nothing"
-        file: Annotated[str, Help("Where to write.")] = ""
-
-    def setup(self):
-        do = self.params.do
-        if do == "raise":
-            raise RuntimeError(f"no such thing as {self.params.file}")
-        if do == "hang":
-            time.sleep(3600)
-        if do == "die-once":
-            try:
-                Path(self.params.file).touch(exist_ok=False)
-            except FileExistsError:
-                return
-        if do in ("die", "die-once"):
-            os.kill(os.getpid(), signal.SIGKILL)
-        if do == "raise-if-missing" and not Path(self.params.file).exists():
-            raise RuntimeError("it is missing")
-        if do == "child":
-            child = subprocess.Popen(["sleep", "3600"])
-            with open(self.params.file, "a") as file:
-                file.write(f"{child.pid}\\n")
-
-    def process(self, packet):
-        if self.params.do == "dawdle":
-            time.sleep(float(self.params.file))
-        return packet
-'''
+#: Components of the test graphs. Nodes load them from one place, so that they are described once.
+PARTS = Path(__file__).with_name("node_parts.py")
 
 
 def graph(name: str = "g", out: str = "", **params: Any) -> dict[str, Any]:
@@ -138,12 +53,11 @@ class Node:
     def __init__(self, folder: Path, *arguments: str, **environ: str) -> None:
         self.folder = folder
         (folder / "graphs").mkdir(exist_ok=True)
-        (folder / "parts.py").write_text(PARTS)
         share_descriptions(folder / "data")
         self.socket = str(find_runtime_dir(folder / "data") / "control.sock")
         self.events: list[dict[str, Any]] = []
         self.seen: dict[int, psutil.Process] = {}
-        command = [sys.executable, "-P", "-m", "pypes", "serve", "--bind", "127.0.0.1:0", "--load", "parts.py"]
+        command = [sys.executable, "-P", "-m", "pypes", "serve", "--bind", "127.0.0.1:0", "--load", str(PARTS)]
         self.process = subprocess.Popen(
             [*command, "--log-level", "DEBUG", "--log-format", "json", "--instances", "2", "--workers", "1", *arguments],
             cwd=folder,

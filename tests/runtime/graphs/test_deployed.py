@@ -21,6 +21,7 @@ from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.deployed import DeployedGraphs
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
 from pypes.runtime.instance.instance import InstanceSpec
+from pypes.testing.node import DESCRIPTIONS
 
 
 @contextmanager
@@ -112,7 +113,7 @@ def test_a_component_that_is_missing_may_be_in_a_load_file_that_cannot_be_read(t
     said = f"{path} cannot be used: SyntaxError: '(' was never closed ({path}, line 1)"
     graph = {"pypes": 1, "name": "g", "nodes": {"bad": {"component": "Bad"}}, "wires": []}
     with deployed(tmp_path) as found:
-        found.catalogue = discover(load_files=[path])
+        found.catalogue = discover([path], Path(os.environ[DESCRIPTIONS]))
         with pytest.raises(InvalidGraph) as caught:
             found.checked("g", graph)
         assert caught.value.problems[-1].message == said

@@ -22,6 +22,7 @@ from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.deployer import Deployer
 from pypes.runtime.graphs.store import ControlStore
 from pypes.runtime.pools.node_pools import NodePools
+from pypes.testing.node import DESCRIPTIONS
 
 TUNED = '''
 from pypes import Parameters, Publisher
@@ -102,7 +103,7 @@ class Node:
             self.discover,
             self.notes,
         )
-        self.deployer.catalogue = discover(loaded)
+        self.deployer.catalogue = discover(loaded, Path(os.environ[DESCRIPTIONS]))
 
     async def unfinished(self, graph: str) -> int:
         return 0

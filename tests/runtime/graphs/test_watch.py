@@ -58,11 +58,14 @@ def test_an_unchanged_file_does_not_undo_what_was_deployed_otherwise(node: Any, 
     assert node.call("graphs.get", name="g")["graph"]["nodes"]["odd"]["params"] == {"file": "from elsewhere"}
 
 
-def test_components_installed_since_are_found(node: Any) -> None:
+def test_components_installed_since_are_found(start_node: Callable[..., Any], tmp_path: Path) -> None:
+    path = tmp_path / "own.py"
+    path.write_text("from pypes import Transformer\n")
+    node = start_node("--instances", "1", "--load", "own.py")
     node.ready()
     assert node.call("components.rescan") == {"added": [], "removed": []}
-    with (node.folder / "parts.py").open("a") as parts:
-        parts.write('\n\nclass Later(Transformer):\n    """Came later."""\n')
+    with path.open("a") as file:
+        file.write('\n\nclass Later(Transformer):\n    """Came later."""\n')
     assert node.call("components.rescan") == {"added": ["Later"], "removed": []}
     assert node.call("components.get", name="Later")["doc"] == "Came later."
 
