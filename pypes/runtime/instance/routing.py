@@ -55,6 +55,8 @@ class Router:
             for name, component in components.items()
             if kind_of(component) == Adapter.__metatype__ and name not in fed | self.loose
         ]
+        #: Entries of deletions, if no adapter takes packets: any may have taken the document, and all pass deletions on.
+        self._passing = tuple(entry for entry, _ in self._accepts if not entry.wants_bytes)
         #: The class of each filter, by name.
         self.components = {name: type(component).__name__ for name, component in components.items()}
         # types come from clients: what is remembered of them is bounded
@@ -79,7 +81,12 @@ class Router:
         packet by packet, a deletion where the document went. What has no fields is no document: the source's ``process`` sees it.
         """
         if start not in self.loose:
-            yield media_type, (Entry(start),) if start else self.entries(media_type), packets
+            entries = (Entry(start),) if start else self.entries(media_type)
+            if entries or media_type != PACKETS:
+                yield media_type, entries, packets
+                return
+            for is_deletion, run in groupby(packets, lambda packet: packet.is_deletion):
+                yield media_type, self._passing if is_deletion else (), list(run)
             return
         for (kind, entries), run in groupby(packets, lambda packet: self._fetched(start, packet)):
             yield kind, entries, list(run)
@@ -88,7 +95,7 @@ class Router:
         given = packet.get_meta("mimetype")
         media_type = given.partition(";")[0].strip().lower() if isinstance(given, str) else PACKETS
         if packet.is_deletion:
-            return media_type, self.entries(media_type) or self.entries(PACKETS)
+            return media_type, self.entries(media_type) or self.entries(PACKETS) or self._passing
         if not packet.get_attribute_names():
             return media_type, (Entry(source),)
         return media_type, self.entries(media_type)

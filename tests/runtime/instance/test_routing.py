@@ -99,6 +99,17 @@ class Fetch(Source):
         yield [], None
 
 
+def test_a_deletion_enters_at_all_adapters_where_none_takes_packets() -> None:
+    gone, other = Packet({}, {"requestmethod": "DELETE", "id": "a"}), Packet({"n": 1}, {"id": "b"})
+    found = router(html=Html, text=Text, old=Old)
+    # the original style takes anything, and would not know what to do with it
+    assert [entry.filter for entry in found.entries(PACKETS)] == ["old"]
+    found = router(html=Html, text=Text)
+    runs = list(found.routed("", PACKETS, [gone, gone, other]))
+    assert runs == [(PACKETS, (Entry("html"), Entry("text")), [gone, gone]), (PACKETS, (), [other])]
+    assert list(router(html=Html, json=Json).routed("", PACKETS, [gone])) == [(PACKETS, (Entry("json"),), [gone])]
+
+
 def test_what_a_source_without_a_wire_fetched_goes_by_media_type() -> None:
     nodes = {"html": Html, "text": Text, "loose": Fetch, "wired": Fetch, "other": Fetch, "out": Publisher}
     graph = Graph(
