@@ -123,11 +123,11 @@ HANDBOOK: Final[Sections] = [
 def make(folder: Path) -> None:
     """Write all sample files into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    _pdf(folder / "jacquard-loom.pdf", "The loom of Jacquard", LOOM)
+    write_pdf(folder / "jacquard-loom.pdf", "The loom of Jacquard", LOOM)
     _docx(folder / "analytical-engine.docx", "The Analytical Engine", ENGINE)
     _xlsx(folder / "yarn-stock.xlsx")
     _pptx(folder / "talk.pptx")
-    _epub(folder / "handbook.epub", "Handbook of the weaving room", HANDBOOK)
+    write_epub(folder / "handbook.epub", "Handbook of the weaving room", HANDBOOK)
     terms = "".join(f"## {term}\n\n{meaning}\n\n" for term, meaning in TERMS.items())
     (folder / "weaving-terms.md").write_text(f"# Weaving terms\n\n{terms}".rstrip() + "\n", encoding="utf-8")
     rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>\n" for row in HOURS)
@@ -140,7 +140,7 @@ def make(folder: Path) -> None:
     _eml(folder / "exhibition.eml")
 
 
-def _pdf(path: Path, title: str, sections: Sections) -> None:
+def write_pdf(path: Path, title: str, sections: Sections) -> None:
     from reportlab.lib.pagesizes import A5
     from reportlab.lib.styles import getSampleStyleSheet
     from reportlab.platypus import PageBreak, Paragraph, SimpleDocTemplate
@@ -208,14 +208,14 @@ def _pptx(path: Path) -> None:
     made.save(str(path))
 
 
-def _epub(path: Path, title: str, sections: Sections) -> None:
+def write_epub(path: Path, title: str, sections: Sections) -> None:
     container = (
         '<?xml version="1.0"?><container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
         '<rootfile full-path="book.opf" media-type="application/oebps-package+xml"/></rootfiles></container>'
     )
     chapters = {f"c{number}.xhtml": section for number, section in enumerate(sections, 1)}
-    items = "".join(f'<item id="{name[:2]}" href="{name}" media-type="application/xhtml+xml"/>' for name in chapters)
-    spine = "".join(f'<itemref idref="{name[:2]}"/>' for name in chapters)
+    items = "".join(f'<item id="{Path(name).stem}" href="{name}" media-type="application/xhtml+xml"/>' for name in chapters)
+    spine = "".join(f'<itemref idref="{Path(name).stem}"/>' for name in chapters)
     book = (
         '<?xml version="1.0"?><package version="3.0" xmlns="http://www.idpf.org/2007/opf" unique-identifier="id"><metadata'
         f' xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:identifier id="id">pypes-handbook</dc:identifier><dc:title>{title}'

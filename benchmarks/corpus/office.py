@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from pypes import Packet
 from pypes.structure import blocks_of
@@ -27,9 +28,8 @@ def make(pages: list[Path], folder: Path) -> dict[str, list[Path]]:
     """Files of three kinds, of pages that are spread over those given; by kind. Needs python-docx, python-pptx and openpyxl."""
     chosen = pages[:: max(1, len(pages) // PAGES)][:PAGES]
     made: dict[str, list[Path]] = {"docx": [], "pptx": [], "xlsx": []}
-    writers = {"docx": _docx, "pptx": _pptx, "xlsx": _xlsx}
     for number, page in enumerate(_read(chosen)):
-        for kind, write in writers.items():
+        for kind, write in WRITERS.items():
             path = folder / kind / f"{number:03}.{kind}"
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,3 +93,7 @@ def _xlsx(page: Page, path: Path) -> None:
         # what begins with = would be a formula
         sheet.append([number, kind, text.lstrip("=")[:32_000]])
     book.save(str(path))
+
+
+#: What writes a page as a file of a kind.
+WRITERS: Final[Mapping[str, Callable[[Page, Path], None]]] = MappingProxyType({"docx": _docx, "pptx": _pptx, "xlsx": _xlsx})
