@@ -37,18 +37,27 @@ queued: Any = tasks.task(index)
 class Docs:
     """Takes a multipart form and queues its files as one task."""
 
+    def __init__(self, task: Any) -> None:
+        self._task = task
+
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         documents: list[Any] = []
         for part in req.get_media():
             documents.append((part.filename, part.content_type, part.get_data()))
-        queued.delay(documents)
+        self._task.delay(documents)
         resp.status = falcon.HTTP_202
         resp.media = {"accepted": len(documents)}
 
 
-web = falcon.App()
-forms = web.req_options.media_handlers[falcon.MEDIA_MULTIPART]
-assert isinstance(forms, falcon.media.MultipartFormHandler)
-forms.parse_options.max_body_part_buffer_size = 1 << 24
-forms.parse_options.max_body_part_count = 0
-web.add_route("/docs", Docs())
+def front(task: Any) -> falcon.App[falcon.Request, falcon.Response]:
+    """What takes the POSTs of a task."""
+    made = falcon.App()
+    forms = made.req_options.media_handlers[falcon.MEDIA_MULTIPART]
+    assert isinstance(forms, falcon.media.MultipartFormHandler)
+    forms.parse_options.max_body_part_buffer_size = 1 << 24
+    forms.parse_options.max_body_part_count = 0
+    made.add_route("/docs", Docs(task))
+    return made
+
+
+web = front(queued)

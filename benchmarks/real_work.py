@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from urllib.parse import urljoin
@@ -31,7 +32,7 @@ from selectolax.lexbor import LexborHTMLParser
 from benchmarks.load import Skipped, needs
 from benchmarks.measure import ROUNDS, Round, listens, medians, node, processor_s
 from benchmarks.report import Line
-from pypes.testing.node import free_port, until
+from pypes.testing.node import Node, free_port, until
 from pypes_basic.charset import decode
 from pypes_basic.labels import UTF_8
 from pypes_documents.flow import OUT_OF_LINE, spaced, take_out
@@ -119,15 +120,15 @@ def _own_processor_s() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def posts(documents: list[tuple[str, str, bytes]]) -> list[tuple[str, bytes]]:
-    """The documents as multipart bodies, several files each."""
+def posts(documents: list[tuple[str, str, bytes]], files: int = POST_FILES) -> list[tuple[str, bytes]]:
+    """The documents as multipart bodies, so many files each."""
     made = []
-    for start in range(0, len(documents), POST_FILES):
+    for start in range(0, len(documents), files):
         boundary = f"{start:032x}"  # as long as clients make them
         parts = [
             b'--%s\r\nContent-Disposition: form-data; name="f"; filename="%s"\r\nContent-Type: %s\r\n\r\n%s\r\n'
             % (boundary.encode(), name.encode(), media_type.encode(), data)
-            for name, media_type, data in documents[start : start + POST_FILES]
+            for name, media_type, data in documents[start : start + files]
         ]
         made.append((f"multipart/form-data; boundary={boundary}", b"".join(parts) + b"--%s--\r\n" % boundary.encode()))
     return made
@@ -162,6 +163,13 @@ def send_all(port: int, bodies: list[tuple[str, bytes]]) -> list[dict[str, objec
     return answers
 
 
+def settle_all(running: Node, answers: list[dict[str, object]]) -> None:
+    """Wait until everything of these answers is published."""
+    for answer in answers:
+        path = f"/receipts/{answer['receipt']}?wait=10"
+        until(lambda p=path: running.get(p).json()["state"] == "done", 300, "published")
+
+
 def node_run(documents: list[tuple[str, str, bytes]]) -> Round:
     """From the first POST to the last document published, with every sync."""
     graph = json.loads((Path(__file__).parent.parent / "graphs" / "search.json").read_text())
@@ -170,9 +178,7 @@ def node_run(documents: list[tuple[str, str, bytes]]) -> Round:
         assert running.process is not None
         top = psutil.Process(running.process.pid)
         before, start = processor_s(top), time.perf_counter()
-        for answer in send_all(running.port, bodies):
-            path = f"/receipts/{answer['receipt']}?wait=10"
-            until(lambda p=path: running.get(p).json()["state"] == "done", 300, "published")
+        settle_all(running, send_all(running.port, bodies))
         took = time.perf_counter() - start
         processor = processor_s(top) - before
         assert count(running.base / "data" / "search.db") == len(documents)
@@ -187,13 +193,14 @@ def _count(database: Path) -> int:
         return 0
 
 
-def celery_run(documents: list[tuple[str, str, bytes]], folder: Path) -> Round:
-    """Falcon in front, one task per document, Redis with every write synced, and workers on all cores."""
+@contextmanager
+def celery_side(module: str, folder: Path, **environ: str) -> Iterator[tuple[int, list[psutil.Process]]]:
+    """A module's Falcon front, its Celery workers on all cores, and Redis with every write synced; yields port and processes."""
     redis = needs("redis-server", "redis-server")
     if shutil.which("celery", path=str(Path(sys.executable).parent)) is None:
         raise Skipped("celery is not installed: .venv/bin/pip install celery redis")
     port, http_port = free_port(), free_port()
-    environment = {**os.environ, "BENCH_REDIS": f"redis://127.0.0.1:{port}/0", "BENCH_INDEX": str(folder / "celery.db")}
+    environment = {**os.environ, "BENCH_REDIS": f"redis://127.0.0.1:{port}/0", **environ}
     environment["C_FORCE_ROOT"] = "1"  # Celery refuses pickle to root; here it only ever reads its own
     options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--dir", str(folder)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -201,34 +208,29 @@ def celery_run(documents: list[tuple[str, str, bytes]], folder: Path) -> Round:
     try:
         until(lambda: listens(port), 10, "redis listens")
         python = [sys.executable, "-m"]
-        worker = [*python, "celery", "-A", "benchmarks.celery_app", "worker", "-c", str(os.cpu_count()), "--loglevel", "error"]
-        front = [
-            *python,
-            "gunicorn",
-            "-b",
-            f"127.0.0.1:{http_port}",
-            "-k",
-            "gthread",
-            "--threads",
-            "8",
-            "benchmarks.celery_app:web",
-        ]
+        worker = [*python, "celery", "-A", module, "worker", "-c", str(os.cpu_count()), "--loglevel", "error"]
+        front = [*python, "gunicorn", "-b", f"127.0.0.1:{http_port}", "-k", "gthread", "--threads", "8", f"{module}:web"]
         for command in (worker, front):
             processes.append(subprocess.Popen(command, env=environment, **quiet))  # type: ignore[call-overload]
         until(lambda: listens(http_port), 20, "the front listens")
-        send_all(http_port, posts([("warm", "text/plain", b"up")]))
-        database = folder / "celery.db"
-        until(lambda: _count(database) == 1, 30, "the workers are up")
-        tops = [psutil.Process(process.pid) for process in processes]
-        before, start = sum(map(processor_s, tops)), time.perf_counter()
-        send_all(http_port, posts(documents))
-        until(lambda: count(database) == len(documents) + 1, 300, "everything is indexed")
-        took = time.perf_counter() - start
-        return Round(len(documents), took, sum(map(processor_s, tops)) - before)
+        yield http_port, [psutil.Process(process.pid) for process in processes]
     finally:
         for process in reversed(processes):
             process.terminate()
             process.wait(20)
+
+
+def celery_run(documents: list[tuple[str, str, bytes]], folder: Path) -> Round:
+    """Falcon in front, one task per POST, and workers on all cores."""
+    database = folder / "celery.db"
+    with celery_side("benchmarks.celery_app", folder, BENCH_INDEX=str(database)) as (port, tops):
+        send_all(port, posts([("warm", "text/plain", b"up")]))
+        until(lambda: _count(database) == 1, 30, "the workers are up")
+        before, start = sum(map(processor_s, tops)), time.perf_counter()
+        send_all(port, posts(documents))
+        until(lambda: count(database) == len(documents) + 1, 300, "everything is indexed")
+        took = time.perf_counter() - start
+        return Round(len(documents), took, sum(map(processor_s, tops)) - before)
 
 
 def lines() -> Iterator[Line]:
