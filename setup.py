@@ -53,7 +53,18 @@ setup(
         # `pypes new`
         "new": ["cookiecutter>=2.6"],
         # what the server is measured against; Redis itself is the machine's package
-        "bench": ["celery>=5.3", "lmdb>=1.5", "numpy>=1.26", "psutil>=6", "redis>=5"],
+        "bench": [
+            "celery>=5.3",
+            "lmdb>=1.5",
+            "numpy>=1.26",
+            "psutil>=6",
+            "redis>=5",
+            # files that readers are measured with
+            "openpyxl>=3.1",
+            "python-docx>=1.1",
+            "python-pptx>=1.0",
+            "reportlab>=4.2",
+        ],
         # files of the corpus that are made, and second readers of those that are not
         "corpus": ["openpyxl>=3.1", "psutil>=6", "pypdfium2>=5.0", "python-docx>=1.1", "python-pptx>=1.0"],
         # servers that publishers are tested with; emulators are small projects, so a new version is tried before it is taken
