@@ -56,9 +56,12 @@ class Verdict(NamedTuple):
 def arrived(known: Remembered | None, version: Version, behind: str, content: bytes) -> Verdict:
     """A version has come to the filter; ``content`` is its fingerprint, empty for a deletion.
 
-    It is held back if the newest version is published and has the same content, or is newer.
+    It is held back if the newest version is published and has the same content, or is newer. One that runs again after it was
+    published, because its instance died before anybody knew, passes again: its receipt shall say that it is published.
     """
     if known is None:
+        return Verdict(True, Remembered(version, behind, content))
+    if known.published is not None and _is_posted_as(version, known.version) and _is_posted_as(version, known.published):
         return Verdict(True, Remembered(version, behind, content))
     if known.published is not None and known.behind == behind and (known.content == content or version < known.version):
         return Verdict(False, known._replace(version=max(version, known.version)))
@@ -70,6 +73,11 @@ def arrived(known: Remembered | None, version: Version, behind: str, content: by
         return Verdict(True, known)
     # several packets of one version, or an older one beside a newer one: nobody knows which is published last
     return Verdict(True, known.forgotten(), must_last)
+
+
+def _is_posted_as(version: Version, other: Version) -> bool:
+    """True for two runs of what was posted once; outside of a node nobody knows."""
+    return bool(version.receipt) and (version.receipt, version.index) == (other.receipt, other.index)
 
 
 def part_arrived(known: Remembered | None, version: Version, behind: str) -> Verdict:
