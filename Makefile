@@ -75,7 +75,7 @@ $(VENV)/.installed-servers: $(VENV)/.installed-test
 	@touch $@
 
 demo: install
-	@$(BIN)/pypes demo $(FILES)
+	@$(BIN)/pypes demo $(if $(FILES),"$(FILES)")
 
 serve: install
 	@$(BIN)/pypes serve --data data --graphs graphs --default documents

@@ -13,6 +13,7 @@ import click
 
 from pypes.errors import InvalidInput
 from pypes.graph.codec import NAME, dumps, loads
+from pypes.graph.model import Graph
 from pypes.registry.origins import direct_origin
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -81,8 +82,20 @@ def graph(name: str, into: Path, origin: str | None) -> None:
     else:
         text = ORIGINS[origin].read_text(encoding="utf-8")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(dumps(replace(loads(text), name=name)), encoding="utf-8")
+        path.write_text(dumps(_copied(loads(text), name)), encoding="utf-8")
     click.echo(str(path))
+
+
+def _copied(graph: Graph, name: str) -> Graph:
+    """A graph of another name, with a route and destinations of its own: it may run beside the one that it was copied from."""
+    nodes = {}
+    for node in graph.nodes.values():
+        params = dict(node.params)
+        for param in ("path", "table"):
+            if isinstance(params.get(param), str):
+                params[param] = name.replace("-", "_") + Path(params[param]).suffix
+        nodes[node.name] = replace(node, params=params)
+    return replace(graph, name=name, routes=(name,), nodes=nodes)
 
 
 @new.command()
