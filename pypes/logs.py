@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from pypes.core.secrets import Secrets
-from pypes.core.shown import own_trace
+from pypes.core.shown import Clean, own_trace, shown
 
 #: Attributes of every ``logging`` record; what else a record carries was given with the event.
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 #: Loggers of components, each with its class behind this.
 COMPONENTS = "pypes.component."
@@ -26,13 +26,42 @@ COMPONENTS = "pypes.component."
 _COLORS = {"DEBUG": "2", "INFO": "36", "WARNING": "33", "ERROR": "31", "CRITICAL": "31;1"}
 
 
+def event_of(record: logging.LogRecord, clean: Clean = str) -> str:
+    """The message of a line; its template and the fault, if what was logged cannot be put into that."""
+    try:
+        return clean(record.getMessage())
+    except Exception as error:  # a bad line costs nobody more than itself
+        return f"{shown(record.msg, clean)} (cannot be formatted: {shown(error, clean)})"
+
+
+def given_with(record: logging.LogRecord, secrets: Secrets) -> dict[str, Any]:
+    """The values that were given with an event, as JSON and without ``secrets``; what is no JSON is its text."""
+    return {key: _plain(value, secrets) for key, value in vars(record).items() if key not in STANDARD}
+
+
+def _plain(value: Any, secrets: Secrets) -> Any:
+    def text(other: Any) -> str:
+        return shown(other, secrets.redact, named=False)
+
+    try:
+        clean = secrets.redacted(value)
+        if clean is None or type(clean) in (str, int, float, bool):
+            return clean
+        return json.loads(json.dumps(clean, default=text))
+    except Exception:  # it contains itself, or has keys that are no text
+        return text(value)
+
+
 def trace_of(record: logging.LogRecord) -> str:
     """The traceback that goes with a line, without ours where a component wrote it; empty if there is none."""
-    if not record.exc_info or record.exc_info[1] is None:
-        return ""
-    if record.name.startswith(COMPONENTS):
-        return own_trace(record.exc_info[1]).rstrip()
-    return "".join(traceback.format_exception(*record.exc_info)).rstrip()
+    try:
+        if not record.exc_info or record.exc_info[1] is None:
+            return ""
+        if record.name.startswith(COMPONENTS):
+            return own_trace(record.exc_info[1]).rstrip()
+        return "".join(traceback.format_exception(*record.exc_info)).rstrip()
+    except Exception as error:  # what was given is no exception, or one that cannot be read
+        return f"no traceback: {shown(error)}"
 
 
 class LineFormatter(logging.Formatter):
@@ -51,9 +80,9 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         secrets = self._secrets
-        given = {key: secrets.redacted(value) for key, value in vars(record).items() if key not in _STANDARD}
+        given = given_with(record, secrets)
         trace = secrets.redact(trace_of(record))
-        event = secrets.redact(record.getMessage())
+        event = event_of(record, secrets.redact)
         when = datetime.fromtimestamp(record.created, UTC)
         if not self.is_json:
             return self._for_people(record, when, event, given, trace)
@@ -67,7 +96,7 @@ class LineFormatter(logging.Formatter):
         }
         if trace:
             line["exception"] = trace
-        return json.dumps(line, default=lambda value: secrets.redact(str(value)), ensure_ascii=False)
+        return json.dumps(line, ensure_ascii=False)
 
     def _for_people(self, record: logging.LogRecord, when: datetime, event: str, given: dict[str, Any], trace: str) -> str:
         level = f"{record.levelname.lower():<7}"
@@ -80,10 +109,7 @@ class LineFormatter(logging.Formatter):
         return f"{line}\n{trace}" if trace else line
 
     def _shown(self, value: Any) -> str:
-        if isinstance(value, str):
-            text = value
-        else:
-            text = json.dumps(value, default=lambda other: self._secrets.redact(str(other)), ensure_ascii=False)
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         return json.dumps(text, ensure_ascii=False) if text == "" or any(c.isspace() or c == '"' for c in text) else text
 
 
@@ -125,8 +151,8 @@ class _SentenceFormatter(logging.Formatter):
         self._secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
-        trace = trace_of(record)
-        return self._secrets.redact(f"{record.getMessage()}\n{trace}" if trace else record.getMessage())
+        event, trace = event_of(record, self._secrets.redact), self._secrets.redact(trace_of(record))
+        return f"{event}\n{trace}" if trace else event
 
 
 def catch_uncaught() -> None:

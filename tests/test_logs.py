@@ -120,6 +120,40 @@ def test_no_secret_gets_into_a_line_whoever_logs(is_json: bool) -> None:
     assert out.getvalue().count("${KEY}") >= 6
 
 
+class Mute:
+    """Has no text."""
+
+    def __repr__(self) -> str:
+        raise LookupError("no text")
+
+
+@pytest.mark.parametrize("is_json", [True, False])
+def test_a_line_that_cannot_be_formatted_is_one_all_the_same(is_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    out = io.StringIO()
+    logs.configure("p", json=is_json, stream=out, secrets=Secrets.of(["${KEY}"], {"KEY": "s3cret-key"}))
+    itself: dict[str, object] = {"key": "s3cret-key"}
+    itself["itself"] = itself
+    logging.getLogger("x").warning("a %d s3cret-key", "s3cret-key", extra={"mute": Mute(), "itself": itself, "pair": {(1, 2): 3}})
+    logging.getLogger("x").warning("b", exc_info=(1,))  # type: ignore[arg-type]
+    first, second, *trace = out.getvalue().splitlines()
+    for said in (
+        "a %d ${KEY} (cannot be formatted: TypeError: %d format: a real number is required, not str)",
+        "<Mute, and LookupError in its text>",
+        "{'key': '${KEY}', 'itself': {...}}",
+        "{(1, 2): 3}",
+    ):
+        assert said in first
+    assert "no traceback: IndexError" in (second if is_json else trace[0])
+    assert capsys.readouterr().err == ""
+
+
+def test_a_sentence_that_cannot_be_formatted_is_one_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    logging.getLogger().handlers[:] = []
+    logs.plain(Secrets())
+    logging.getLogger("x").warning("a %d", "x")
+    assert capsys.readouterr().err == "a %d (cannot be formatted: TypeError: %d format: a real number is required, not str)\n"
+
+
 def test_a_thread_that_fails_is_logged_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     out = io.StringIO()

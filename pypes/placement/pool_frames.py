@@ -25,7 +25,8 @@ import json
 import logging
 from typing import Any, NamedTuple
 
-from pypes.core.shown import own_trace
+from pypes import logs
+from pypes.core.secrets import Secrets
 from pypes.placement.channel import Broken
 
 ORDER, USER, READY, FAILED, LOG, STRIDE, ANSWERS, BATCH, PROGRESS = range(9)
@@ -42,9 +43,6 @@ TOO_MUCH = "pool.sent"
 #: Exit status of a pool worker that ran out of the memory that it may have.
 EXHAUSTED = 91
 
-#: Attributes of every ``logging`` record; what else a record carries was given with the event.
-STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
-
 
 class Order(NamedTuple):
     """The speech and the work of a pool worker, pickled by themselves, so that they fail by themselves; and its bounds."""
@@ -57,14 +55,10 @@ class Order(NamedTuple):
 
 def line_of(record: logging.LogRecord) -> bytes:
     """A record as the payload of ``LOG``: level, logger, message, and the values bound to it. JSON: nobody need trust it."""
-    extra = {key: value for key, value in vars(record).items() if key not in STANDARD}
-    if record.exc_info and record.exc_info[1] is not None:
-        extra["exception"] = own_trace(record.exc_info[1]).rstrip()
-    line = [record.levelno, record.name, record.getMessage()]
-    try:
-        return json.dumps([*line, extra], default=repr).encode()
-    except (TypeError, ValueError, RecursionError):
-        return json.dumps([*line, {str(key): repr(value) for key, value in extra.items()}]).encode()
+    given = logs.given_with(record, Secrets())
+    if trace := logs.trace_of(record):
+        given["exception"] = trace
+    return json.dumps([record.levelno, record.name, logs.event_of(record), given]).encode()
 
 
 def log_line(payload: bytes | bytearray) -> None:

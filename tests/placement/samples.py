@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
 import os
 import signal
 import subprocess
@@ -210,6 +211,30 @@ class SetUp(Transformer):
     def teardown(self) -> None:
         with Path(self.data_dir, "lives").open("a") as file:
             file.write("teardown\n")
+
+
+class Mute:
+    """Has no text."""
+
+    def __repr__(self) -> str:
+        raise LookupError("no text")
+
+
+class SpeaksBadly(Transformer):
+    """Logs lines that cannot be formatted, at set-up and of each packet."""
+
+    isolated = True
+
+    def setup(self) -> None:
+        self.log.warning("set up %d", "x")
+
+    def process(self, packet: Packet) -> Packet:
+        itself: list[object] = []
+        itself.append(itself)
+        self.log.warning("a %s %s", 1)
+        logging.getLogger("lib").warning("b %s", Mute(), extra={"mute": Mute(), "itself": itself, "pair": {(1, 2): Mute()}})
+        logging.getLogger("lib").warning("c", exc_info=(1,))  # type: ignore[arg-type]
+        return packet
 
 
 class NeverReady(Transformer):

@@ -266,6 +266,22 @@ def test_logs_say_what_they_are_about(caplog: pytest.LogCaptureFixture) -> None:
     assert "lock" in vars(odd)["lock"]
 
 
+def test_a_line_that_cannot_be_formatted_costs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    found = run(samples.SpeaksBadly(), [Packet()])
+    assert (len(found.packets), found.dead_letters) == (1, ())
+    lines = [record for record in caplog.records if record.name in ("lib", "pypes.component.SpeaksBadly")]
+    assert [line.getMessage() for line in lines] == [
+        "set up %d (cannot be formatted: TypeError: %d format: a real number is required, not str)",
+        "a %s %s (cannot be formatted: TypeError: not enough arguments for format string)",
+        "b %s (cannot be formatted: LookupError: no text)",
+        "c",
+    ]
+    given: Any = vars(lines[2])
+    assert given["mute"] == "<Mute, and LookupError in its text>"
+    assert (given["itself"], given["pair"]) == ("[[...]]", "<dict, and LookupError in its text>")
+    assert vars(lines[3])["exception"].startswith("no traceback: IndexError")
+
+
 #: Starts a pipeline whenever it is loaded, so also in the process of its own component.
 UNGUARDED = """
 from pypes import Packet, Pipeline, Transformer

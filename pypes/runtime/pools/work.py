@@ -20,7 +20,6 @@ from pypes.errors import ComponentError, PypesError, Retry, Unreachable
 from pypes.graph.spec import ComponentSpec
 from pypes.packet import Packet
 from pypes.placement.executor import Outcome
-from pypes.placement.pool_frames import STANDARD
 from pypes.placement.retold import Told, told
 from pypes.placement.worker_context import WorkerContext
 from pypes.runtime.making import Site
@@ -278,8 +277,6 @@ class _Redacting(logging.Filter):
         if record.exc_info:
             record.exception = secrets.redact(logs.trace_of(record))
             record.exc_info = None
-        record.msg, record.args = secrets.redact(record.getMessage()), None
-        for key, value in list(vars(record).items()):
-            if key not in STANDARD:
-                setattr(record, key, secrets.redacted(value))
+        record.msg, record.args = logs.event_of(record, secrets.redact), None
+        vars(record).update(logs.given_with(record, secrets))
         return True

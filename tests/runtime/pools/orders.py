@@ -13,7 +13,8 @@ from pypes.runtime.pools.order import PoolOrder, filter_of
 from tests.runtime.pools import parts
 
 SPECS: dict[str, ComponentSpec] = {
-    cls.__name__: describe(cls, module=parts.__file__) for cls in (parts.In, parts.Keep, parts.Work, parts.Batches)
+    cls.__name__: describe(cls, module=parts.__file__)
+    for cls in (parts.In, parts.Keep, parts.Work, parts.Batches, parts.SpeaksBadly)
 }
 
 

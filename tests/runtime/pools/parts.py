@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -90,6 +91,27 @@ class Work(Transformer):
     def teardown(self) -> None:
         if self.params.do.startswith("/"):
             Path(self.params.do).write_text(str(os.getpid()))
+
+
+class SpeaksBadly(Transformer):
+    """Logs lines that cannot be formatted, at set-up and of each packet."""
+
+    class Params(Parameters):
+        secret: str = ""
+
+    def setup(self) -> None:
+        self.log.warning("set up %d", self.params.secret)
+
+    def process(self, packet: Packet) -> Packet:
+        logging.getLogger("lib").warning("a %s %s", 1, extra={"path": Path(self.params.secret), "mute": Mute()})
+        return packet
+
+
+class Mute:
+    """Has no text."""
+
+    def __repr__(self) -> str:
+        raise LookupError("no text")
 
 
 class Batches(Transformer):

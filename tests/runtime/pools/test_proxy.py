@@ -93,6 +93,20 @@ def test_lines_that_are_logged_there_are_logged_here(caplog: pytest.LogCaptureFi
     assert (line.__dict__["graph"], line.__dict__["filter"]) == ("g", "work")
 
 
+def test_a_line_that_cannot_be_formatted_costs_nothing(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORK_SECRET", "battery-staple")
+    with caplog.at_level(logging.WARNING):
+        report = ran({"processes": 1}, [{"n": 5}], "SpeaksBadly", secret="${WORK_SECRET}")
+    assert (report.published, report.failures) == (1, [])
+    at_set_up, line = (record for record in caplog.records if record.name in ("lib", "pypes.component.SpeaksBadly"))
+    fault = "(cannot be formatted: TypeError: %d format: a real number is required, not str)"
+    assert at_set_up.getMessage() == f"set up %d {fault}"
+    assert line.getMessage() == "a %s %s (cannot be formatted: TypeError: not enough arguments for format string)"
+    given: Any = vars(line)
+    # its own process knows what is secret
+    assert (given["path"], given["mute"]) == ("${WORK_SECRET}", "<Mute, and LookupError in its text>")
+
+
 def test_components_are_torn_down_at_the_end(tmp_path: Any) -> None:
     mark = tmp_path / "mark"
     found = fields(ran(PROCESSES, [{"n": 5}], do=str(mark)))
