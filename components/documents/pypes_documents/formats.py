@@ -97,6 +97,7 @@ _TEXTS: Final = frozenset(("eml", "feed", "html", "markdown", "solr", "subtitles
 _VAGUE: Final = ("", "application/octet-stream", "binary/octet-stream", "text/plain", "application/x-unknown")
 
 _HEAD_BYTES: Final = 4096
+_RTF: Final = b"{\\rtf"
 #: Bytes that may come before the mark of a PDF without being anything themselves.
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n\0"
 _PDF_BEHIND: Final = re.compile(rb"%PDF-\d\.\d")
@@ -142,7 +143,7 @@ def format_of(packet: Packet) -> str:
     if is_text and _HTML.match(head):
         return "html"
     label = str(packet.get_meta("mimetype") or "").lower()
-    named = media_type_of(str(packet.get_meta("filename") or packet.get_meta("path") or "")).type
+    named = _named(packet)
     if not is_text or b"%PDF-" in head:
         if "message/rfc822" in (label, named) or (label in _VAGUE and _is_mail(head)):
             return "eml"
@@ -161,6 +162,28 @@ def format_of(packet: Packet) -> str:
     if label in _VAGUE and _is_mail(head):
         return "eml"
     return "xml" if _XML.match(head) else "text"
+
+
+def why_unread(packet: Packet) -> str:
+    """The reason why no reader is for the bytes in a packet (:func:`format_of` knows none), and what to do."""
+    with packet.open("data") as body:
+        head = body.read(_HEAD_BYTES)
+    if head.startswith(_RTF):
+        return "it is RTF, which no reader is for; convert it, to DOCX or PDF for example"
+    declared = packet.get_meta("mimetype") or "of an unknown type"
+    at = next((at for at, byte in enumerate(head) if byte in _NO_TEXT), None)
+    advice = "convert it, to PDF for example"
+    if is_picture(head):
+        advice = "set ocr to auto to have its text recognized"
+    elif at is not None and any(media_type.startswith("text/") for media_type in (str(declared).lower(), _named(packet))):
+        told = f"it is called text ({declared}), and has bytes that no text has: byte {at} (from 0) is 0x{head[at]:02x}"
+        return f"{told}; save it as UTF-8, or as UTF-16 with a byte order mark"
+    return f"no reader is for {packet.get_meta('filename') or 'this file'} ({declared}); {advice}"
+
+
+def _named(packet: Packet) -> str:
+    """The media type that the name of a file tells of."""
+    return media_type_of(str(packet.get_meta("filename") or packet.get_meta("path") or "")).type
 
 
 def _dialect(head: bytes) -> str:
@@ -183,6 +206,8 @@ def _by_mark(head: bytes, body: IO[bytes]) -> str | None:
         return "archive"
     if is_picture(head):
         return "picture"
+    if head.startswith(_RTF):
+        return ""
     return None
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pypes import Help, Packet, Reject
 from pypes_documents.fates import Fates
 from pypes_documents.file_adapter import FileAdapter
-from pypes_documents.formats import FORMATS, format_of, reader_of
+from pypes_documents.formats import FORMATS, format_of, reader_of, why_unread
 from pypes_documents.job import NO_TEXT, TOO_LARGE, UNKNOWN, Exhausted, Job, NestedBounds, Unread
 from pypes_documents.ocr import Languages, PageS, Recognizer, Wanted, check
 from pypes_documents.pdf_adapter import Engine, check_engine
@@ -62,10 +62,7 @@ class NestedAdapter(FileAdapter):
         """The format of a document. Raises ``Reject`` if it is none that is read here."""
         name = self._format_of(packet)
         if not name:
-            media_type = packet.get_meta("mimetype") or "of an unknown type"
-            is_picture = str(media_type).startswith("image/")
-            advice = "set ocr to auto to have its text recognized" if is_picture else "convert it, to PDF for example"
-            raise Reject(f"no reader is for this file ({media_type}); {advice}", UNKNOWN)
+            raise Reject(why_unread(packet), UNKNOWN)
         return name
 
     def _format_of(self, packet: Packet) -> str:
@@ -115,7 +112,7 @@ class NestedAdapter(FileAdapter):
             self.count("parts_skipped")
             return
         if not name:
-            raise Reject(f"no reader is for {part.get_meta('filename')} ({part.get_meta('mimetype')})", UNKNOWN)
+            raise Reject(why_unread(part), UNKNOWN)
         if depth > job.bounds.max_depth:
             raise Reject(f"it lies deeper than max_depth ({job.bounds.max_depth}) files in others", TOO_LARGE)
         self._take(part, name, job, depth)

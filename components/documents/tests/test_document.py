@@ -106,6 +106,26 @@ class TestDocument(ComponentSuite):
         assert found[0] == code
         assert reason in found[1]
 
+    @pytest.mark.parametrize(
+        ("data", "meta", "reason"),
+        [
+            (b"{\\rtf1\\ansi A loom.}", {"filename": "loom.txt", "mimetype": "text/plain"}, "it is RTF"),
+            (b"{\\rtf1\\ansi A loom.}", {"mimetype": "application/rtf"}, "convert it, to DOCX or PDF for example"),
+            (b"A loom.\0", {"mimetype": "text/plain"}, "has bytes that no text has: byte 7 (from 0) is 0x00"),
+            (b"A loom.\0", {"filename": "loom.md", "mimetype": "application/octet-stream"}, "byte 7 (from 0) is 0x00"),
+            (b"A \x01\x02 loom.", {"mimetype": "text/csv"}, "byte 2 (from 0) is 0x01"),
+            ("A loom.".encode("utf-16le"), {"mimetype": "text/plain"}, "UTF-16 with a byte order mark"),
+            (b"\x7fELF\0", {"mimetype": "application/x-elf"}, "no reader is for this file (application/x-elf); convert it"),
+        ],
+    )
+    def test_what_no_reader_is_for_is_told_with_its_reason(self, data: bytes, meta: dict[str, Any], reason: str) -> None:
+        code, told = refused(Document, data, meta)
+        assert code == "document.unknown"
+        assert reason in told
+        result = run_component(Document, [Packet({"data": packed({"loom.txt": data})})], unknown="fail")
+        if "x-elf" not in reason:
+            assert reason in result.dead_letters[0].error
+
     def test_a_reader_that_is_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("pypes_documents.nested_adapter.find_spec", lambda name: None)
         found = refused(Document, COMPOUND + bytes(512) + "Workbook".encode("utf-16le"))
