@@ -27,6 +27,8 @@ _LIGATURES: Final = str.maketrans(
 )
 _NUMBER: Final = re.compile(r"^[\dA-Z]{0,4}(?:\.\d+)*\.?\s+")
 
+#: The title that programs write where they have none.
+_UNTITLED: Final = "untitled"
 LOCKED: Final = "the PDF needs a password; save it without one"
 
 
@@ -169,8 +171,9 @@ def _facts(document: Document) -> dict[str, Any]:
         raise
     except Exception:
         return {}  # the text is there
+    title = found.get("Title", "")
     return {
-        "title": found.get("Title", ""),
+        "title": "" if title.strip().casefold() == _UNTITLED else title,
         "author": [name for name in re.split(r";|,| and ", found.get("Author", "")) if name.strip()],
         "created": date_of_pdf(found.get("CreationDate", "")),
         "modified": date_of_pdf(found.get("ModDate", "")),

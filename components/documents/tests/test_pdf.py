@@ -50,6 +50,11 @@ class TestPDF(ComponentSuite):
         assert len(packet["created"]) == len("2026-11-29T08:30:00Z")
 
     @pytest.mark.parametrize("engine", ["pypdf", "pdfium"])
+    @pytest.mark.parametrize("title", ["untitled", " Untitled ", " "])
+    def test_what_programs_write_for_a_title_that_is_missing_is_none(self, title: str, engine: str) -> None:
+        assert not read(PDF, pdf("Looms", title=title), engine=engine).has("title")
+
+    @pytest.mark.parametrize("engine", ["pypdf", "pdfium"])
     def test_a_heading_may_run_over_lines(self, engine: str) -> None:
         heading = "3.1 " + " ".join(["threads of the warp and the weft"] * 5)
         packet = read(PDF, pdf(f"{heading}\nThe pirn turns.", outline=True), engine=engine)
