@@ -9,12 +9,21 @@ from typing import Any, BinaryIO, Final, NamedTuple
 
 from pypes_basic.labels import UTF_8, WINDOWS_1252, Charset, labelled, split_mark
 from pypes_basic.undefined import REPLACE, STRICT
+from pypes_basic.western import is_western
 
 #: A guess looks at this many bytes: more makes it slower, not better.
 GUESSED_BYTES: Final = 64 * 1024
 
 #: So many bytes of ASCII without a zero byte cannot be UTF-16 by chance.
 _ASCII_BYTES: Final = 16
+#: Character sets of Latin alphabets other than that of western Europe in which texts are really written.
+_OTHER_LATIN: Final = frozenset(
+    ("windows-1250", "windows-1254", "windows-1257", "windows-1258", "iso-8859-2", "iso-8859-13", "iso8859-16")
+)
+#: The detector's confidence that speaks for another Latin alphabet than that of western Europe: by itself (of 1), or as a
+#: multiple of the confidence in windows-1252. On 6,400 texts in 34 languages they cost the others least.
+_SOME_EVIDENCE: Final = 0.05
+_CLEARLY: Final = 1.2
 _NOT_ASCII: Final = bytes(range(0x80, 0x100))
 
 
@@ -168,18 +177,37 @@ def fitting(open_body: Callable[[], AbstractContextManager[BinaryIO]], charset: 
 
 
 def guess(data: bytes) -> Charset:
-    """Guess the character set of bytes that are not UTF-8; windows-1252 where nothing speaks for another."""
+    """Guess the character set of bytes that are not UTF-8; windows-1252 where little speaks for another."""
     # chardet loads its models when imported (~50 ms): most documents never get here
     import chardet
 
-    name = chardet.detect(data[:GUESSED_BYTES])["encoding"]
-    charset = labelled(name) if name else None
-    if name and charset is None:
+    head = data[:GUESSED_BYTES]
+    name = chardet.detect(head)["encoding"]
+    charset = _named(name) if name else WINDOWS_1252
+    if charset == WINDOWS_1252 or not is_western(head):
+        return charset
+    # no other alphabet puts its letters among those of ASCII; another Latin one needs some evidence
+    if charset.name in _OTHER_LATIN:
+        found = chardet.detect_all(head, ignore_threshold=True)
+        of_it, western = (_confidence(found, each) for each in (charset, WINDOWS_1252))
+        if of_it >= _SOME_EVIDENCE or of_it > western * _CLEARLY:
+            return charset
+    return WINDOWS_1252
+
+
+def _named(name: str) -> Charset:
+    """The character set that the detector calls so; windows-1252 for what cannot be or is unknown."""
+    charset = labelled(name)
+    if charset is None:
         # one that the web has no name for, as those of DOS; the detector names none that could do harm but this
         try:
             codec = codecs.lookup(name).name
         except LookupError:
             return WINDOWS_1252
-        charset = Charset(codec, codec) if codec != "utf-7" else None
+        charset = Charset(codec, codec) if codec != "utf-7" else WINDOWS_1252
     # a guess of ASCII or UTF-8 comes from a part of the document, and the whole was tried
-    return WINDOWS_1252 if charset in (None, UTF_8) else charset
+    return WINDOWS_1252 if charset == UTF_8 else charset
+
+
+def _confidence(found: list[Any], charset: Charset) -> float:
+    return max((each["confidence"] for each in found if each["encoding"] and _named(each["encoding"]) == charset), default=0.0)

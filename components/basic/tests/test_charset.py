@@ -143,6 +143,55 @@ def test_any_bytes_decode(data: bytes, declared: str | None) -> None:
     assert 0 <= found.replaced <= text.count("\ufffd")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Grüße Straße",
+        "Name;Straße\nMüller;Köln",
+        "Café crème à la carte",
+        "Preis: 5 € für Ärzte",
+        "naïve café",
+        "El Niño llegó mañana",
+        "It’s “quoted”",  # noqa: RUF001
+        "Größe: 5 µm ± 2 °C",
+        "Smørrebrød på Ærø",
+        "100 £ – 20 %",  # noqa: RUF001
+        "Élève à l’école",  # noqa: RUF001
+        "«Œuvre d’été» n° 7",  # noqa: RUF001
+    ],
+)
+def test_short_texts_of_western_europe(text: str) -> None:
+    data = text.encode("cp1252")
+    read, found = decode(data)
+    assert (read, found.metadata) == (text, {"charset": "windows-1252", "charset_guessed": True})
+    assert settle(data, True, lambda: io.BytesIO(data), None) == (found, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "codecs"),
+    [
+        ("Привет, мир", ("cp1251", "koi8-r")),
+        ("Это обычный русский текст.", ("cp1251", "koi8-r", "iso8859-5", "cp866")),
+        ("name;city\nIvan;Москва\n", ("cp1251",)),
+        ("SQL-запрос в файле config.ini не найден", ("cp1251", "koi8-r")),
+        ("Αυτό είναι ένα απλό ελληνικό κείμενο.", ("cp1253", "iso8859-7")),
+        ("זה טקסט פשוט בעברית.", ("cp1255", "iso8859-8")),
+        ("هذا نص عربي بسيط.", ("cp1256",)),
+        ("To jest zwykły polski tekst, który ktoś napisał.", ("cp1250", "iso8859-2")),
+        ("Az alap geometria mező - az OpenGIS Specification Geometry formátumnak", ("cp1250", "iso8859-2")),
+        ("Bu sıradan bir Türkçe metindir, değil mi?", ("cp1254",)),  # noqa: RUF001
+        ("Šis ir vienkāršs latviešu teksts.", ("cp1257",)),
+        ("これは普通の日本語の文章です。", ("shift_jis", "euc-jp")),
+        ("这是一个普通的中文句子。", ("gb18030",)),
+        ("這是一個普通的中文句子。", ("big5",)),
+        ("이것은 평범한 한국어 문장입니다.", ("euc-kr",)),
+        ("นี่คือข้อความภาษาไทย", ("cp874",)),
+    ],
+)
+def test_short_texts_of_other_alphabets(text: str, codecs: tuple[str, ...]) -> None:
+    assert [decode(text.encode(codec))[0] for codec in codecs] == [text] * len(codecs)
+
+
 class TestStreaming:
     """The same over a body that is read in blocks, in which every byte has to fit."""
 
