@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -90,6 +91,20 @@ def test_a_mail_is_replaced_and_removed_with_what_is_attached_to_it(node: Node) 
     assert node.get(f"/receipts/{receipt}?wait=30").json()["state"] == "done"
     assert hits(node, "abacus") == []
     assert [hit for hit in hits(node, "exhibition", limit="50") if hit["title"] == "A mail of the test"] == []
+
+
+def test_what_is_attached_is_cited_with_the_mail_in_which_it_lies(node: Node) -> None:
+    mail = EmailMessage()
+    mail["Subject"], mail["From"], mail["To"] = "Animals", "ada@example.org", "bob@example.org"
+    mail.set_content("See what is attached.")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("inner/quokka.txt", "A quokka smiles.")
+    mail.add_attachment(packed.getvalue(), maintype="application", subtype="zip", filename="files.zip")
+    assert post(node, "animals.eml", mail.as_bytes()) == "published"
+    (hit,) = hits(node, "quokka smiles")
+    assert hit["citation"]["file"] == "inner/quokka.txt"
+    assert hit["citation"]["within"] == ["animals.eml", "files.zip"]
 
 
 def test_an_access_list_holds_for_all_parts(node: Node) -> None:

@@ -14,7 +14,8 @@ class Archive(NestedAdapter):
     """Read the files in a zip or tar archive (also within gzip, bzip2 or xz), or the one in a compressed file.
 
     Each is read by the reader for it. A file is the part ``member=PATH`` of the archive; a file in that, the part
-    ``member=PATH/attachment=NAME``. Archives in archives are read as well, down to ``max_depth``.
+    ``member=PATH/attachment=NAME``; metadata ``within`` names the files in which it lies. Archives in archives are read as well,
+    down to ``max_depth``.
 
     A member that cannot be read makes the archive a dead letter that names it, while all others have been sent on; those that no
     reader is for, such as pictures, and empty ones are passed over and counted (``parts_skipped``).

@@ -15,7 +15,7 @@ class EML(NestedAdapter):
     Of a text in several forms the plain one is read, unless it is empty. Fields are those of the vocabulary: ``title`` (the
     subject), ``text``, ``from``, ``to``, ``cc``, ``reply_to``, ``created``, ``message_id``, ``in_reply_to``, ``references``,
     ``attachments`` (names). An attachment is the part ``attachment=NAME`` of the mail, or its number where it
-    has no name.
+    has no name; its metadata ``within`` names the mail, by its file or its subject.
 
     An attachment that cannot be read makes the mail a dead letter that names it, while the mail and all others have been sent on;
     those that no reader is for, such as pictures, are passed over and counted (``parts_skipped``).

@@ -270,9 +270,9 @@ def put_facts(packet: Packet, facts: dict[str, Any]) -> None:
                 packet.set(name, value[0])
 
 
-#: Metadata of the content of a file, which the files in it do not have.
+#: Metadata of a file and its content, which the files in it do not have.
 _OF_CONTENT: Final = (
-    *("charset", "charset_declared", "charset_guessed", "replaced_characters", "declared_type"),
+    *("path", "charset", "charset_declared", "charset_guessed", "replaced_characters", "declared_type"),
     *(PAGES_LOST, PAGES_OCR),
 )
 #: Fields that have several values, also where there is one.

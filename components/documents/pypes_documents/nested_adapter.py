@@ -88,6 +88,8 @@ class NestedAdapter(FileAdapter):
             if isinstance(part, Unread):
                 self._fates.fail(part.part, part.fault)
             elif FORMATS[name].holds_files:
+                if within := _files_around(packet):
+                    part.set_meta("within", within)
                 self._try_part(part, job, depth + 1)
             else:
                 self.send("out", part)
@@ -116,6 +118,14 @@ class NestedAdapter(FileAdapter):
         if depth > job.bounds.max_depth:
             raise Reject(f"it lies deeper than max_depth ({job.bounds.max_depth}) files in others", TOO_LARGE)
         self._take(part, name, job, depth)
+
+
+def _files_around(packet: Packet) -> list[str]:
+    """The names of the files in which a file of this document lies, outermost first, as far as they are known."""
+    given = packet.get_meta("within")
+    outer = [str(name) for name in given] if isinstance(given, list) else []
+    name = packet.get_meta("path") or packet.get_meta("filename") or packet.get("title")
+    return [*outer, str(name)] if name else outer
 
 
 def _label(packet: Packet, name: str) -> None:

@@ -45,6 +45,31 @@ class TestArchive(ComponentSuite):
         ]
         assert result.counts == {"parts_skipped": 2}
 
+    @pytest.mark.parametrize(
+        ("meta", "outer"),
+        [
+            ({"filename": "all.zip"}, ["all.zip"]),
+            ({"filename": "all.zip", "path": "in/all.zip"}, ["in/all.zip"]),
+            ({"filename": "all.zip", "within": ["disk.img"]}, ["disk.img", "all.zip"]),
+            ({"filename": "all.zip", "within": "elsewhere"}, ["all.zip"]),
+            ({}, []),
+        ],
+    )
+    def test_members_say_in_which_files_they_lie(self, meta: dict[str, Any], outer: list[str]) -> None:
+        inside = mail(subject="Letter")
+        inside.add_attachment("three", filename="c.txt")
+        inside.add_attachment("four")
+        data = packed({"a.txt": b"one", "in/b.zip": packed({"b.txt": b"two"}), "in/d.eml": inside.as_bytes()})
+        result = run_component(Archive, [Packet({"data": data}, meta)])
+        assert not result.dead_letters
+        assert [(packet["text"].strip(), packet.get_meta("within"), packet.get_meta("path")) for packet in result.packets] == [
+            ("one", outer or None, "a.txt"),
+            ("two", [*outer, "in/b.zip"], "b.txt"),
+            ("See you there.", outer or None, "in/d.eml"),
+            ("three", [*outer, "in/d.eml"], None),
+            ("four", [*outer, "in/d.eml"], None),
+        ]
+
     @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
     def test_one_compressed_file(self, pack: Callable[[bytes], bytes]) -> None:
         result = run_component(Archive, [Packet({"data": pack(b"# one")}, {"filename": "notes.md.gz"})])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from email.message import EmailMessage
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from pypes.packet import Packet
 from pypes.testing import ComponentSuite, run_component
 from pypes_documents.eml_adapter import EML
 
-from .made import docx, paragraph, pdf
+from .made import docx, packed, paragraph, pdf
 from .reading import outline, read, refused
 
 WISHES = "paragraph: Schöne Grüße aus der Stadt, wo es über Nacht kälter wurde."
@@ -29,6 +30,17 @@ def mail(text: str = "See you there.", subject: str = "Looms") -> EmailMessage:
 
 class TestEML(ComponentSuite):
     component = EML
+
+    @pytest.mark.parametrize(("meta", "outer"), [({"filename": "m.eml", "path": "in/m.eml"}, "in/m.eml"), ({}, "Looms")])
+    def test_an_attachment_says_in_which_mail_it_lies(self, meta: dict[str, Any], outer: str) -> None:
+        made = mail()
+        made.add_attachment("A loom.", filename="a.txt")
+        made.add_attachment(packed({"in/b.txt": b"A warp."}), maintype="application", subtype="zip", filename="b.zip")
+        result = run_component(EML, [Packet({"data": made.as_bytes()}, meta)])
+        assert not result.dead_letters
+        places = [[packet.get_meta(name) for name in ("within", "path", "filename")] for packet in result.packets[1:]]
+        assert places == [[[outer], None, "a.txt"], [[outer, "b.zip"], "in/b.txt", "b.txt"]]
+        assert result.packets[0].get_meta("within") is None
 
     def test_head(self) -> None:
         data = (

@@ -37,7 +37,8 @@ _NAMED: Final = re.compile("[=~]")
 class Citation:
     """The place of a text: its file or page on the web, the page in it, and the headings that it stands under.
 
-    ``start`` and ``end`` are characters of the text of the document. All of it as far as it is known.
+    ``within`` names the files in which the file lies, outermost first; ``start`` and ``end`` are characters of the text of the
+    document. All of it as far as it is known.
     """
 
     file: str = ""
@@ -47,18 +48,22 @@ class Citation:
     heading: tuple[str, ...] = ()
     start: int | None = None
     end: int | None = None
+    within: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         pages = ""
         if self.page is not None:
             several = self.page_end is not None and self.page_end > self.page
             pages = f"pages {self.page} to {self.page_end}" if several else f"page {self.page}"
-        return ", ".join(each for each in (self.url or self.file, pages, " > ".join(self.heading)) if each)
+        # what lies in others has the address of the outermost
+        file = " > ".join((*self.within, self.file)) if self.within or not self.url else ""
+        return ", ".join(each for each in (self.url, file, pages, " > ".join(self.heading)) if each)
 
     def to_obj(self) -> dict[str, Any]:
         """As JSON: what is known of it."""
-        named = {name: getattr(self, name) for name in ("file", "url", "page", "page_end", "heading", "start", "end")}
-        return {name: list(value) if name == "heading" else value for name, value in named.items() if value not in ("", None, ())}
+        names = ("file", "within", "url", "page", "page_end", "heading", "start", "end")
+        known = {name: value for name in names if (value := getattr(self, name)) not in ("", None, ())}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in known.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +171,16 @@ def _citation(fields: str) -> Citation:
     known = orjson.loads(fields)
     meta, said = known.get("meta") or {}, known.get("fields") or {}
     headings = said.get("heading") or ()
-    headings = headings if isinstance(headings, list) else [headings]
+    within = meta.get("within")
     numbers = {name: said[name] for name in ("page", "page_end", "start", "end") if type(said.get(name)) is int}
     return Citation(
         file=str(meta.get("path") or meta.get("filename") or ""),
         url=str(meta.get("url") or ""),
-        heading=tuple(heading for heading in headings if isinstance(heading, str) and heading),
+        heading=_texts(headings if isinstance(headings, list) else [headings]),
+        within=_texts(within) if isinstance(within, list) else (),
         **numbers,
     )
+
+
+def _texts(values: list[Any]) -> tuple[str, ...]:
+    return tuple(value for value in values if isinstance(value, str) and value)

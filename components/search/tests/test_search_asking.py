@@ -233,6 +233,10 @@ class TestCitations:
         [
             ({"filename": "a.txt"}, {}, "a.txt"),
             ({"url": "http://h/a", "path": "a"}, {}, "http://h/a"),
+            ({"path": "in/a.txt", "within": ["m.eml", "b.zip"]}, {"page": 2}, "m.eml > b.zip > in/a.txt, page 2"),
+            ({"path": "a.txt", "url": "http://h/b.zip", "within": ["b.zip"]}, {}, "http://h/b.zip, b.zip > a.txt"),
+            ({"path": "a.txt", "within": [1, ""]}, {}, "a.txt"),
+            ({"path": "a.txt", "within": "b.zip"}, {}, "a.txt"),
             ({"filename": "a.pdf"}, {"page": 2, "page_end": 4}, "a.pdf, pages 2 to 4"),
             ({"filename": "a.pdf"}, {"page": 2, "page_end": 2, "heading": "Alone"}, "a.pdf, page 2, Alone"),
             ({}, {"page": "two", "heading": [1, None, ""]}, ""),
@@ -242,6 +246,14 @@ class TestCitations:
         path = publish(tmp_path / "search.db", Packet({"text": "word", **fields}, meta))
         (hit,) = ask(path, SearchQuery("word")).hits
         assert str(hit.citation) == shown
+
+    def test_it_names_the_files_in_which_a_file_lies(self, tmp_path: Path) -> None:
+        meta = {"path": "in/a.txt", "within": ["m.eml", "b.zip"]}
+        path = publish(tmp_path / "search.db", *chunks("a", ["A word."], **meta))
+        (hit,) = ask(path, SearchQuery("word")).hits
+        assert (hit.citation.file, hit.citation.within) == ("in/a.txt", ("m.eml", "b.zip"))
+        assert hit.to_obj()["citation"]["within"] == ["m.eml", "b.zip"]
+        assert str(hit.citation) == "m.eml > b.zip > in/a.txt, page 1, Looms > Part 0"
 
 
 class TestGroups:
