@@ -243,7 +243,13 @@ class DeadLetters:
 
     @operation(
         "Replace the packet of a dead letter, for a later replay",
-        {200: Answer("The dead letter as it is now.", WHOLE_LETTER)},
+        {
+            200: Answer(
+                "The dead letter as it is now. Metadata that the body does not name, or without meta all of it, stays as it was, "
+                "so that it remains the same document with the same access list; fields and field_meta are those of the body.",
+                WHOLE_LETTER,
+            )
+        },
         errors={
             400: "The body is not JSON, or has no packet.",
             404: UNKNOWN,
@@ -257,15 +263,17 @@ class DeadLetters:
         wanted = await _object(req, {"packet"})
         if "packet" not in wanted:
             raise BadRequest('send {"packet": {"fields": {…}, "meta": {…}}}', code="request.invalid", where="packet")
-        packet = orjson.dumps(wanted["packet"])
+        records = self._worker.records
+        edited = _with_meta(wanted["packet"], (await records.letter(id)).letter)
+        packet = orjson.dumps(edited)
         try:
             # reading takes its object apart
-            Packet.from_json(wanted["packet"])
+            Packet.from_json(edited)
         except InvalidInput as error:
             where = f"packet.{error.where}" if error.where else "packet"
             raise InvalidInput(error.message, code=error.code, where=where, problems=error.problems) from error
-        await self._worker.records.edit_letter(id, packet)
-        resp.data = _whole(await self._worker.records.letter(id))
+        await records.edit_letter(id, packet)
+        resp.data = _whole(await records.letter(id))
 
     @operation("Delete a dead letter", {204: Answer("It is gone.")}, errors={404: UNKNOWN, 503: BUSY, 507: NO_ROOM})
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
@@ -325,6 +333,13 @@ def _from_start(wanted: dict[str, Any]) -> bool | None:
     if value not in ("filter", "start"):
         raise BadRequest('from must be "filter" or "start"', code="request.invalid", where="from")
     return bool(value == "start")
+
+
+def _with_meta(packet: Any, letter: DeadLetter) -> Any:
+    """The packet with the metadata that it does not name as in the dead letter; what is no packet as it is."""
+    if not letter.packet or not isinstance(packet, dict) or not isinstance(packet.get("meta", {}), dict):
+        return packet
+    return {**packet, "meta": {**(orjson.loads(letter.packet).get("meta") or {}), **packet.get("meta", {})}}
 
 
 def _shown(letter: DeadLetter) -> dict[str, Any]:

@@ -114,7 +114,10 @@ def show(client: Client, as_json: bool, id: str) -> None:
     help="File with the packet (- for standard input) instead of the editor.",
 )
 def edit(client: Client, as_json: bool, id: str, file: TextIO | None) -> None:
-    """Replace the packet of the dead letter ID: {"fields": {…}, "meta": {…}}; then replay the letter."""
+    """Replace the packet of the dead letter ID: {"fields": {…}, "meta": {…}}; then replay the letter.
+
+    Metadata that it does not name (id, route, filename …), or without "meta" all of it, stays as it was.
+    """
     if file is None:
         packet = client.ask("GET", f"/deadletters/{id}")["packet"]
         text = click.edit(_indented(packet or {"fields": {}, "meta": {}}), extension=".json")

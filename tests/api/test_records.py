@@ -280,6 +280,20 @@ class TestDeadLetters:
         get(node, f"/deadletters/{id}", 404)
         assert node.http.request("POST", f"{node.url}/deadletters/{id}/replay").status == 404
 
+    def test_an_edit_keeps_the_metadata_that_it_does_not_name(self, node: Node) -> None:
+        wrapped = {"fields": {"refuse": True}, "meta": {"id": "kept", "acl": ["ada"], "note": "old"}}
+        receipt = post(node, json.dumps(wrapped).encode(), content_type="application/vnd.pypes.packets+json").json()["receipt"]
+        finished(node, receipt)
+        path = f"/deadletters/{get(node, f'/receipts/{receipt}/documents')['documents'][0]['deadletter']}"
+        before = get(node, path)["packet"]["meta"]
+        assert (before["id"], before["acl"]) == ("kept", ["ada"])
+        edits: list[Any] = [{}, {"meta": {}}, {"meta": {"note": None, "more": 1}}]
+        for edit in edits:
+            edited = node.http.request("PUT", node.url + path, json={"packet": {"fields": {"a": 1}, **edit}}).json()["packet"]
+            assert edited == {"fields": {"a": 1}, "meta": {**before, **edit.get("meta", {})}}
+        again = node.http.request("POST", f"{node.url}{path}/replay").json()["receipt"]
+        assert finished(node, again)["published"] == 1
+
     def test_a_replay_that_fails_is_a_dead_letter_again(self, node: Node) -> None:
         id = failed(node, title="again")
         receipt = node.http.request("POST", f"{node.url}/deadletters/{id}/replay", json={"from": "start"}).json()["receipt"]
@@ -307,6 +321,7 @@ class TestDeadLetters:
             ([], "packet"),
             ({"fields": {}, "field_meta": {"a": {"x": 1}}}, "packet.field_meta.a"),
             ({"fields": []}, "packet.fields"),
+            ({"fields": {}, "meta": []}, "packet.meta"),
         ],
     )
     def test_a_packet_that_is_none_is_refused(self, node: Node, packet: Any, where: str) -> None:
