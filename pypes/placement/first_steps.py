@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
 import sys
 from pathlib import Path
 
 from pypes.core.lifeline import die_with, die_with_parent, watch
+from pypes.core.signals import leave_to_owner
 
 
 def begin() -> socket.socket:
     """Tie this process to the one that started it (:class:`pypes.placement.spawned.Spawned`); returns the socket to that."""
     fd, parent, *lifeline = map(int, sys.argv[1:])
-    # how it ends is up to its owner, which must finish what it has first
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # its owner must finish what it has first
+    leave_to_owner()
     if lifeline:
         die_with(lifeline[0], parent)
     else:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pypes.core.lifeline import Lifeline, ProcessGroup
 from pypes.core.limits import MIB
+from pypes.core.signals import held_back
 
 #: A child that was told to tear down is killed after this time.
 TEARDOWN_S = 1.0
@@ -57,7 +58,7 @@ class Spawned:
     ) -> None:
         self.sock, theirs = socketpair()
         self._lifeline = Lifeline() if leads_group else None
-        with theirs, contextlib.ExitStack() as on_error:
+        with theirs, held_back(), contextlib.ExitStack() as on_error:
             on_error.callback(self._close_ends)
             fds = [theirs.fileno(), *([self._lifeline.fd] if self._lifeline else [])]
             self._popen = subprocess.Popen(

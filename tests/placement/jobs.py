@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pypes.placement.executor import Outcome
+from tests.placement import started
 
 
 class Block:
@@ -125,6 +126,17 @@ class Job:
         while not (self._folder / "go").exists():
             pass
         return number
+
+    def reads(self, number: int) -> bytes:
+        """Bytes that are written to the pipe ``pipe``; ``reads`` holds its process id."""
+        with (self._folder / "pipe").open("rb", buffering=0) as pipe:
+            (self._folder / "reads.part").write_text(str(os.getpid()))
+            (self._folder / "reads.part").rename(self._folder / "reads")
+            return pipe.read(2)
+
+    def programs(self, number: int) -> list[int | None]:
+        """How programs and a process that it started, and then ended, have ended."""
+        return [*started.programs()]
 
     def odd(self, number: int) -> Any:
         return threading.Lock()

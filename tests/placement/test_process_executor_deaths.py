@@ -20,7 +20,7 @@ from pypes.placement.keeper import LocalKeeper
 from pypes.placement.pool_process import Bounds
 from pypes.placement.process_executor import ProcessExecutor
 from pypes.testing.node import until
-from tests.placement import jobs
+from tests.placement import jobs, started
 from tests.placement.pooling import PATIENCE_S, begun, does, executor_of, job, pool_workers, shown
 
 
@@ -68,6 +68,27 @@ def test_a_kill_from_outside_costs_nothing(tmp_path: Path) -> None:
         assert shown(second.result(PATIENCE_S)) == [3]
     finally:
         executor.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_all_of_a_group_neither_ends_a_pool_worker_nor_disturbs_it(tmp_path: Path, number: int) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    executor = executor_of(tmp_path)
+    try:
+        future = executor.submit([("reads", 0), ("pid", 1)])
+        with pipe.open("wb", buffering=0) as end:
+            pid = int(until(lambda: (tmp_path / "reads").exists() and (tmp_path / "reads").read_text(), PATIENCE_S, "it reads"))
+            for _ in range(3):
+                os.kill(pid, number)
+            end.write(b"ok")
+            assert shown(future.result(PATIENCE_S)) == [b"ok", (1, pid)]
+    finally:
+        executor.close()
+
+
+def test_programs_that_an_item_starts_end_by_signals(tmp_path: Path) -> None:
+    assert shown(does(tmp_path, ["programs"])) == [started.ENDED]
 
 
 def test_an_idle_pool_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 from typing import Any
 
 from pypes.core.lifeline import die_with, watch
+from pypes.core.signals import leave_to_owner
 
 
 def run_instance(spec: Any, control: Any, lifeline: Any, parent: int) -> None:
     """Target of the process: lead a process group, die with ``parent`` (the supervisor's pid), run the instance."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    leave_to_owner()
     # the group lets the supervisor kill what components start; the parent may have set it already
     with contextlib.suppress(PermissionError):
         os.setpgid(0, 0)

@@ -8,7 +8,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -130,10 +130,11 @@ class Promise(Publisher):
 
 #: What the process runs: the specification comes as the first message of the control pipe.
 PROGRAM = """
-import signal, sys
+import sys
 from multiprocessing.connection import Connection
+from pypes.core.signals import leave_to_owner
 from pypes.runtime.instance.instance import main
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
+leave_to_owner()
 control = Connection(int(sys.argv[1]))
 main(control.recv(), control, None)
 """
@@ -142,11 +143,12 @@ main(control.recv(), control, None)
 class Process:
     """An instance process and the supervisor's end of its control pipe."""
 
-    def __init__(self, spec: InstanceSpec) -> None:
+    def __init__(self, spec: InstanceSpec, program: str = PROGRAM, fds: Sequence[int] = ()) -> None:
         ours, theirs = socket.socketpair()
         self.spec = spec
         CrashRecord.create(spec.crash_record)
-        self.process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(theirs.fileno())], pass_fds=[theirs.fileno()])
+        fds = (theirs.fileno(), *fds)
+        self.process = subprocess.Popen([sys.executable, "-c", program, *map(str, fds)], pass_fds=fds)
         theirs.close()
         self.control = Connection(ours.detach())
         self.control.send(spec)
