@@ -121,3 +121,15 @@ def test_a_file_that_nothing_reads_is_a_dead_letter(node: Node) -> None:
     assert post(node, "program.bin", b"\x7fELF\x00\x01" * 50) == "failed"
     (letter,) = [one for one in node.get("/deadletters").json()["deadletters"] if one["filter"] == "files"]
     assert letter["code"] == "document.unknown"
+
+
+def test_a_file_that_cannot_be_read_is_given_its_text(node: Node) -> None:
+    assert post(node, "broken.pdf", b"%PDF-1.7 gone") == "failed"
+    (letter,) = node.get("/deadletters?file=broken.pdf").json()["deadletters"]
+    assert letter["filter"] == "files"
+    packet = {"fields": {"text": "The shuttle was repaired by hand."}}
+    assert node.http.request("PUT", f"{node.url}/deadletters/{letter['id']}", json={"packet": packet}).status == 200
+    receipt = node.http.request("POST", f"{node.url}/deadletters/{letter['id']}/replay").json()["receipt"]
+    assert node.get(f"/receipts/{receipt}?wait=30").json()["published"] == 1
+    (hit,) = hits(node, "repaired")
+    assert (hit["document"], hit["citation"]["file"]) == (letter["document"]["id"], "broken.pdf")

@@ -12,6 +12,7 @@ from pypes_basic.columns import Columns
 from pypes_basic.dialect import dialect_of
 from pypes_basic.labels import split_mark
 from pypes_basic.lines import BLOCK_BYTES, blocks_of_lines
+from pypes_basic.passing import passes
 from pypes_basic.rows import rows_of
 from pypes_basic.undefined import REPLACE, STRICT
 
@@ -73,7 +74,7 @@ class CSV(Adapter):
         ] = 64 * 1024 * 1024
 
     def process(self, packet: Packet) -> Packet | None:
-        if packet.is_deletion:
+        if passes(packet):
             return packet
         with packet.open("data") as body:
             head = body.read(GUESSED_BYTES)

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from pypes import Adapter, Example, Help, Packet, Parameters
 from pypes_basic.charset import decode
+from pypes_basic.passing import passes
 from pypes_basic.whole import read_whole
 
 
@@ -32,7 +33,7 @@ class Text(Adapter):
         )
 
     def process(self, packet: Packet) -> Packet:
-        if packet.is_deletion:
+        if passes(packet):
             return packet
         data = read_whole(packet, self.params.max_bytes, "text.too_large")
         text, found = decode(data, packet.get_meta("charset"))

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any, ClassVar
 
 from pypes import Adapter, Packet
+from pypes_basic.passing import passes
 from pypes_documents.fates import Fates
 from pypes_documents.job import PAGES_LOST, PAGES_OCR, Job, Reader, TextBounds, Unread
 
@@ -29,7 +30,7 @@ class FileAdapter(Adapter):
         self._read: Reader = import_module(f"pypes_documents.{self.reader}").read
 
     def process(self, packet: Packet) -> Any:
-        if packet.is_deletion:
+        if passes(packet):
             return packet
         parts = self._read(packet, self.job())
         if parts is None:

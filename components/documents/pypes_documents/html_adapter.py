@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import Annotated, ClassVar
 
 from pypes import Adapter, Example, Help, Packet
+from pypes_basic.passing import passes
 from pypes_basic.whole import read_whole
 from pypes_documents.html_reader import fill
 from pypes_documents.job import MIB, Text, TextBounds
@@ -50,7 +51,7 @@ class HTML(Adapter):
                 raise ValueError("main needs resiliparse, not installed here; run pip install 'pypes-documents[main]'")
 
     def process(self, packet: Packet) -> Packet:
-        if packet.is_deletion:
+        if passes(packet):
             return packet
         params = self.params
         data = read_whole(packet, params.max_bytes, "html.too_large")

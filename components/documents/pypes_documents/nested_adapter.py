@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
 from pypes import Help, Packet, Reject
+from pypes_basic.passing import passes
 from pypes_documents.fates import Fates
 from pypes_documents.file_adapter import FileAdapter
 from pypes_documents.formats import FORMATS, format_of, reader_of, why_unread
@@ -49,7 +50,7 @@ class NestedAdapter(FileAdapter):
         return Job(params, params.pdf, recognizer)
 
     def process(self, packet: Packet) -> Any:
-        if packet.is_deletion:
+        if passes(packet):
             return packet
         self._fates = Fates()
         with self._fates.of_document():

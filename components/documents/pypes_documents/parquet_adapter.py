@@ -9,6 +9,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, ClassVar, Final
 
 from pypes import Example, Packet, Reject
+from pypes_basic.passing import passes
 from pypes_documents.dates import duration, moment
 from pypes_documents.file_adapter import FileAdapter
 from pypes_documents.job import MIB, NO_TEXT, Bounds, Job, MaxUnpackedBytes, Unread
@@ -60,7 +61,7 @@ class Parquet(FileAdapter):
         self._rows = rows
 
     def process(self, packet: Packet) -> Any:
-        if packet.is_deletion:
+        if passes(packet):
             return packet
         self.send_parts(self._parts(packet, self.job()))
         return None

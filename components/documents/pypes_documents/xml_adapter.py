@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pypes import Example, Help, Packet
+from pypes_basic.passing import passes
 from pypes_documents.file_adapter import FileAdapter
 from pypes_documents.job import TextBounds
 
@@ -54,7 +55,9 @@ class XML(FileAdapter):
         self._fields, self._rows = compiled(self.params)
 
     def process(self, packet: Packet) -> Any:
-        if packet.is_deletion or not self._fields:
+        if passes(packet):
+            return packet
+        if not self._fields:
             return super().process(packet)
         self.send_parts(self._find(packet, self.job(), self._fields, self._rows))
         return None
