@@ -22,3 +22,8 @@ def test_a_deletion_passes() -> None:
     deletion = Packet()
     deletion.set_meta("requestmethod", "DELETE")
     assert run_component({{cookiecutter.component}}, [deletion]).packets == [deletion]
+
+
+def test_a_dead_letter_that_was_edited_to_say_its_text_passes() -> None:
+    edited = Packet({"text": "said by hand"})
+    assert run_component({{cookiecutter.component}}, [edited]).packets == [edited]

@@ -28,8 +28,8 @@ class {{cookiecutter.component}}(Adapter):
         field: Annotated[str, Help("Field that takes the line.", min_length=1)] = "text"
 
     def process(self, packet: Packet) -> Packet | None:
-        """Send a part for each line; a deletion passes as it is, or what was published stays."""
-        if packet.is_deletion:
+        """Send a part for each line; a deletion passes as it is, or what was published stays; so does a packet without bytes."""
+        if packet.is_deletion or not packet.has("data"):
             return packet
         # a stream: the document may be larger than memory
         with packet.open("data") as body, TextIOWrapper(body, encoding="utf-8", errors="replace") as lines:
