@@ -123,6 +123,11 @@ def _json(data: bytes) -> str:
     return "\n".join(said)
 
 
+def _markdown(data: bytes) -> str:
+    """The source without the addresses of links, comments and tags, which no reader sees."""
+    return re.sub(r"\]\([^)]*\)|<!--.*?-->|<[^>\n]*>|^\[[^\]]*\]:.*$", " ", _plain(data), flags=re.M | re.S)
+
+
 def _plain(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
@@ -135,5 +140,6 @@ READERS: Final[dict[str, Callable[[bytes], str]]] = {
     "xlsx": _xlsx,
     "epub": _epub,
     "mail": _mail,
+    "markdown": _markdown,
     "json": _json,
 }
