@@ -1,4 +1,4 @@
-"""Components that are told of complete documents, and feeds of documents that have an identity."""
+"""Components that are told of documents that are complete, or done; and feeds of documents that have an identity."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pypes.core.identity import Completed, Identity, Version
 from pypes.packet import Packet
 from pypes.runtime.scheduler import Feed, Scheduler
 from pypes.runtime.scheduler.completions import Known
+from tests.runtime.scheduler.graphs import Pass
 
 
 def known(*ordinals: int, receipt: str = "r", **more: Any) -> dict[int, Known]:
@@ -64,6 +65,17 @@ class LoopIndex(Index):
             for packet in self.receive_all("in"):
                 self.process(packet)
             self.yield_ctrl()
+
+
+class Ends(Pass):
+    """Notes in a list what it is told of the whole graph."""
+
+    def __init__(self, events: list[Any] | None = None) -> None:
+        super().__init__()
+        self.events: list[Any] = [] if events is None else events
+
+    def conclude(self, documents: list[Completed]) -> None:
+        self.events += [("done", each.document.id, each.is_whole) for each in documents]
 
 
 EVERY = [Index, BatchIndex, GatheringIndex, LoopIndex]
