@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import urllib3
+
+from tests.serving import http_server
 
 #: Headers that belong to one connection.
 _OWN = ("connection", "content-length", "transfer-encoding", "keep-alive", "host")
@@ -78,15 +79,5 @@ def between(server: str) -> Iterator[Between]:
         def log_message(self, format: str, *args: Any) -> None:
             """Say nothing."""
 
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    listener.daemon_threads = True
-    state.url = f"http://127.0.0.1:{listener.server_address[1]}"
-    thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with pool, http_server(Handler) as state.url:
         yield state
-    finally:
-        listener.shutdown()
-        thread.join()
-        listener.server_close()
-        pool.clear()
