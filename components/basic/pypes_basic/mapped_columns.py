@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import orjson
 
+from pypes import Help
 from pypes_basic.records import Record
 
 #: Types that a mapped column may have, as PostgreSQL names them.
@@ -18,6 +19,17 @@ SHORT: Final = {"timestamptz": "timestamp with time zone", "int": "integer", "fl
 #: Stands for all fields together.
 ALL_FIELDS: Final = "*"
 _META: Final = "meta:"
+
+
+#: The parameter of a publisher whose table has no other columns for what a document says.
+Columns = Annotated[
+    dict[str, str],
+    Help(
+        'Columns: {"name": "name", "born": "born integer", "team": "meta:team", "all": "* jsonb"}, each with a field, '
+        "metadata, or * for all fields, and its type.",
+        min_length=1,
+    ),
+]
 
 
 class Mapped(NamedTuple):

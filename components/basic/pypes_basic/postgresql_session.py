@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from logging import LoggerAdapter
 from typing import Any, Final, TypeVar
 
 from pypes import Reject, Unreachable
@@ -126,6 +127,13 @@ def refused(error: Exception, redact: Callable[[str], str]) -> Exception:
         return error
     message = redact(str(error).strip())
     return ComponentError(f"the database refuses: {message}. Mend url, or the rights of its user", code="postgresql.refused")
+
+
+def wait_or_refuse(error: Exception, redact: Callable[[str], str], log: LoggerAdapter[Any]) -> None:
+    """Log an error of set-up that is an outage: documents that come wait. Raises what :func:`refused` says for any other."""
+    if not is_outage(error):
+        raise refused(error, redact) from error
+    log.warning("the database cannot be reached yet", extra={"error": redact(str(error).strip())})
 
 
 def _options(url: str, timeout_s: int) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pypes import Example, Help, Packet, Parameters
 from pypes_basic.mapped_columns import metadata_of, parse_columns
-from pypes_basic.postgresql_session import PostgresSession, is_outage, refused
+from pypes_basic.postgresql_session import PostgresSession, wait_or_refuse
 from pypes_basic.records import Record, Shape, Told, placeholders
 from pypes_basic.timing import TOMBSTONE_S, TombstoneS
 from pypes_basic.values import KEPT_META
@@ -27,8 +27,9 @@ class PostgreSQL(WholePublisher):
     ``meta``, ``words`` (the words of title and text) and ``vector``. Tables are made when they are missing.
 
     A document replaces the one of the same route and id with all of its parts in one transaction as soon as it is complete; if
-    something of it fails, the older one stays. The view shows one version of a document, never two and never none. A duplicate,
-    or an older version that comes late, changes nothing. A DELETE removes the document.
+    something of it fails, the older one stays. The view shows one version of a document, never two and never none; of one that
+    was not there before it shows the parts as they come. A duplicate, or an older version that comes late, changes nothing. A
+    DELETE removes the document.
 
     While the server cannot be reached, is full or only reads, the filter rests. Wrong passwords and tables that do not fit fail
     at set-up. A value that does not fit its column, a vector of another length, and a text too long for a full-text index (about
@@ -93,10 +94,7 @@ class PostgreSQL(WholePublisher):
             if not placeholders(params.table):
                 self._prepare(db, [params.table])
         except Exception as error:
-            if not is_outage(error):
-                raise refused(error, self.secrets.redact) from error
-            # documents that come wait until it can be reached
-            self.log.warning("the database cannot be reached yet", extra={"error": self.secrets.redact(str(error).strip())})
+            wait_or_refuse(error, self.secrets.redact, self.log)
 
     def count_removed(self, turn: Turn, told: Sequence[Told]) -> int:
         """The number of parts that the older versions have more than these; asks once for all documents of a turn."""

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 from pypes import Example, Help, Packet, Parameters, Retry
 from pypes.errors import ComponentError
-from pypes_basic.mapped_columns import metadata_of, parse_columns
+from pypes_basic.mapped_columns import Columns, metadata_of, parse_columns
 from pypes_basic.records import Record, Shape, Told, digest
 from pypes_basic.timing import RETRY_S
 from pypes_basic.values import KEPT_META
@@ -51,14 +51,7 @@ class ParquetFiles(WholePublisher):
 
     class Params(Parameters):
         folder: Annotated[str, Help("Folder of the files, from the data directory if relative.", path=True, min_length=1)]
-        columns: Annotated[
-            dict[str, str],
-            Help(
-                'Columns: {"name": "name", "born": "born integer", "team": "meta:team", "all": "* jsonb"}, each with a field, '
-                "metadata, or * for all fields, and its type.",
-                min_length=1,
-            ),
-        ]
+        columns: Columns
 
         def __post_init__(self) -> None:
             parse_columns(self.columns, OWN)

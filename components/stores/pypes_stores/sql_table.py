@@ -9,8 +9,8 @@ from typing import Annotated, Any, TypeVar
 
 from pypes import Example, Help, Packet, Parameters
 from pypes.errors import ComponentError
-from pypes_basic.mapped_columns import metadata_of, parse_columns
-from pypes_basic.postgresql_session import PostgresSession, is_outage, refused
+from pypes_basic.mapped_columns import Columns, metadata_of, parse_columns
+from pypes_basic.postgresql_session import PostgresSession, wait_or_refuse
 from pypes_basic.records import Record, Shape, Told
 from pypes_basic.timing import TOMBSTONE_S, TombstoneS
 from pypes_basic.values import KEPT_META
@@ -52,14 +52,7 @@ class SQLTable(WholePublisher):
     )
 
     class Params(Parameters):
-        columns: Annotated[
-            dict[str, str],
-            Help(
-                'Columns: {"name": "name", "born": "born integer", "team": "meta:team", "all": "* jsonb"}, each with a field, '
-                "metadata, or * for all fields, and its type.",
-                min_length=1,
-            ),
-        ]
+        columns: Columns
         table: Annotated[str, Help("Table to write to.", pattern=r"^([a-z_][a-z0-9_]*\.)?[a-z_][a-z0-9_]*$", max_length=40)] = (
             "documents"
         )
@@ -102,10 +95,7 @@ class SQLTable(WholePublisher):
             message = f"{params.path} cannot be written to: {error}; mend it, or name another file"
             raise ComponentError(message, code="sqlite.refused") from error
         except Exception as error:
-            if not is_outage(error):
-                raise refused(error, self.secrets.redact) from error
-            # documents that come wait until it can be reached
-            self.log.warning("the database cannot be reached yet", extra={"error": self.secrets.redact(str(error).strip())})
+            wait_or_refuse(error, self.secrets.redact, self.log)
 
     def count_removed(self, turn: Turn, told: Sequence[Told]) -> int:
         """The number of parts that the older versions have more than these; asks once for all documents of a turn."""
