@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from statistics import mean
 
 from benchmarks.corpus import office, reading, retrieval
 from benchmarks.corpus.fetch import PLACE, fetch
@@ -49,20 +50,22 @@ def main() -> None:
 
 def row(one: Read) -> str:
     """A line of the table of kinds."""
+    report = one.report
     causes = ", ".join(f"{code} {count}" for code, (count, _) in one.causes.items()) or "-"
-    share = f"{one.published / one.documents:.2%}" if one.documents else "-"
-    poor = sum(recall < ENOUGH for recall, _ in one.recalls)
-    recall = f"{one.recall:.3f} ({poor} of {len(one.recalls)} below {ENOUGH})" if one.recalls else "-"
+    share = f"{report.published / report.accepted:.2%}" if report.accepted else "-"
+    shares = [share for share, _ in one.recalls]
+    poor = sum(share < ENOUGH for share in shares)
+    recall = f"{mean(shares):.3f} ({poor} of {len(shares)} below {ENOUGH})" if shares else "-"
     pages = f"{one.pages / one.passed_s:,.0f}" if one.pages else "-"
     return (
-        f"| {one.kind} | {one.files:,} | {one.bytes / 1e6:.1f} | {one.documents:,} | {share} | {causes} | {recall} |"
-        f" {one.documents / one.passed_s:,.0f} | {pages} | {1000 * one.cpu_s / max(one.documents, 1):.1f} |"
+        f"| {one.kind} | {report.files:,} | {report.sent_bytes / 1e6:.1f} | {report.accepted:,} | {share} | {causes} | {recall} |"
+        f" {report.accepted / one.passed_s:,.0f} | {pages} | {1000 * one.cpu_s / max(report.accepted, 1):.1f} |"
     )
 
 
 def page(found: list[Read], scores: list[retrieval.Scores], deaths: int, every: int) -> Iterator[str]:
     """The page, line by line."""
-    documents, published = sum(one.documents for one in found), sum(one.published for one in found)
+    documents, published = sum(one.report.accepted for one in found), sum(one.report.published for one in found)
     yield "# Real files"
     yield ""
     yield (
@@ -93,7 +96,7 @@ def page(found: list[Read], scores: list[retrieval.Scores], deaths: int, every: 
         " or no text, and must become dead letters. **CPU**: processor time of all processes of the node for a document."
     )
     for one in found:
-        for name, reason in one.refused[:5]:
+        for name, reason in one.report.failures[:5]:
             yield f"- {one.kind}, not accepted: `{Path(name).name}`: {reason.splitlines()[0]}"
         for share, name in one.recalls[:3]:
             if share < ENOUGH:

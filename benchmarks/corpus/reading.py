@@ -7,8 +7,8 @@ import random
 import re
 import sqlite3
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ import psutil
 from benchmarks.corpus.second import recall
 from benchmarks.measure import processor_s
 from pypes.cli.feeding.posting import Feeder
+from pypes.cli.feeding.report import Report
 from pypes.cli.feeding.walking import File, media_type
 from pypes.testing.node import Node
 
@@ -40,55 +41,45 @@ def graph() -> dict[str, Any]:
 class Read:
     """What became of the files of one kind.
 
-    ``causes`` has for each code of dead letters their number and an example; ``recalls`` are of the sampled files.
+    ``pages`` are those of all documents; ``causes`` has for each code of dead letters their number and an example; ``recalls``
+    are of the sampled files, the lowest first.
     """
 
     kind: str
-    files: int = 0
-    bytes: int = 0
-    documents: int = 0
-    published: int = 0
-    dropped: int = 0
-    failed: int = 0
-    pages: int = 0
-    passed_s: float = 0.0
-    cpu_s: float = 0.0
-    causes: dict[str, tuple[int, str]] = field(default_factory=dict)
-    recalls: list[tuple[float, str]] = field(default_factory=list)
-    refused: list[tuple[str, str]] = field(default_factory=list)
-
-    @property
-    def recall(self) -> float:
-        """The mean share of a second reader's words."""
-        return sum(share for share, _ in self.recalls) / len(self.recalls) if self.recalls else 0.0
+    report: Report
+    passed_s: float
+    cpu_s: float
+    pages: int
+    causes: dict[str, tuple[int, str]]
+    recalls: list[tuple[float, str]]
 
 
 def read(node: Node, kind: str, paths: Sequence[Path], place: Path) -> Read:
     """Post the files of a kind and follow them to their ends; files are named by their paths below ``place``."""
     files = [_file(kind, path, place) for path in paths]
-    found = Read(kind, len(files), sum(file.size for file in files))
     assert node.process is not None
     top = psutil.Process(node.process.pid)
     before_cpu_s, began_s = processor_s(top), time.monotonic()
     feeder = Feeder(f"{node.url}/docs/{kind}", batch=8)
-    report = feeder.feed(files)
-    feeder.follow()
+    feeder.feed(files)
+    report = feeder.follow()
     feeder.close()
-    found.passed_s, found.cpu_s = time.monotonic() - began_s, processor_s(top) - before_cpu_s
-    found.documents, found.published, found.failed = report.accepted, report.published, report.failed
-    found.dropped, found.refused = report.dropped, report.failures
-    found.causes = _causes(node, kind)
+    passed_s, cpu_s = time.monotonic() - began_s, processor_s(top) - before_cpu_s
     texts = _texts(node, kind)
-    found.pages = sum(pages for _, pages in texts.values())
-    chosen = random.Random(kind).sample(files, min(SAMPLED, len(files)))
-    for file in chosen:
+    pages = sum(pages for _, pages in texts.values())
+    return Read(kind, report, passed_s, cpu_s, pages, _causes(node, kind), _recalls(kind, files, texts))
+
+
+def _recalls(kind: str, files: Sequence[File], texts: Mapping[str, tuple[str, int]]) -> list[tuple[float, str]]:
+    if kind in UNCOMPARED:
+        return []
+    found = []
+    for file in random.Random(kind).sample(files, min(SAMPLED, len(files))):
         said = texts.get(str(file.id))
-        if said is not None and kind not in UNCOMPARED:
-            share = recall(file.path, kind, said[0])
-            if share is not None:
-                found.recalls.append((share, file.name))
-    found.recalls.sort()
-    return found
+        share = None if said is None else recall(file.path, kind, said[0])
+        if share is not None:
+            found.append((share, file.name))
+    return sorted(found)
 
 
 def _file(kind: str, path: Path, place: Path) -> File:
