@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from time import sleep
@@ -13,6 +14,7 @@ from typing import Annotated, Any
 from pypes import Example, Help, Packet, Parameters, Reject, Source
 from pypes.core.file_names import in_one_line, named, shown_below
 from pypes.errors import ComponentError
+from pypes_basic.fetched import Fetched, in_batches
 from pypes_basic.folder import Folder, read, stamp
 from pypes_basic.found import Found, by_name, without_shared_ids
 from pypes_basic.naming import deletion, id_help
@@ -126,28 +128,21 @@ class Files(Source):
         if changed:
             # two looks instead of a comparison with the time: the clock that writes the files may be another one
             sleep(self.params.settle_s)
-        packets: list[Packet] = []
-        size = 0
+        most = min(BATCH_BYTES, self._most_bytes)
+        found = self._changed(folder, changed, seen, living)
+        yield from in_batches(found, most, lambda: self._batch_files(seen), lambda: self._cursor(seen))
+
+    def _changed(self, folder: Folder, changed: Found, seen: Seen, living: set[str]) -> Iterator[Fetched]:
         for name, (path, status) in changed.items():
             packet = self._read(folder, path, name, status)
             if packet is None:
                 continue
             # a path stands there up to three times
-            added = len(packet.get("data") or b"") + META_BYTES + 3 * len(name)
-            if packets and size + added > min(BATCH_BYTES, self._most_bytes):
-                yield packets, self._cursor(seen)
-                packets, size = [], 0
-            packets.append(packet)
-            size += added
-            former = seen.id_of(name)
+            size = len(packet.get("data") or b"") + META_BYTES + 3 * len(name)
+            packets, former = [packet], seen.id_of(name)
             if former and former not in living and self.params.deletions:
                 packets.append(self._deletion(former, name))
-            seen.put(name, stamp(status), self._id(name))
-            if len(packets) >= self._batch_files(seen):
-                yield packets, self._cursor(seen)
-                packets, size = [], 0
-        if packets:
-            yield packets, self._cursor(seen)
+            yield Fetched(packets, size, partial(seen.put, name, stamp(status), self._id(name)))
 
     def _batch_files(self, seen: Seen) -> int:
         return max(BATCH_FILES, min(seen.count // BATCH_SHARE, MOST_FILES))

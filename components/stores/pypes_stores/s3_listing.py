@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC
 from fnmatch import fnmatchcase
+from functools import partial
 from itertools import islice
 from typing import Annotated, Any, Final
 
 from pypes import Example, Help, Packet, Parameters, Reject, Source
 from pypes.core.file_names import in_one_line, named
 from pypes.errors import ComponentError
+from pypes_basic.fetched import Fetched, in_batches
 from pypes_basic.naming import deletion, id_help
 from pypes_basic.seen import Seen
 from pypes_basic.unpacking import kind_of, unpack
@@ -116,27 +118,20 @@ class S3Listing(Source):
 
     def _documents(self, changed: dict[str, _Object], seen: Seen, living: set[str]) -> Iterator[tuple[list[Packet], Any]]:
         """Yield the documents that are new or have changed. One that has another id by now is deleted under the one it had."""
-        packets: list[Packet] = []
-        size = 0
+        most = min(BATCH_BYTES, self._most_bytes)
+        found = self._changed(changed, seen, living)
+        yield from in_batches(found, most, lambda: self._batch_objects(seen), lambda: self._cursor(seen))
+
+    def _changed(self, changed: dict[str, _Object], seen: Seen, living: set[str]) -> Iterator[Fetched]:
         for path, each in changed.items():
             packet = self._read(path, each)
             if packet is None:
                 continue
-            added = len(packet.get("data") or b"") + META_BYTES + 3 * len(path)
-            if packets and size + added > min(BATCH_BYTES, self._most_bytes):
-                yield packets, self._cursor(seen)
-                packets, size = [], 0
-            packets.append(packet)
-            size += added
-            former = seen.id_of(path)
+            size = len(packet.get("data") or b"") + META_BYTES + 3 * len(path)
+            packets, former = [packet], seen.id_of(path)
             if former and former not in living and self.params.deletions:
                 packets.append(self._deletion(former, path))
-            seen.put(path, _stamp(each), self._id(path))
-            if len(packets) >= self._batch_objects(seen):
-                yield packets, self._cursor(seen)
-                packets, size = [], 0
-        if packets:
-            yield packets, self._cursor(seen)
+            yield Fetched(packets, size, partial(seen.put, path, _stamp(each), self._id(path)))
 
     def _deletions(self, gone: list[str], seen: Seen, living: set[str]) -> Iterator[tuple[list[Packet], Any]]:
         doomed: dict[str, str] = {}

@@ -1,0 +1,36 @@
+"""Fetched: what sources found, in batches that each end with a cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from pypes import Packet
+
+
+class Fetched(NamedTuple):
+    """Packets that belong together, about how many bytes they have, and what makes the cursor know that they were fetched."""
+
+    packets: list[Packet]
+    size: int
+    remember: Callable[[], object]
+
+
+def in_batches(
+    found: Iterable[Fetched], most_bytes: int, most_packets: Callable[[], int], cursor: Callable[[], Any]
+) -> Iterator[tuple[list[Packet], Any]]:
+    """Batches as ``fetch`` yields them. One of them has more than ``most_bytes`` only where its first packets alone have."""
+    packets: list[Packet] = []
+    size = 0
+    for some, added, remember in found:
+        if packets and size + added > most_bytes:
+            yield packets, cursor()
+            packets, size = [], 0
+        packets += some
+        size += added
+        remember()
+        if len(packets) >= most_packets():
+            yield packets, cursor()
+            packets, size = [], 0
+    if packets:
+        yield packets, cursor()
