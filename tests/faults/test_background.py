@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -80,6 +81,15 @@ def inject(node: Node, process: psutil.Process, name: str) -> None:
     pipe.write_text(f"{name}\n")
 
 
+def inject_again(node: Node, process: psutil.Process, name: str) -> None:
+    """Inject without waiting for a process that may have ended."""
+    with suppress(OSError):
+        pipe = os.open(node.base / "pipes" / str(process.pid), os.O_WRONLY | os.O_NONBLOCK)
+        with suppress(OSError):
+            os.write(pipe, f"{name}\n".encode())
+        os.close(pipe)
+
+
 def causes(node: Node) -> dict[str, str]:
     """What the log has of work that failed: name → traceback."""
     lines = [json.loads(line) for line in node.log_path.read_text().splitlines() if line.startswith("{")]
@@ -100,11 +110,13 @@ def another(node: Node, role: str, old: psutil.Process, name: str) -> bool:
     """Whether another process has taken the place of ``old``, whose work of this name is to fail.
 
     A thread raises what was set in it when it next runs, so it is given work again until it has: whether that
-    document is taken, nobody can tell.
+    document is taken, nobody can tell. If it was in the middle of a commit, only that commit fails, as one that the disk refuses,
+    and the thread lives on: so it is set again.
     """
     if name.startswith("pypes-"):
         with suppress(urllib3.exceptions.HTTPError):
             node.post(b"{}")
+        inject_again(node, old, name)
     now = node.roles()[role]
     return bool(now) and now[0].pid != old.pid
 
