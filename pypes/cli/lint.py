@@ -14,6 +14,7 @@ from pypes.config import Settings, load_settings, settings_file
 from pypes.core.secrets import VARIABLE, Secrets
 from pypes.errors import InvalidGraph, InvalidInput, Problem, PypesError
 from pypes.graph.advice import advise
+from pypes.graph.beside import Beside
 from pypes.graph.codec import loads
 from pypes.graph.model import Graph
 from pypes.graph.validation import ANY_POOLS, expand, validate
@@ -30,13 +31,20 @@ from pypes.registry import Catalogue, make
 )
 @click.option("--env", is_flag=True, help="Read ${NAME} in parameters from the environment, as deployment does.")
 def lint(graphs: tuple[Path, ...], load_files: tuple[Path, ...], config: Path | None, env: bool) -> None:
-    """Check GRAPHS and name every problem with its place; exit code 1 if there is one that is no mere warning."""
+    """Check GRAPHS, which are to be deployed side by side, and name every problem with its place.
+
+    Exit code 1 if there is one that is no mere warning.
+    """
     source = config or settings_file(Path.cwd())
     settings = None if source is None else load_settings(source)
     catalogue = find_components(load_files)
     total = 0
+    beside = Beside()
+    files: dict[Path, Path] = {}
     for path in graphs:
-        problems = _problems(path, catalogue, env, settings)
+        files.setdefault(path.resolve(), path)
+    for path in files.values():
+        problems = _problems(path, catalogue, env, settings, beside)
         total += len(problems)
         for problem in problems:
             place = f"{path}: {problem.path}" if problem.path else str(path)
@@ -50,14 +58,15 @@ def lint(graphs: tuple[Path, ...], load_files: tuple[Path, ...], config: Path | 
         raise SystemExit(1)
 
 
-def _problems(path: Path, catalogue: Catalogue, env: bool, settings: Settings | None) -> list[Problem]:
+def _problems(path: Path, catalogue: Catalogue, env: bool, settings: Settings | None, beside: Beside) -> list[Problem]:
     try:
         graph = loads(path.read_bytes())
     except InvalidGraph as error:
         return list(error.problems) or [Problem(error.where, error.message, error.code)]
     pools = ANY_POOLS if settings is None else settings.pool_rules
     problems = validate(graph, catalogue, environ=os.environ if env else None, pools=pools)
-    return problems or list(_unmade(graph, catalogue, os.environ if env else None))
+    problems = problems or list(_unmade(graph, catalogue, os.environ if env else None))
+    return problems + beside.add(graph, str(path))
 
 
 def _unmade(graph: Graph, catalogue: Catalogue, environ: Mapping[str, str] | None) -> Iterator[Problem]:

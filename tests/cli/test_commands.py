@@ -202,3 +202,25 @@ class TestLint:
         result = run("lint", path)
         assert result.exit_code == 1
         assert "line 2" in result.output
+
+    def test_graphs_that_cannot_be_deployed_side_by_side_name_both_files(self, tmp_path: Path) -> None:
+        def write(file: str, name: str, *routes: str) -> Path:
+            path = tmp_path / file
+            nodes = {"json": {"component": "JSON"}, "end": {"component": "Null"}}
+            wires = [["json.out", "end.in"]]
+            path.write_text(json.dumps({"pypes": 1, "name": name, "routes": routes, "nodes": nodes, "wires": wires}))
+            return path
+
+        one, two, copy = write("1.json", "one", "a", "b"), write("2.json", "two", "c", "b"), write("3.json", "one")
+        assert run("lint", two, one, one).exit_code == 1
+        result = run("lint", one, two, copy)
+        assert (result.exit_code, result.output.splitlines()) == (
+            1,
+            [
+                f"{one}: ok",
+                f"{two}: routes.1: route 'b' belongs to graph 'one' ({one}); remove it from one of them [graph.route_taken]",
+                f"{copy}: name: {one} has a graph of the same name 'one'; rename one of them [graph.name_taken]",
+            ],
+        )
+        # a file that is named twice is one graph
+        assert run("lint", one, one, tmp_path / "." / "1.json").exit_code == 0

@@ -13,6 +13,7 @@ from pypes.core.graph_limits import GraphLimits
 from pypes.core.paths import Paths
 from pypes.errors import Conflict, InvalidGraph, NotFound, Problem
 from pypes.graph import codec
+from pypes.graph.beside import route_problems
 from pypes.graph.schedule import sources
 from pypes.ingest.dispatch.topology import Topology
 from pypes.registry import Catalogue, Code, codes_of, differences, digest_of
@@ -199,16 +200,8 @@ class DeployedGraphs:
         problems = check(graph, self.catalogue, os.environ, has_fleet=has_fleet, paths=self.paths, pools=pools)
         if any(problem.code == "graph.unknown_component" for problem in problems):
             problems += [Problem("nodes", reason, "component.broken") for reason in self.catalogue.unread]
-        taken = {route: n for n, g in self.live.items() if n != name for route in g.graph.get("routes", ())}
-        problems += [
-            Problem(
-                f"routes.{i}",
-                f"route {route!r} belongs to graph {taken[route]!r}; remove it from one of them",
-                "graph.route_taken",
-            )
-            for i, route in enumerate(graph.routes)
-            if route in taken
-        ]
+        others = [(n, live.graph.get("routes", ())) for n, live in self.live.items() if n != name]
+        problems += route_problems(graph.routes, {route: f"graph {n!r}" for n, routes in others for route in routes})
         if problems:
             raise InvalidGraph("the graph is not valid", where=name, problems=problems)
         canonical: dict[str, Any] = codec.to_obj(graph)

@@ -12,6 +12,7 @@ from typing import Any
 from pypes import logs
 from pypes.errors import InvalidGraph, PypesError
 from pypes.graph import codec
+from pypes.graph.beside import Beside
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
 
 #: The end of the names of graph files.
@@ -58,6 +59,7 @@ class GraphFiles:
         ``check(name, obj)`` gives a graph in canonical form or raises what is wrong with it.
         """
         found: dict[str, GraphFile] = {}
+        beside = Beside()
         live = self._store.live()
         for path in sorted(folder.glob(f"*{SUFFIX}")) if folder.is_dir() else []:
             try:
@@ -66,11 +68,9 @@ class GraphFiles:
                 if self._store.digest(str(path)) == digest:
                     continue
                 parsed = codec.loads(data)
-                if parsed.name in found:
-                    raise InvalidGraph(
-                        f"{found[parsed.name].path} has a graph of the same name {parsed.name!r}; rename one of them"
-                    )
                 graph = check(parsed.name, codec.to_obj(parsed))
+                if problems := beside.add(parsed, str(path)):
+                    raise InvalidGraph("the graph is not valid", where=parsed.name, problems=problems)
             except (OSError, PypesError) as error:
                 self._log.error("graph file not deployed", file=str(path), reason=str(error))
                 continue
