@@ -178,7 +178,7 @@ def load_settings(
     source = config or settings_file(folder)
     reader = _Reader()
     if source is not None:
-        reader.add(_read_ini(source), f"{source}: ", source.absolute().parent)
+        reader.add_file(_read_ini(source), f"{source}: ", source.absolute().parent)
     reader.add(_read_environ(environ), "", folder, lambda key: PREFIX + key.replace(".", "_").upper())
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     reader.add(given, "", folder, lambda key: "--" + key.partition(".")[2].replace("_", "-"))
@@ -222,19 +222,28 @@ class _Reader:
         self.values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
         self.problems: list[Problem] = []
         #: Options of the pools, as they are written, and the way in which problems name them.
-        self._pools: dict[str, dict[str, str]] = {}
+        self._pools: dict[str, Mapping[str, str]] = {}
         self._pool_prefix = ""
         self._names: dict[str, str] = {}
+
+    def add_file(self, sections: Mapping[str, Mapping[str, str]], prefix: str, folder: Path) -> None:
+        """Take the sections of a file, those included in which nothing stands: a name with a fault hides what it was to say."""
+        self._pool_prefix = prefix
+        for section, options in sections.items():
+            if section in SECTIONS:
+                self.add({f"{section}.{option}": value for option, value in options.items()}, prefix, folder)
+            elif section.startswith(POOL_SECTION):
+                self._pools[section.removeprefix(POOL_SECTION)] = options
+            else:
+                known = ", ".join(f"[{name}]" for name in (*SECTIONS, f"{POOL_SECTION}NAME"))
+                message = f"unknown section; there are {known}"
+                self.problems.append(Problem(f"{prefix}[{section}]", message, "config.unknown_key"))
 
     def add(self, given: Mapping[str, Any], prefix: str, folder: Path, name: Any = str) -> None:
         for key, value in given.items():
             shown = prefix + name(key)
             section, _, option = _ALIASES.get(key, key).partition(".")
-            if section.startswith(POOL_SECTION):
-                self._pools.setdefault(section.removeprefix(POOL_SECTION), {})[option] = value
-                self._pool_prefix = prefix
-                continue
-            known = {f.name: f for f in fields(SECTIONS[section])} if section in SECTIONS else {}
+            known = {f.name: f for f in fields(SECTIONS[section])}
             if option not in known:
                 self.problems.append(Problem(shown, _unknown(key, section), "config.unknown_key"))
                 continue
@@ -302,6 +311,9 @@ class _Reader:
             where = f"{self._pool_prefix}{POOL_SECTION}{name}"
             self.problems.append(Problem(f"{where}.{option}" if option else where, message, "config.invalid"))
 
+        if not name or name != name.strip():
+            add("", "needs a name, without blanks around it, by which filters name the pool, such as [pool:models]")
+            return Pool()
         return read_section(options, add)
 
     def _problem(self, key: str, message: str) -> None:
@@ -315,8 +327,6 @@ _RETIRED = MappingProxyType(
 
 
 def _unknown(key: str, section: str) -> str:
-    if section not in SECTIONS:
-        return f"unknown section [{section}]; there are {', '.join(f'[{name}]' for name in (*SECTIONS, 'pool:NAME'))}"
     option = key.partition(".")[2]
     if key in _RETIRED:
         return _RETIRED[key]
@@ -328,7 +338,7 @@ def _unknown(key: str, section: str) -> str:
     return f"unknown key; did you mean {near[0]}?" if near else f"unknown key; [{section}] has {', '.join(here)}"
 
 
-def _read_ini(path: Path) -> dict[str, str]:
+def _read_ini(path: Path) -> dict[str, dict[str, str]]:
     parser = configparser.ConfigParser(interpolation=None, default_section="\0", inline_comment_prefixes=None)
     try:
         parser.read_string(path.read_text(encoding="utf-8"), source=str(path))
@@ -336,7 +346,7 @@ def _read_ini(path: Path) -> dict[str, str]:
         raise InvalidConfig(f"cannot be read: {error}", where=str(path)) from error
     except configparser.Error as error:
         raise InvalidConfig(" ".join(str(error).split()), where=str(path)) from error
-    return {f"{section}.{key}": value for section in parser.sections() for key, value in parser.items(section)}
+    return {section: dict(parser.items(section)) for section in parser.sections()}
 
 
 def _read_environ(environ: Mapping[str, str]) -> dict[str, str]:

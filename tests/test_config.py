@@ -55,7 +55,7 @@ def test_every_problem_is_told_at_once_and_names_its_key(tmp_path: Path) -> None
     assert "more than zero" in found[source + "server.workers"]
     assert "yes or no" in found[source + "server.insecure"]
     assert "belongs to section [queue]" in found[source + "server.durability"]
-    assert "unknown section" in found[source + "limts.x"]
+    assert "unknown section" in found[source + "[limts]"]
     assert "such as" in found[source + "limits.json_bytes"]
     assert "number" in found["--instances"]
     assert "one of always, interval, never" in found["PYPES_QUEUE_DURABILITY"]
@@ -145,3 +145,30 @@ def test_faults_of_pools_name_the_section(tmp_path: Path) -> None:
     found = problems(tmp_path, "[pool:models]\nprocesses = many\nworkers = 2\n[pool:none]\nstride = 8\n")
     ini = f"{tmp_path / 'pypes.ini'}: "
     assert set(found) == {f"{ini}pool:models.processes", f"{ini}pool:models.workers", f"{ini}pool:none"}
+
+
+@pytest.mark.parametrize("name", ["", " ", " models", "models "])
+@pytest.mark.parametrize("options", ["processes = 1\n", ""])
+def test_a_pool_needs_a_name_that_filters_can_write(tmp_path: Path, name: str, options: str) -> None:
+    found = problems(tmp_path, f"[pool:{name}]\n{options}[pool:io]\nthreads = 1\n")
+    assert list(found) == [f"{tmp_path / 'pypes.ini'}: pool:{name}"]
+    assert "[pool:models]" in next(iter(found.values()))
+
+
+@pytest.mark.parametrize("section", ["servr", "pool", "Pool:a", " server ", "a.b"])
+def test_an_unknown_section_is_named_once_even_if_it_is_empty(tmp_path: Path, section: str) -> None:
+    ini = f"{tmp_path / 'pypes.ini'}: "
+    for options in ("", "x = 1\ny.z = 2\n"):
+        found = problems(tmp_path, f"[{section}]\n{options}")
+        assert list(found) == [f"{ini}[{section}]"]
+        assert "unknown section" in found[f"{ini}[{section}]"]
+
+
+def test_an_empty_pool_says_what_it_needs(tmp_path: Path) -> None:
+    found = problems(tmp_path, "[pool:models]\n")
+    assert "processes" in found[f"{tmp_path / 'pypes.ini'}: pool:models"]
+
+
+def test_names_of_pools_may_have_dots_and_blanks(tmp_path: Path) -> None:
+    found = settings(tmp_path, "[pool:models.v2]\nprocesses = 1\n[pool:my models]\nthreads = 2\n")
+    assert found.pools == {"models.v2": Pool(processes=1), "my models": Pool(threads=2)}
