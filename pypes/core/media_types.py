@@ -61,8 +61,11 @@ _TYPES: Mapping[str, str] = MappingProxyType(
         "yaml": "text/yaml",
         "yml": "text/yaml",
         # structured
+        "arrow": "application/vnd.apache.arrow.file",
+        "arrows": "application/vnd.apache.arrow.stream",
         "atom": "application/atom+xml",
         "avro": "application/vnd.apache.avro",
+        "feather": "application/vnd.apache.arrow.file",
         "geojson": "application/geo+json",
         "json": "application/json",
         "jsonl": "application/x-ndjson",

@@ -9,7 +9,7 @@ from pypes import Reject
 
 #: Metadata kept with a document; the rest says how it travelled, not what it is.
 KEPT_META: Final[tuple[str, ...]] = (
-    *("filename", "path", "within", "url", "modified", "mimetype", "route", "receipt", "row", "pages_lost"),
+    *("filename", "path", "within", "url", "modified", "mimetype", "route", "receipt", "row", "pages_lost", "rows_lost"),
     *("charset", "charset_declared", "charset_guessed", "replaced_characters"),
 )
 #: The name on the access list of a document that nobody may see: to servers, an empty list is none at all. Nobody asks under it.

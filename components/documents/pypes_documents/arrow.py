@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import IO, Any
-
-import pyarrow
-from pyarrow import ipc, parquet
 
 from pypes import Reject
 from pypes_documents.job import MALFORMED, Job
 
+# its own allocator takes a gigabyte of address space at once, which is all that an isolated process has
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+
+import pyarrow
+from pyarrow import ipc, parquet
+
+_ALONE = ipc.IpcReadOptions(use_threads=False)
 #: Faults of values that Python does not have: years beyond 9999, maps with a key twice.
 _UNKNOWN = (pyarrow.ArrowException, ValueError, OverflowError, KeyError)
 
@@ -37,11 +42,13 @@ def _batches(file: IO[bytes], size: int) -> Iterator[Any]:
     head = file.read(6)
     file.seek(0)
     if head.startswith(b"PAR1"):
-        return parquet.ParquetFile(file).iter_batches(batch_size=size)  # type: ignore[no-any-return]
+        # threads, and what they read ahead, would take more of the memory than the rows
+        opened = parquet.ParquetFile(file, pre_buffer=False)
+        return opened.iter_batches(batch_size=size, use_threads=False)  # type: ignore[no-any-return]
     if head == b"ARROW1":
-        opened = ipc.open_file(file)
-        return (opened.get_batch(number) for number in range(opened.num_record_batches))
-    return iter(ipc.open_stream(file))
+        batches = ipc.open_file(file, options=_ALONE)
+        return (batches.get_batch(number) for number in range(batches.num_record_batches))
+    return iter(ipc.open_stream(file, options=_ALONE))
 
 
 def _rows(batch: Any, before: int) -> Iterator[dict[str, Any] | Reject]:

@@ -20,7 +20,8 @@ class Document(NestedAdapter):
 
     A file in the document that cannot be read makes it a dead letter that names the file, while all others have been sent on.
     Files that no reader is for, and empty ones, are passed over and counted (``parts_skipped``). A table is one document
-    here; for one for each row, have the graph read CSV by ``CSV``.
+    here, with the names of its columns as the first row; for one for each row, have the graph read CSV by ``CSV``, and Parquet
+    and Arrow by ``Parquet``. Rows of these that cannot be read are named in metadata ``rows_lost`` and counted.
 
     Dead letters: those of the single adapters, and ``document.unknown`` for a file that no reader is for.
     """

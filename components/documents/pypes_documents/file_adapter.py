@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from pypes import Adapter, Packet
 from pypes_basic.passing import passes
 from pypes_documents.fates import Fates
-from pypes_documents.job import PAGES_LOST, PAGES_OCR, Job, Reader, TextBounds, Unread
+from pypes_documents.job import PAGES_LOST, PAGES_OCR, ROWS_LOST, Job, Reader, TextBounds, Unread
 
 
 class FileAdapter(Adapter):
@@ -52,8 +52,8 @@ class FileAdapter(Adapter):
                     fates.is_sent = True
 
     def count_pages(self, packet: Packet) -> None:
-        """Count the pages that a reader has lost, and those whose text was recognized."""
-        for name in (PAGES_LOST, PAGES_OCR):
+        """Count the pages and rows that a reader has lost, and the pages whose text was recognized."""
+        for name in (PAGES_LOST, PAGES_OCR, ROWS_LOST):
             if pages := packet.get_meta(name):
                 self.count(name, len(pages))
 

@@ -71,6 +71,9 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
         "solr": Format("solr_reader", ("application/vnd.solr+xml",)),
         "subtitles": Format("subtitles_reader", ("text/x-subrip", "text/vtt", "application/x-subrip")),
         "xml": Format("xml_reader", ("text/xml", "application/xml")),
+        "parquet": Format("arrow_reader", ("application/vnd.apache.parquet",)),
+        "arrow": Format("arrow_reader", ("application/vnd.apache.arrow.file",)),
+        "arrow_stream": Format("arrow_reader", ("application/vnd.apache.arrow.stream",)),
         "archive": Format(
             "members",
             (
@@ -98,6 +101,11 @@ _VAGUE: Final = ("", "application/octet-stream", "binary/octet-stream", "text/pl
 
 _HEAD_BYTES: Final = 4096
 _RTF: Final = b"{\\rtf"
+_PARQUET: Final = b"PAR1"
+_ARROW: Final = b"ARROW1\0\0"
+#: The mark of an Arrow stream, before the length of its first message.
+_ARROW_STREAM: Final = b"\xff\xff\xff\xff"
+_FEATHER_1: Final = b"FEA1"
 #: Bytes that may come before the mark of a PDF without being anything themselves.
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n\0"
 _PDF_BEHIND: Final = re.compile(rb"%PDF-\d\.\d")
@@ -170,6 +178,8 @@ def why_unread(packet: Packet) -> str:
         head = body.read(_HEAD_BYTES)
     if head.startswith(_RTF):
         return "it is RTF, which no reader is for; convert it, to DOCX or PDF for example"
+    if head.startswith(_FEATHER_1):
+        return "it is Feather of version 1, which no reader is for; write it as version 2"
     declared = packet.get_meta("mimetype") or "of an unknown type"
     at = next((at for at, byte in enumerate(head) if byte in _NO_TEXT), None)
     advice = "convert it, to PDF for example"
@@ -208,7 +218,17 @@ def _by_mark(head: bytes, body: IO[bytes]) -> str | None:
         return "picture"
     if head.startswith(_RTF):
         return ""
-    return None
+    return _table_by_mark(head)
+
+
+def _table_by_mark(head: bytes) -> str | None:
+    """The format of a file with columns of binary values; the first message of a stream is as long as a multiple of eight."""
+    if head.startswith(_PARQUET):
+        return "parquet"
+    if head.startswith(_ARROW):
+        return "arrow"
+    length = int.from_bytes(head[4:8], "little")
+    return "arrow_stream" if head.startswith(_ARROW_STREAM) and 0 < length < 1 << 24 and length % 8 == 0 else None
 
 
 def _is_pdf_behind(head: bytes, label: str, named: str) -> bool:

@@ -34,6 +34,8 @@ UNKNOWN: Final = "document.unknown"
 PAGES_LOST: Final = "pages_lost"
 #: Metadata with the numbers of pages whose text was recognized in pictures, and the counter of these.
 PAGES_OCR: Final = "pages_ocr"
+#: Metadata with the numbers of rows of a table that could not be read, and the counter of such rows.
+ROWS_LOST: Final = "rows_lost"
 
 #: Blocks of one document: beyond, it is made to fill memory (a book of 1,000 pages has 20,000).
 MOST_BLOCKS: Final = 200_000
@@ -273,7 +275,7 @@ def put_facts(packet: Packet, facts: dict[str, Any]) -> None:
 #: Metadata of a file and its content, which the files in it do not have.
 _OF_CONTENT: Final = (
     *("path", "charset", "charset_declared", "charset_guessed", "replaced_characters", "declared_type"),
-    *(PAGES_LOST, PAGES_OCR),
+    *(PAGES_LOST, PAGES_OCR, ROWS_LOST),
 )
 #: Fields that have several values, also where there is one.
 SEVERAL: Final = frozenset(("keywords", "links", "to", "cc", "reply_to", "references", "attachments"))

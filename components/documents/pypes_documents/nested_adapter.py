@@ -14,8 +14,11 @@ from pypes_documents.job import NO_TEXT, TOO_LARGE, UNKNOWN, Exhausted, Job, Nes
 from pypes_documents.ocr import Languages, PageS, Recognizer, Wanted, check
 from pypes_documents.pdf_adapter import Engine, check_engine
 
-#: Libraries of formats that are extras, and the lines that install them.
-_EXTRAS = {"xls": ("python_calamine", "pip install 'pypes-documents[sheets]'")}
+#: Libraries that are extras, and the lines that install them, by the reader that needs them.
+_EXTRAS = {
+    "arrow_reader": ("pyarrow", "pip install 'pypes-documents[parquet]'"),
+    "xls_reader": ("python_calamine", "pip install 'pypes-documents[sheets]'"),
+}
 
 
 class NestedAdapter(FileAdapter):
@@ -73,7 +76,7 @@ class NestedAdapter(FileAdapter):
 
     def _take(self, packet: Packet, name: str, job: Job, depth: int) -> None:
         """Read a document of a format, send it on, and take all files in it."""
-        library, line = _EXTRAS.get(name, ("", ""))
+        library, line = _EXTRAS.get(FORMATS[name].reader, ("", ""))
         if library and find_spec(library) is None:
             raise Reject(f"what reads this file is not installed; run {line}", UNKNOWN)
         _label(packet, name)

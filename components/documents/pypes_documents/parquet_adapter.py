@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
 from typing import Any, ClassVar, Final
 
 from pypes import Example, Packet, Reject
 from pypes_basic.passing import passes
-from pypes_documents.dates import duration, moment
+from pypes_documents.arrow_values import value_of
 from pypes_documents.file_adapter import FileAdapter
+from pypes_documents.formats import FORMATS
 from pypes_documents.job import MIB, NO_TEXT, Bounds, Job, MaxUnpackedBytes, Unread
 
 _BATCH_ROWS: Final = 1024
@@ -47,9 +47,7 @@ class Parquet(FileAdapter):
         takes=Packet({"data": zlib.decompress(base64.b64decode(_STREAM))}), gives=Packet({"name": "pirn", "cm": 3}, {"row": 1})
     )
     accepts: ClassVar[tuple[str, ...]] = (
-        "application/vnd.apache.parquet",
-        "application/vnd.apache.arrow.file",
-        "application/vnd.apache.arrow.stream",
+        *(media_type for name in ("parquet", "arrow", "arrow_stream") for media_type in FORMATS[name].types),
     )
 
     class Params(Bounds):
@@ -73,33 +71,11 @@ class Parquet(FileAdapter):
                 if isinstance(row, Reject):
                     yield Unread.of(packet, "row", number, row)
                 else:
-                    yield packet.derive("row", number, _fields(row), {"row": number})
+                    yield packet.derive(
+                        "row",
+                        number,
+                        {name: value_of(value) for name, value in row.items() if value is not None},
+                        {"row": number},
+                    )
         if not number:
             raise Reject("the file has no rows", NO_TEXT)
-
-
-def _fields(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: _value(value) for name, value in row.items() if value is not None}
-
-
-def _value(value: Any) -> Any:
-    """A value that JSON has as well, bytes apart."""
-    if value is None or isinstance(value, (str, bool, int, float, bytes)):
-        return value
-    if isinstance(value, datetime):
-        return _moment(value)
-    if isinstance(value, (date, time)):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return duration(value)
-    if isinstance(value, list):
-        return [_value(each) for each in value]
-    if isinstance(value, dict):
-        return {str(name): _value(each) for name, each in value.items()}
-    return str(value)
-
-
-def _moment(at: datetime) -> str:
-    """A moment in the form of the vocabulary, with its fraction of a second if it has one."""
-    found = moment(at) or at.isoformat()
-    return f"{found.removesuffix('Z')}.{at.microsecond:06}".rstrip("0") + "Z" if at.microsecond else found

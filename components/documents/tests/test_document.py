@@ -16,6 +16,7 @@ from pypes_documents.packages import COMPOUND
 from .made import docx, epub, packed, paragraph, pdf, pptx, shape, tarred, xlsx, zipped
 from .reading import outline, read, refused
 from .test_eml import HEAD
+from .test_parquet import ROWS, file
 
 ROW = '<row><c t="str"><v>pirn</v></c></row>'
 
@@ -65,6 +66,9 @@ class TestDocument(ComponentSuite):
             (b"# x", {"mimetype": "text/plain", "filename": "README.md"}, "markdown"),
             (b"# x", {"mimetype": "text/x-c"}, "text"),
             (b"a;b\n1;2\n", {"filename": "t.csv"}, "table"),
+            (file("parquet", ROWS), {"mimetype": "application/octet-stream"}, "parquet"),
+            (file("file", ROWS), {"filename": "t.feather", "mimetype": "application/vnd.apache.arrow.file"}, "arrow"),
+            (file("stream", ROWS), {"mimetype": "text/plain"}, "arrow_stream"),
             ("# x".encode("utf-16"), {"filename": "x.md"}, "markdown"),
             ("grün".encode("latin-1"), {"filename": "x"}, "text"),
         ],
@@ -111,6 +115,11 @@ class TestDocument(ComponentSuite):
         [
             (b"{\\rtf1\\ansi A loom.}", {"filename": "loom.txt", "mimetype": "text/plain"}, "it is RTF"),
             (b"{\\rtf1\\ansi A loom.}", {"mimetype": "application/rtf"}, "convert it, to DOCX or PDF for example"),
+            (
+                b"FEA1" + bytes(20),
+                {"filename": "t.feather"},
+                "it is Feather of version 1, which no reader is for; write it as version 2",
+            ),
             (b"A loom.\0", {"mimetype": "text/plain"}, "has bytes that no text has: byte 7 (from 0) is 0x00"),
             (b"A loom.\0", {"filename": "loom.md", "mimetype": "application/octet-stream"}, "byte 7 (from 0) is 0x00"),
             (b"A \x01\x02 loom.", {"mimetype": "text/csv"}, "byte 2 (from 0) is 0x01"),
@@ -126,10 +135,21 @@ class TestDocument(ComponentSuite):
         if "x-elf" not in reason:
             assert reason in result.dead_letters[0].error
 
-    def test_a_reader_that_is_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize(
+        ("data", "extra"),
+        [
+            (COMPOUND + bytes(512) + "Workbook".encode("utf-16le"), "sheets"),
+            *((file(kind, ROWS), "parquet") for kind in ("parquet", "file", "stream")),
+        ],
+        ids=["xls", "parquet", "arrow", "arrow stream"],
+    )
+    def test_a_reader_that_is_not_installed(self, data: bytes, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("pypes_documents.nested_adapter.find_spec", lambda name: None)
-        found = refused(Document, COMPOUND + bytes(512) + "Workbook".encode("utf-16le"))
-        assert found == ("document.unknown", "what reads this file is not installed; run pip install 'pypes-documents[sheets]'")
+        reason = f"what reads this file is not installed; run pip install 'pypes-documents[{extra}]'"
+        assert refused(Document, data) == ("document.unknown", reason)
+        result = run_component(Document, [Packet({"data": packed({"a.txt": b"text", "t": data})})])
+        assert [packet["text"] for packet in result.packets] == ["text"]
+        assert f"member=t: {reason}" in result.dead_letters[0].error
 
     def test_deletions_pass(self) -> None:
         deletion = Packet(meta={"requestmethod": "DELETE", "id": "7"})
@@ -139,6 +159,5 @@ class TestDocument(ComponentSuite):
         from importlib import metadata
 
         entries = metadata.distribution("pypes-documents").entry_points.select(group="pypes.components")
-        # Parquet is rows, not one document
-        adapters: list[type[Adapter]] = [entry.load() for entry in entries if entry.name != "Parquet"]
+        adapters: list[type[Adapter]] = [entry.load() for entry in entries]
         assert {media_type for adapter in adapters for media_type in adapter.accepts} <= {*Document.accepts}

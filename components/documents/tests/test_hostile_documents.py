@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+import pyarrow
 import pytest
+from pyarrow import ipc
 
 from pypes import Pipeline
 from pypes.component import Adapter
@@ -25,6 +28,7 @@ from .made import docx, epub, paragraph, pdf, pptx, raw_pdf, shape, xlsx, zipped
 from .test_bounds import ADAPTERS, SAMPLES
 from .test_eml import HEAD
 from .test_lost_pages import changed
+from .test_parquet import file, table_file
 from .test_pdf import ROOT, one_page
 
 
@@ -91,6 +95,21 @@ def long_docx() -> bytes:
     return docx(*[paragraph("").encode() * 1000] * 300)
 
 
+def zeros_parquet() -> bytes:
+    return table_file("parquet", pyarrow.table({"x": pyarrow.nulls(5_000_000, pyarrow.int8()).fill_null(0)}))
+
+
+def long_arrow() -> bytes:
+    """An Arrow file with a compressed column that says of itself to be a million times as long as it is."""
+    made = io.BytesIO()
+    table = pyarrow.table({"x": pyarrow.array(range(9000), pyarrow.int64())})
+    with ipc.new_file(made, table.schema, options=ipc.IpcWriteOptions(compression="lz4")) as writer:
+        writer.write_table(table)
+    length = (72_000).to_bytes(8, "little")
+    assert length in made.getvalue()
+    return made.getvalue().replace(length, (72_000_000_000).to_bytes(8, "little"))
+
+
 #: Name → the file, and the codes of the dead letter that it may be.
 HOSTILE: dict[str, tuple[Callable[[], bytes], set[str]]] = {
     "bomb.pdf": (bomb_pdf, {"document.malformed", "document.no_text"}),
@@ -127,6 +146,8 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], set[str]]] = {
     ),
     "deep.solr.xml": (lambda: b"<add><doc>" + b"<field name='a'>" * 300_000, {"document.malformed"}),
     "deep.docx": (lambda: zipped({"word/document.xml": b"<w>" * 300_000}), {"document.malformed"}),
+    "zeros.parquet": (zeros_parquet, {"document.too_large"}),
+    "long.arrow": (long_arrow, {"document.malformed", "isolated.memory"}),
     "comments.xml": (lambda: b"<!---->" * 500 + b"x", {"document.malformed"}),
 }
 #: Files that are made to take minutes, and are read.
@@ -149,6 +170,7 @@ GOOD = {
     "good.html": b"<!doctype html><p>good text",
     "good.epub": epub("good text"),
     "good.md": b"# good text",
+    "good.parquet": file("parquet", [{"kind": "good text"}]),
     "good.zip": zipped({"good.txt": "good text"}),
     "good.xml": b"<?xml version='1.0'?><a>good text</a>",
 }
