@@ -170,7 +170,7 @@ def test_every_layer_exists_or_is_to_come() -> None:
 
 
 #: What a component may import: the public names, errors, and what the guide tells of: the identity and the versions of documents,
-#: the rules for names and types of files, the structure of a text, questions to publishers, outboxes, budgets, and waits.
+#: the rules for names and types of files, the structure of a text, questions to publishers, outboxes, budgets, waits, programs.
 CONTRACT = (
     *(f"pypes.{name}" for name in pypes.__all__),
     "pypes.errors.",
@@ -180,6 +180,7 @@ CONTRACT = (
     "pypes.component.budget.",
     "pypes.component.searching.",
     "pypes.core.retry_after.",
+    "pypes.core.program.",
     "pypes.outbox.file.",
     "pypes.structure.",
 )

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final, Literal
 import orjson
 
 from pypes import Example, Help, Packet, Parameters, Reject, Retry, Transformer
+from pypes.core.program import Program, ProgramFailed
 from pypes.errors import ComponentError
-from pypes_basic.program import Program, ProgramFailed
 
 #: Variables that a program gets of the node's environment; the others may hold secrets.
 PASSED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")

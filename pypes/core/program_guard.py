@@ -12,25 +12,22 @@ import os
 import select
 import sys
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import NoReturn
-
 #: Exits of a shell for a program that is not there, or is none.
 NOT_FOUND, NOT_RUN = 127, 126
-SIGKILL = 9
+SIGKILL, SIGPIPE, SIGXFSZ = 9, 13, 25
 #: Milliseconds between two looks at the program, where the kernel does not tell when it ends.
 LOOK_MS = 10
 
 
 def main(owner: int, command: list[str]) -> None:
-    pid = os.fork()
-    if pid == 0:
-        _run(command)
-    try:  # noqa: SIM105
-        os.setpgid(pid, pid)
-    except OSError:  # the child has done it already
-        pass
+    os.set_inheritable(owner, False)
+    try:
+        # an interpreter ignores these signals, and a program would inherit that: `yes` in `yes | head` would fail, not end
+        pid = os.posix_spawn(command[0], command, os.environ, setpgroup=0, setsigdef=(SIGPIPE, SIGXFSZ))
+    except OSError as error:
+        os.write(2, f"{command[0]}: {error.strerror}\n".encode())
+        os.write(owner, bytes([NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUN]))
+        return
     nothing = os.open(os.devnull, os.O_RDWR)
     for fd in range(3):  # or whoever reads from the program would never see its end
         os.dup2(nothing, fd)
@@ -53,15 +50,6 @@ def main(owner: int, command: list[str]) -> None:
     code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
     if not is_left:
         os.write(owner, bytes([code]))
-
-
-def _run(command: list[str]) -> NoReturn:
-    try:
-        os.setpgid(0, 0)
-        os.execv(command[0], command)
-    except OSError as error:
-        os.write(2, f"{command[0]}: {error.strerror}\n".encode())
-        os._exit(NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUN)
 
 
 if __name__ == "__main__":
