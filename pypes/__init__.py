@@ -9,6 +9,7 @@ Layers, each importing only from those before it (``tests/test_layers.py`` holds
     ingest                                                             bodies, limits, the durable queue, dispatch to instances
     placement                                                          executors; components in processes of their own
     runtime                                                            the scheduler, instances, workers, the supervisor
+    pipeline                                                           pipelines of functions and programs, in Python
     testing                                                            parts for tests of components, graphs and Pypes itself
     api                                                                HTTP
     cli, __main__                                                      the command ``pypes``
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from pypes.errors import InvalidGraph, PypesError, Reject, Retry, Unreachable
     from pypes.graph.model import Graph
     from pypes.packet import Packet
+    from pypes.pipeline.command import Command
     from pypes.runtime.local import Pipeline
 
 __version__ = "0.1.0"
@@ -51,12 +53,14 @@ _HOMES = {
     "pypes.component.functions": ("component",),
     "pypes.graph.model": ("Graph",),
     "pypes.packet": ("Packet",),
+    "pypes.pipeline.command": ("Command",),
     "pypes.runtime.local": ("Pipeline",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Adapter",
+    "Command",
     "Component",
     "Example",
     "Extractor",

@@ -24,6 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("ingest",),
     ("placement",),
     ("runtime",),
+    ("pipeline",),
     ("testing",),
     ("api",),
     ("cli", "__main__"),
