@@ -35,17 +35,25 @@ COUNTS = {
         "again counts again; up to a second passes before something new is seen."
     ),
 }
-GRAPH = obj({"code": TEXT, "resting": RESTING, "counts": COUNTS}, name=TEXT, version=COUNT, state=TEXT, graph=JSON_OBJECT)
+ERROR = {**TEXT, "description": "Reason why the graph cannot run, while its state is failed or stalled."}
+STATE = {
+    **TEXT,
+    "description": "live; starting; paused; closing; failed: it could not be set up; stalled: a pool of it has lost all of its "
+    "processes, and none can be set up again.",
+}
+GRAPH = obj(
+    {"code": TEXT, "error": ERROR, "resting": RESTING, "counts": COUNTS}, name=TEXT, version=COUNT, state=STATE, graph=JSON_OBJECT
+)
 CREATED = obj({"code": TEXT}, name=TEXT, version=COUNT, state=TEXT, graph=JSON_OBJECT, report=PROBLEMS)
 SUMMARY = obj(
     {
-        "error": {**TEXT, "description": "Reason for which the graph cannot be set up, while its state is failed."},
+        "error": ERROR,
         "resting": RESTING,
         "counts": COUNTS,
     },
     name=TEXT,
     version=COUNT,
-    state=TEXT,
+    state=STATE,
     filters=NAMES,
     routes=NAMES,
 )

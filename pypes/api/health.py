@@ -40,7 +40,8 @@ class Readiness:
         "Whether the server takes documents",
         {
             200: Answer(
-                "The server takes documents. degraded names the graphs that cannot run, with the reason; their documents wait.",
+                "The server takes documents. degraded names the graphs that cannot run, with the reason: they could not be set "
+                "up, or a pool of theirs has lost all of its processes. Their documents wait.",
                 READINESS,
             ),
             503: Answer(

@@ -57,7 +57,11 @@ STATUS = obj(
     pools=_list(
         obj(
             name=TEXT,
-            state={"type": "string", "enum": ["starting", "ready", "ending"]},
+            state={
+                "type": "string",
+                "enum": ["starting", "ready", "stalled", "ending"],
+                "description": "stalled: all pool workers were lost, and none can be set up again for now.",
+            },
             filters={**NAMES, "description": "The filters that it was set up for, with their graphs."},
             workers=_list(obj(pid=COUNT, is_busy=BOOLEAN)),
             deaths={**COUNT, "description": "Pool workers that were lost since the pool was set up."},

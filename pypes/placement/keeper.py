@@ -60,7 +60,10 @@ class Keeper(Protocol):
 
 
 class LocalKeeper:
-    """The keeper in the process of the users, or of the one to which these are told the way."""
+    """The keeper in the process of the users, or of the one to which these are told the way.
+
+    ``on_change()`` is called in any thread when :attr:`failure` has changed.
+    """
 
     #: True if pool workers have process groups of their own; see :class:`~pypes.placement.spawned.Spawned`.
     leads_groups = False
@@ -75,9 +78,11 @@ class LocalKeeper:
         place: str = "pool worker",
         speech: Speech | None = None,
         wait_s: float = WAIT_S,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self.width = width
         self._wait_s = wait_s
+        self._on_change = on_change
         self._speech = speech or Pickled()
         self._order = order_of(make, self._speech, bounds)
         self._bounds = bounds
@@ -99,7 +104,8 @@ class LocalKeeper:
         try:
             # all have the name of the filter or the pool, by which their errors are told
             for _ in range(self.width):
-                self._respawners.append(Respawner(self._name, self._start, self._wait_s, self._place))
+                respawner = Respawner(self._name, self._start, self._wait_s, self._place, self._on_change)
+                self._respawners.append(respawner)
             for respawner in self._respawners:
                 respawner.first()
         except BaseException:
@@ -134,6 +140,11 @@ class LocalKeeper:
     def failure(self) -> str:
         """The reason why a pool worker cannot be set up again, or empty."""
         return next((reason for respawner in list(self._respawners) if (reason := respawner.failure)), "")
+
+    @property
+    def is_stalled(self) -> bool:
+        """True while there is no pool worker, and none can be set up again."""
+        return bool(self.failure) and not self.workers
 
     def lost(self, connection: Connection, fault: str = "") -> Loss:
         number = connection.worker

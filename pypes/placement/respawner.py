@@ -40,13 +40,24 @@ P = TypeVar("P", bound=Kept)
 
 
 class Respawner(Generic[P]):
-    """Starts processes in a thread of its own, the next one as soon as one is given up."""
+    """Starts processes in a thread of its own, the next one as soon as one is given up.
 
-    def __init__(self, name: str, start: Callable[[], P], wait_s: float = WAIT_S, place: str = "filter") -> None:
+    ``on_change()`` is called there when one cannot be set up again, and when one is at last.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        start: Callable[[], P],
+        wait_s: float = WAIT_S,
+        place: str = "filter",
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
         self._name = name
         self._place = f"{place} {name}"
         self._wait_s = wait_s
         self._start = start
+        self._on_change = on_change
         self._changed = threading.Condition()
         self._process: P | None = None
         self._starting: P | None = None
@@ -155,6 +166,7 @@ class Respawner(Generic[P]):
         if failure is not None and process is not None:
             process.end()  # it tears down what was set up half-way
         with self._changed:
+            before = self.failure
             self._starting = None
             if failure is None:
                 self._process, self._failure, self._tries, self._was_ready = process, None, 0, True
@@ -166,6 +178,8 @@ class Respawner(Generic[P]):
                 self._next_try = time.monotonic() + min(RETRY_MOST_S, RETRY_FIRST_S * 2**self._tries)
                 self._tries += 1
             self._changed.notify_all()
+        if self._was_ready and self.failure != before:
+            self._on_change()
 
     def _reap(self) -> None:
         while self._given_up:

@@ -41,6 +41,8 @@ class Work(Transformer):
             raise RuntimeError("cannot be set up like this")
         if self.params.mark == "hangs":
             _hang()
+        if self.params.folder and Path(self.params.folder, "away").exists():
+            raise RuntimeError("the model is away")
         self.tries: dict[Any, int] = {}
 
     def reconfigure(self, params: Any) -> None:

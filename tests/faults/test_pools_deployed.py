@@ -16,7 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
-from pypes.testing.node import Node, until
+from pypes.testing.node import Node, running, until
+from tests.faults import pool_parts
 from tests.faults.pooled import POOL, finished, graph, kept, letters, node_in, numbers, pool_workers, pools, post, put, workers
 
 pytestmark = pytest.mark.skipif(
@@ -200,3 +201,33 @@ def test_another_interpreter(tmp_path: Path) -> None:
         assert finished(node, post(node, [{"n": 1}]))["state"] == "done"
         [pid] = workers(node)
         assert kept(tmp_path)[-1]["pid"] == pid
+
+
+def test_a_graph_whose_pool_has_lost_all_processes_is_not_live(tmp_path: Path) -> None:
+    """Its documents wait, the graph says why, and the node takes those of other graphs."""
+    (tmp_path / "graphs").mkdir()
+    pooled = {**graph(tmp_path, {"processes": 1}), "routes": ["g"]}
+    pooled["nodes"]["work"]["params"] = {"folder": str(tmp_path)}
+    (tmp_path / "graphs" / "g.json").write_text(json.dumps(pooled))
+    with running(tmp_path, graph(tmp_path, None, name="other"), "--load", pool_parts.__file__, workers=1, instances=1) as node:
+
+        def seen() -> tuple[Any, ...]:
+            readiness, (pool,) = node.get("/readyz"), pools(node)
+            shown = json.loads(node.get("/graphs/g").data)
+            return readiness.status, readiness.json().get("degraded", {}), pool["state"], shown["state"], shown.get("error", "")
+
+        assert seen() == (200, {}, "ready", "live", "")
+        (tmp_path / "away").touch()
+        psutil.Process(workers(node)[0]).kill()
+        failure = "ComponentError: g.work: set-up failed: RuntimeError: the model is away"
+        reason = f"no process of pool g.work can be set up again: {failure}"
+        until(lambda: node.get("/readyz").json().get("degraded"), 20.0, f"it is told\n{node.log()}")
+        assert seen() == (200, {"g": reason}, "stalled", "stalled", reason)
+        answer = node.post(b'{"n": 1}', "/docs/g")
+        assert answer.status == 202
+        receipt = answer.json()["receipt"]
+        assert node.get(f"/receipts/{receipt}").json()["reason"] == f"the graph cannot run: {reason}"
+        assert finished(node, post(node, [{"n": 2}]))["state"] == "done"
+        (tmp_path / "away").unlink()
+        until(lambda: seen() == (200, {}, "ready", "live", ""), 40.0, f"it is set up again\n{node.log()}")
+        assert finished(node, receipt, 60.0)["state"] == "done"

@@ -67,7 +67,8 @@ def test_a_first_one_that_cannot_be_is_told() -> None:
 
 def test_packets_wait_for_one_that_cannot_be_set_up_again(caplog: pytest.LogCaptureFixture) -> None:
     starts = Starts()
-    respawner = Respawner("sample", starts, wait_s=0.05)
+    told: list[str] = []
+    respawner = Respawner("sample", starts, wait_s=0.05, on_change=lambda: told.append(respawner.failure))
     respawner.first()
     assert respawner.failure == ""
     starts.is_failing = True
@@ -83,6 +84,8 @@ def test_packets_wait_for_one_that_cannot_be_set_up_again(caplog: pytest.LogCapt
     until(lambda: is_up(respawner), 10, "it is set up again")
     assert respawner.failure == ""
     respawner.close(is_busy=False)
+    # once each, however often it was tried
+    assert told == ["OSError: no more processes", ""]
 
 
 def is_up(respawner: Respawner[PoolProcess]) -> bool:

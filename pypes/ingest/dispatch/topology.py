@@ -17,7 +17,8 @@ SHOWN_ROUTES = 10
 class Topology:
     """Instances and their graphs, as the supervisor announces them: ``instances`` is id → socket path, ``graphs`` name → version.
 
-    ``failed`` is name → reason: graphs that could not be set up, whose deliveries wait. ``ordered``: graphs with ``order_by``.
+    ``failed`` is name → reason: graphs that could not be set up, whose deliveries wait. ``stalled`` is the same for graphs that
+    run, and of which a pool has lost all processes: their deliveries wait in instances. ``ordered``: graphs with ``order_by``.
     ``paused``: graphs whose deliveries stay in the queues. ``closing``: those that take no more and finish what they have.
     ``shadows``: graph → socket that copies of its deliveries go to. ``runs``: instances that run only these graphs; ``weights``:
     the share of a graph, 1 unless given. ``limits``: those of graphs that have some of their own, for the whole node.
@@ -45,6 +46,7 @@ class Topology:
     fleet: frozenset[str] = frozenset()
     is_complete: bool = True
     strict_routes: bool = False
+    stalled: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> frozenset[str]:
@@ -92,8 +94,8 @@ class Topology:
         return self.paused | self.failed.keys() if self.failed else self.paused
 
     def degraded(self) -> dict[str, str]:
-        """The graphs whose documents are accepted and wait because no instance runs them, and why."""
-        found = dict(self.failed)
+        """The graphs whose documents are accepted and wait because nothing runs them, and why."""
+        found = {**self.stalled, **self.failed}
         if not self.instances or not self.runs.keys() >= self.instances.keys():
             return found  # an instance that is not listed runs all of them; without any, nothing runs, and the node is not ready
         running = frozenset().union(*self.runs.values())

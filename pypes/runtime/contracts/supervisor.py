@@ -40,7 +40,9 @@ class PoolWorkerStatus(msgspec.Struct, frozen=True):
 
 
 class PoolStatus(msgspec.Struct, frozen=True):
-    """A pool with its pool workers, of which ``deaths`` have been lost. ``state`` is ``starting``, ``ready`` or ``ending``.
+    """A pool with its pool workers, of which ``deaths`` have been lost.
+
+    ``state`` is ``starting``, ``ready``, ``stalled`` (all were lost, and none can be set up again) or ``ending``.
 
     ``filters`` are those that it was set up for, with their graphs: ``search.embed``. ``failure`` says why one that was lost
     cannot be set up again, or is empty.

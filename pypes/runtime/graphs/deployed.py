@@ -22,6 +22,7 @@ from pypes.runtime.generations.generation import SetupFailure
 from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.check import NO_FLEET, check, scrub
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
+from pypes.runtime.pools.node_pools import NodePools
 
 #: Largest graph: beyond, to check it would keep the node from everything else for seconds.
 MOST_FILTERS, MOST_WIRES = 2000, 10_000
@@ -30,7 +31,7 @@ MOST_FILTERS, MOST_WIRES = 2000, 10_000
 class DeployedGraphs:
     """The graphs of this node. ``catalogue`` is ``None`` until components were discovered."""
 
-    def __init__(self, store: ControlStore, generations: Generations, settings: Settings) -> None:
+    def __init__(self, store: ControlStore, generations: Generations, pools: NodePools, settings: Settings) -> None:
         self.settings = settings
         self.catalogue: Catalogue | None = None
         #: Deployed graphs by name; those in ``failed`` are deployed but could not be set up when the node started.
@@ -41,6 +42,7 @@ class DeployedGraphs:
         #: Graphs that take no more, and go when what they have is done.
         self.closing: set[str] = set()
         self._generations = generations
+        self._pools = pools
 
     def topology(self) -> Topology:
         """The topology for ingest workers. Deliveries for a graph that could not be set up are accepted and wait."""
@@ -51,6 +53,7 @@ class DeployedGraphs:
             instances={i.spec.id: i.spec.socket for i in ready},
             graphs=graphs,
             failed=self.reasons(),
+            stalled=self.stalled(),
             routes={route: name for name, graph in self.live.items() for route in graph.graph.get("routes", ())},
             default=self.default(),
             ordered=frozenset(name for name, graph in self.live.items() if graph.graph.get("order_by")),
@@ -81,7 +84,7 @@ class DeployedGraphs:
     def summaries(self) -> list[dict[str, Any]]:
         """All deployed graphs: ``{name, version, state, filters, routes}`` each, ``filters`` being the names of its nodes.
 
-        One that could not be set up has ``error``, too; one in which filters wait for a service has ``resting``, and one with
+        One that cannot run has ``error``, too; one in which filters wait for a service has ``resting``, and one with
         filters that count has ``counts``.
         """
         return [
@@ -91,14 +94,13 @@ class DeployedGraphs:
                 "state": self._state(g.name),
                 "filters": sorted(g.graph["nodes"]),
                 "routes": list(g.graph.get("routes", ())),
-                **({"error": self._error(g.name)} if g.name in self.failed else {}),
                 **self._told(g),
             }
             for _, g in sorted(self.live.items())
         ]
 
     def get(self, name: str) -> dict[str, Any]:
-        """One deployed graph: ``{name, version, state, graph}``, and ``error`` if it could not be set up.
+        """One deployed graph: ``{name, version, state, graph}``, and ``error`` if it cannot run.
 
         ``code`` is the digest of what it has imported.
         """
@@ -106,8 +108,6 @@ class DeployedGraphs:
         shown = {"name": name, "version": graph.version, "state": self._state(name), "graph": graph.graph}
         if graph.code:
             shown["code"] = digest_of(graph.code)
-        if name in self.failed:
-            shown["error"] = self._error(name)
         return {**shown, **self._told(graph)}
 
     def searched(self, name: str, filter: str | None) -> dict[str, Any]:
@@ -149,18 +149,32 @@ class DeployedGraphs:
         return graph
 
     def _told(self, graph: StoredGraph) -> dict[str, Any]:
-        """``resting`` and ``counts`` as the instances of a graph have told them, as far as there are any."""
+        """``error`` of a graph that cannot run; ``resting`` and ``counts`` as its instances have told them, if there are any."""
+        error = self._error(graph.name)
         resting = self._generations.resting(graph.name)
         filters = self._generations.counts(graph.name).items()
         counts = {name: totals for name, totals in filters if name in graph.graph["nodes"]}
-        return {**({"resting": resting} if resting else {}), **({"counts": counts} if counts else {})}
+        found = {"error": error, "resting": resting, "counts": counts}
+        return {name: value for name, value in found.items() if value}
 
     def _error(self, name: str) -> str:
-        return scrub(str(self.failed[name].error()), [self.live[name].graph])
+        if name in self.failed:
+            return scrub(str(self.failed[name].error()), [self.live[name].graph])
+        return self._stalled(name)
 
     def reasons(self) -> dict[str, str]:
         """The reasons why graphs could not be set up, by name."""
         return {name: scrub(failure.message, [self.live[name].graph]) for name, failure in self.failed.items()}
+
+    def stalled(self) -> dict[str, str]:
+        """The reasons why graphs that were set up cannot run now, by name: a pool of theirs has lost all of its processes."""
+        return {name: reason for name in self.live if name not in self.failed and (reason := self._stalled(name))}
+
+    def _stalled(self, name: str) -> str:
+        generation = self._generations.hosting(name)
+        uses = {} if generation is None else generation.template.pools.get(name, {})
+        reasons = (reason for use in uses.values() if (reason := self._pools.stalled(use.pool)))
+        return scrub(next(reasons, ""), [self.live[name].graph])
 
     def _state(self, name: str) -> str:
         if name in self.failed:
@@ -169,7 +183,9 @@ class DeployedGraphs:
             return "closing"
         if name in self.paused:
             return "paused"
-        return "live" if self._generations.live else "starting"
+        if not self._generations.live:
+            return "starting"
+        return "stalled" if self._stalled(name) else "live"
 
     @property
     def paths(self) -> Paths:

@@ -62,7 +62,7 @@ class Deployer(DeployedGraphs):
         discover: Callable[[Settings], Awaitable[Catalogue]],
         observer: Observer | None = None,
     ) -> None:
-        super().__init__(store, generations, settings)
+        super().__init__(store, generations, pools, settings)
         self._store = store
         self._observer = guarded(observer) or Observer()
         self.launcher = Launcher(self, store, generations, pools, self._observer)

@@ -40,8 +40,8 @@ class NodeKeeper(LocalKeeper):
 
     leads_groups = True  # the supervisor adopts orphans
 
-    def __init__(self, order: PoolOrder) -> None:
-        super().__init__(order, order.pool.width, order.bounds, order.name)
+    def __init__(self, order: PoolOrder, on_change: Callable[[], None]) -> None:
+        super().__init__(order, order.pool.width, order.bounds, order.name, on_change=on_change)
         #: Numbers of those that were lost; several users tell of each.
         self.deaths: set[int] = set()
         self._log = logs.get("pypes.pools")
@@ -80,11 +80,21 @@ class Held:
 
 
 class NodePools:
-    """The pools of a node. Used in the supervisor's event loop. ``in_use()`` names those that instances need."""
+    """The pools of a node. Used in the supervisor's event loop. ``in_use()`` names those that instances need.
 
-    def __init__(self, runtime_dir: Path, in_use: Callable[[], set[str]], on_failed: OnFailed) -> None:
+    ``on_change()`` is called there when pool workers cannot be set up again, and when they are at last.
+    """
+
+    def __init__(
+        self,
+        runtime_dir: Path,
+        in_use: Callable[[], set[str]],
+        on_failed: OnFailed,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
         self.socket = runtime_dir / SOCKET
         self._in_use = in_use
+        self._on_change = on_change
         self._pools: dict[str, NodePool] = {}
         self._server = KeeperServer(self.socket, self._keeper, self.sweep)
         self._tasks = WatchedTasks(on_failed)
@@ -136,9 +146,19 @@ class NodePools:
         for pool in self._pools.values():
             if not pool.is_ending and pool.order.holds(order):
                 return pool
-        pool = self._pools[order.key] = NodePool(order, NodeKeeper(order))
+        keeper = NodeKeeper(order, self._telling())
+        pool = self._pools[order.key] = NodePool(order, keeper)
         pool.setup = asyncio.create_task(self._set_up(pool))
         return pool
+
+    def _telling(self) -> Callable[[], None]:
+        """Has ``on_change`` called from a thread of a keeper, which ends before the loop does."""
+        loop = asyncio.get_running_loop()
+
+        def tell() -> None:
+            loop.call_soon_threadsafe(self._on_change)
+
+        return tell
 
     async def _set_up(self, pool: NodePool) -> None:
         await in_own_thread(pool.keeper.setup, f"pool-{pool.order.name}")
@@ -193,17 +213,32 @@ class NodePools:
         await asyncio.gather(*(self._close(pool) for pool in pools))
         await self._tasks.close()
 
+    def stalled(self, key: str) -> str:
+        """Reason why nothing can work in a pool, though it was set up; empty if something can."""
+        pool = self._pools.get(key)
+        if pool is None or not pool.is_ready or not pool.keeper.is_stalled:
+            return ""
+        return f"no process of pool {pool.order.name} can be set up again: {pool.keeper.failure}"
+
     def status(self) -> list[dict[str, Any]]:
         """Every pool there is, for ``status``."""
         return [
             {
                 "name": pool.order.name,
                 "filters": sorted(f"{filter.graph}.{filter.name}" for filter in pool.order.filters),
-                "state": "ending" if pool.is_ending else "ready" if pool.is_ready else "starting",
+                "state": _state(pool),
                 **pool.keeper.state(),
             }
             for pool in self._pools.values()
         ]
+
+
+def _state(pool: NodePool) -> str:
+    if pool.is_ending:
+        return "ending"
+    if not pool.is_ready:
+        return "starting"
+    return "stalled" if pool.keeper.is_stalled else "ready"
 
 
 def _place_of(error: BaseException, order: PoolOrder) -> tuple[str, str, str]:

@@ -110,7 +110,7 @@ class Supervisor:
         self._generations = Generations(
             self._runtime_dir, self._lifeline.fd, self._announce, self._instance_gone, self._fail, self._observer
         )
-        self._pools = NodePools(self._runtime_dir, lambda: self._generations.pools, self._fail)
+        self._pools = NodePools(self._runtime_dir, lambda: self._generations.pools, self._fail, self._announce)
         self._pools.start()
         owners = Owners(self.settings.server.data, self._runtime_dir, self.settings.server.workers)
         self._deployer = Deployer(

@@ -86,6 +86,8 @@ class Records:
             # it may have been with an instance before, but nobody has it now
             reason = f"the graph cannot be set up: {topology.failed[receipt.graph]}"
             return replace(receipt, state="queued", reason=reason)
+        if receipt.graph in topology.stalled:
+            return replace(receipt, reason=f"the graph cannot run: {topology.stalled[receipt.graph]}")
         if receipt.graph in topology.paused and receipt.state == "queued":
             return replace(receipt, reason="the graph is paused")
         return receipt

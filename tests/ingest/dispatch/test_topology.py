@@ -15,6 +15,10 @@ def test_which_graphs_only_queue() -> None:
     failed = Topology(graphs={"a": 1}, instances=SOCKETS, failed={"b": "no model"}, paused=frozenset("c"))
     assert failed.degraded() == {"b": "no model"}
     assert failed.waiting == {"b", "c"}
+    stalled = Topology(graphs={"a": 1}, instances=SOCKETS, stalled={"a": "no process"}, failed={"b": "no model"})
+    assert stalled.degraded() == {"a": "no process", "b": "no model"}
+    # instances keep what they have of it
+    assert stalled.waiting == {"b"}
     shared = Topology(graphs={"a": 1, "b": 1}, instances=SOCKETS, runs={1: frozenset("a"), 2: frozenset("a")})
     assert shared.degraded() == {"b": "no instance that runs the graph is ready"}
     # one that is not listed runs all

@@ -21,6 +21,7 @@ from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.deployed import DeployedGraphs
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
 from pypes.runtime.instance.instance import InstanceSpec
+from pypes.runtime.pools.node_pools import NodePools
 from pypes.testing.node import DESCRIPTIONS
 
 
@@ -32,7 +33,7 @@ def deployed(folder: Path, flags: dict[str, Any] | None = None) -> Iterator[Depl
     os.close(reading)
     os.close(writing)
     with closing(ControlStore(folder / "control.db")) as store:
-        yield DeployedGraphs(store, generations, settings)
+        yield DeployedGraphs(store, generations, NodePools(folder, set, lambda _: None), settings)
 
 
 @pytest.mark.parametrize("is_strict", [True, False])

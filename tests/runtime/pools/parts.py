@@ -54,6 +54,8 @@ class Work(Transformer):
         if self.params.do == "raise":
             self.log.warning("it begins with %s", self.params.secret)
             raise RuntimeError(f"no set-up with {self.params.secret}")
+        if self.params.do == "file" and Path(self.params.secret).exists():
+            raise RuntimeError("not now")
         if self.params.do == "die":
             os._exit(3)
         if self.params.do == "hang":

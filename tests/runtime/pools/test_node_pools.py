@@ -186,3 +186,34 @@ def test_a_closed_node_leaves_no_process(tmp_path: Path) -> None:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
     assert not (tmp_path / "pools.sock").exists()
+
+
+def test_a_pool_that_has_lost_all_processes_says_why(tmp_path: Path) -> None:
+    told: list[list[str]] = []
+
+    async def whole() -> None:
+        pools = NodePools(tmp_path, set, lambda _: None, lambda: told.append([pool["state"] for pool in pools.status()]))
+        pools.start()
+        held = await pools.hold([order(do="file", secret=str(tmp_path / "away"))], PATIENCE_S)
+        [use] = held.uses["g"].values()
+        assert pools.stalled(use.pool) == ""
+        (tmp_path / "away").touch()
+        one = await user(pools, use.pool)
+        [pid] = {pid_of(outcome) for outcome in await results(one, 1)}
+        os.kill(pid, signal.SIGKILL)
+        result = asyncio.ensure_future(results(one, 2))
+        await eventually(lambda: pools.stalled(use.pool), "it cannot be set up again")
+        assert (
+            pools.stalled(use.pool)
+            == "no process of pool g.work can be set up again: ComponentError: g.work: set-up failed: RuntimeError: not now"
+        )
+        (tmp_path / "away").unlink()
+        [outcome] = await result
+        assert pid_of(outcome) != pid
+        await eventually(lambda: not pools.stalled(use.pool), "it is set up again")
+        one.close()
+        pools.release(held)
+        await pools.close()
+
+    asyncio.run(whole())
+    assert told == [["stalled"], ["ready"]]
