@@ -22,6 +22,7 @@ COMPONENTS = {
     "XLS": "xls_adapter",
     "XLSX": "xlsx_adapter",
     "XML": "xml_adapter",
+    "XMLMap": "xml_map_transformer",
 }
 
 EXTRAS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ Params = dict[str, Any]
 
 _MODES: Mapping[str, str] = MappingProxyType({"Abort": "keep", "Append": "append", "Overwrite": "overwrite"})
 _CASES: Mapping[str, str] = MappingProxyType({"lowercase": "lower", "UPPERCASE": "upper", "TitleCase": "title"})
+_MAP_NOTE = "`map` is a file from the data directory, read at set-up; fields of which nothing is found are left out"
 #: The word of the original's DropDocument for any value.
 _ANY = "_any_"
 
@@ -136,6 +138,14 @@ def _pairs(sources: str, targets: str) -> tuple[Callable[[Params], list[Params]]
     return read, write
 
 
+def _read_renamed(names: Mapping[str, str], params: Params) -> list[Params]:
+    return [{names.get(name, name): value for name, value in params.items()}]
+
+
+def _write_renamed(names: Mapping[str, str], params: Params) -> Params:
+    return {_turned(names, name): value for name, value in params.items()}
+
+
 def _turned(names: Mapping[str, str], value: str) -> str:
     return next((there for there, here in names.items() if here == value), value)
 
@@ -161,7 +171,14 @@ PLUGINS: Mapping[str, Plugin] = MappingProxyType(
         "SolrXML": Plugin("ADAPTER", "SolrXML"),
         "TextReader": Plugin("ADAPTER", "Text"),
         "Word2007": Plugin("ADAPTER", "DOCX"),
-        "XML": Plugin("ADAPTER", "XML"),
+        "XML": Plugin(
+            "ADAPTER",
+            "XML",
+            _MAP_NOTE,
+            read=partial(_read_renamed, {"mapfile": "map"}),
+            write=partial(_write_renamed, {"mapfile": "map"}),
+            params=("mapfile",),
+        ),
         "CaseNormalizer": Plugin(
             "TRANSFORMER",
             "NormalizeCase",
@@ -196,7 +213,14 @@ PLUGINS: Mapping[str, Plugin] = MappingProxyType(
             params=("original_names", "new_names", "mode"),
         ),
         "SetField": Plugin("TRANSFORMER", "SetField", read=_read_set, write=_write_set, params=("field", "values")),
-        "XMLMapper": Plugin("TRANSFORMER", note="use XML with `fields`, which reads and maps in one, in the place of both"),
+        "XMLMapper": Plugin(
+            "TRANSFORMER",
+            "XMLMap",
+            _MAP_NOTE,
+            read=partial(_read_renamed, {"mapfile": "map", "input": "field"}),
+            write=partial(_write_renamed, {"mapfile": "map", "input": "field"}),
+            params=("mapfile", "input"),
+        ),
         "DropDocument": Plugin("FILTER", "DropDocument", read=_read_drop, write=_write_drop, params=("fields", "dropvalues")),
         "Address": Plugin("EXTRACTOR", "Addresses", "it looks at `text`, and writes to `addresses`"),
         "Email": Plugin("EXTRACTOR", "Emails", "it looks at `text`, and writes to `emails`"),

@@ -21,6 +21,8 @@ from tests.snippets import ROOT
 
 PAGE = (ROOT / "docs/from-pypes-1.md").read_text(encoding="utf-8")
 CLASSES: Mapping[str, type[Component]] = {cls.__name__: cls for cls in (*FIELDS, *OTHERS, Lookup, Template)}
+#: The map that examples name.
+(MAP,) = re.findall(r"^```xml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 #: Plugins that nothing here does the work of.
 ABSENT = {"GeoCode", "Solr"}
 
@@ -70,6 +72,7 @@ def test_every_plugin_has_its_rows() -> None:
 @pytest.mark.parametrize("row", EXAMPLES, ids=lambda row: code(row[0]))
 def test_the_example_is_right(row: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     name, given, takes, gives = row
+    (tmp_path / "map.xml").write_text(MAP, encoding="utf-8")
     plugin, params = code(name), json.loads(code(given)) if given else {}
     if PLUGINS[plugin].component:
         container = {"filterName": plugin, "params": {key: [value, []] for key, value in params.items()}}

@@ -36,11 +36,30 @@ from pypes_documents.pdf_adapter import PDF
 from pypes_documents.rss_adapter import RSS
 from pypes_documents.solr_xml_adapter import SolrXML
 from pypes_documents.xml_adapter import XML
+from pypes_documents.xml_map_transformer import XMLMap
 from pypes_text.addresses import Addresses
 from pypes_text.emails import Emails
 
 FIELDS = (CopyField, DeleteField, NormalizeCase, NormalizeDate, RenameField, SetField, Addresses, Emails)
-OTHERS = (CSVWriter, CSV, DOCX, HTML, JSON, PDF, RSS, SolrXML, Text, XML, DropDocument, Collate, Merge, Split, Debug, Null)
+OTHERS = (
+    CSVWriter,
+    CSV,
+    DOCX,
+    HTML,
+    JSON,
+    PDF,
+    RSS,
+    SolrXML,
+    Text,
+    XML,
+    XMLMap,
+    DropDocument,
+    Collate,
+    Merge,
+    Split,
+    Debug,
+    Null,
+)
 
 
 @cache
@@ -74,6 +93,8 @@ def test_every_counterpart_is_there_and_what_has_none_says_what_to_do() -> None:
         ("DropDocument", {"fields": "a", "dropvalues": "_any_"}, "DropDocument", [{"fields": ["a"], "values": []}]),
         ("DropDocument", {"fields": "a", "dropvalues": "x;y"}, "DropDocument", [{"fields": ["a"], "values": ["x", "y"]}]),
         ("Email", {}, "Emails", [{}]),
+        ("XML", {"mapfile": "etc/map.xml"}, "XML", [{"map": "etc/map.xml"}]),
+        ("XMLMapper", {"mapfile": "etc/map.xml", "input": "xml"}, "XMLMap", [{"map": "etc/map.xml", "field": "xml"}]),
         ("SetField", {"field": "a", "values": "x;y"}, "SetField", [{"field": "a", "value": ["x", "y"], "multi": True}]),
         ("CopyField", {"sources": "", "destinations": "", "mode": "Abort"}, "CopyField", [{"mode": "keep"}]),
         (

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from pypes import Reject
+from pypes import Packet, Reject
+from pypes_documents.job import Unread
 
 #: Failures that the reason of a dead letter tells of, and those that it names beyond.
 _TOLD: Final = 5
@@ -41,6 +42,17 @@ class Fates:
             self._own = fault
         if self._failures or self._own:
             raise self._fault()
+
+    def send_all(self, parts: Iterable[Packet | Unread], send: Callable[[str, Packet], object]) -> None:
+        """Send on all parts of a document but those that cannot be read. Raises ``Reject`` that names these."""
+        with self.of_document():
+            for part in parts:
+                self.count += 1
+                if isinstance(part, Unread):
+                    self.fail(part.part, part.fault)
+                else:
+                    send("out", part)
+                    self.is_sent = True
 
     def _fault(self) -> Reject:
         told = [f"{place}: {fault}" for place, fault in self._failures[:_TOLD]]

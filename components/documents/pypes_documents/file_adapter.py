@@ -41,15 +41,7 @@ class FileAdapter(Adapter):
 
     def send_parts(self, parts: Iterator[Packet | Unread]) -> None:
         """Send on all parts of a document but those that cannot be read. Raises ``Reject`` that names these."""
-        fates = Fates(self.parts)
-        with fates.of_document():
-            for part in parts:
-                fates.count += 1
-                if isinstance(part, Unread):
-                    fates.fail(part.part, part.fault)
-                else:
-                    self.send("out", part)
-                    fates.is_sent = True
+        Fates(self.parts).send_all(parts, self.send)
 
     def count_pages(self, packet: Packet) -> None:
         """Count the pages and rows that a reader has lost, and the pages whose text was recognized."""

@@ -64,6 +64,7 @@ class Exhausted(Reject):
     """A bound that holds for all of a document is exceeded: nothing more of it can be read."""
 
 
+MaxChars = Annotated[int, Help("Longest text of one document, in characters.", ge=1)]
 MaxUnpackedBytes = Annotated[int, Help("Bytes that may be unpacked from one document, all in it together.", ge=1)]
 MaxParts = Annotated[int, Help("Parts of one document, all that is in these included.", ge=1)]
 
@@ -73,7 +74,7 @@ class Bounds(Parameters):
 
 
 class TextBounds(Bounds):
-    max_chars: Annotated[int, Help("Longest text of one document, in characters.", ge=1)] = 32 * MIB
+    max_chars: MaxChars = 32 * MIB
 
 
 class PackageBounds(TextBounds):

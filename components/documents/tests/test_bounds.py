@@ -25,7 +25,9 @@ from .test_parquet import ROWS, file
 from .test_subtitles import SRT
 
 ADAPTERS: dict[str, type[Adapter]] = {
-    entry.name: entry.load() for entry in metadata.distribution("pypes-documents").entry_points.select(group="pypes.components")
+    entry.name: component
+    for entry in metadata.distribution("pypes-documents").entry_points.select(group="pypes.components")
+    if issubclass(component := entry.load(), Adapter)
 }
 
 

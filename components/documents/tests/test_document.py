@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from pypes.component import Adapter
 from pypes.packet import Packet
 from pypes.testing import ComponentSuite, run_component
 from pypes_documents.document_adapter import Document
@@ -15,6 +14,7 @@ from pypes_documents.packages import COMPOUND
 
 from .made import docx, epub, packed, paragraph, pdf, pptx, shape, tarred, xlsx, zipped
 from .reading import outline, read, refused
+from .test_bounds import ADAPTERS
 from .test_eml import HEAD
 from .test_parquet import ROWS, file
 
@@ -156,8 +156,4 @@ class TestDocument(ComponentSuite):
         assert run_component(Document, [deletion]).packets == [deletion]
 
     def test_it_accepts_what_the_single_adapters_do(self) -> None:
-        from importlib import metadata
-
-        entries = metadata.distribution("pypes-documents").entry_points.select(group="pypes.components")
-        adapters: list[type[Adapter]] = [entry.load() for entry in entries]
-        assert {media_type for adapter in adapters for media_type in adapter.accepts} <= {*Document.accepts}
+        assert {media_type for adapter in ADAPTERS.values() for media_type in adapter.accepts} <= {*Document.accepts}

@@ -48,6 +48,30 @@ class TestXML(ComponentSuite):
         one = read(XML, BOOK, fields={"name": "//chapter/title", "is_book": "boolean(/book)"})
         assert one.get_attributes() == {"name": ["Parts"], "is_book": ["true"]}
 
+    @pytest.mark.parametrize(
+        ("rule", "found"),
+        [
+            ({"path": "//tag"}, ["a", "b"]),
+            ({"path": "//tag", "mode": "first"}, ["a"]),
+            ({"path": "//tag", "mode": "append"}, ["a b a"]),
+            ({"path": "//tag", "mode": "multi"}, ["a", "b", "a"]),
+            ({"path": "//one", "mode": "multi"}, ["1"]),
+            ({"path": "//one/@size"}, ["3"]),
+            ({"path": "//no", "default": "none"}, ["none"]),
+            ({"path": "//no", "mode": "multi", "default": "none"}, ["none"]),
+            ({"path": "//no", "mode": "append"}, None),
+        ],
+    )
+    def test_rules(self, rule: dict[str, str], found: list[str] | None) -> None:
+        data = b"<x><tag>a</tag><tag>b</tag><tag>a</tag><one size='3'>1</one></x>"
+        packet = read(XML, data, fields={"f": rule, "there": "//one"})
+        assert packet.get_attributes().get("f") == found
+        assert packet.is_multivalued("f") == (rule.get("mode") == "multi" or found == ["a", "b"])
+
+    def test_defaults_alone_are_nothing_that_was_found(self) -> None:
+        code, reason = refused(XML, BOOK, fields={"f": {"path": "//nothing", "default": "none"}})
+        assert (code, "none of f is found" in reason) == ("document.no_text", True)
+
     def test_one_row_without_fields_costs_no_other(self) -> None:
         params: dict[str, Any] = {"rows": "//a", "fields": {"b": "b"}}
         result = run_component(XML, [Packet({"data": b"<x><a><b>1</b></a><a/><a><b>3</b></a></x>"})], **params)
@@ -75,6 +99,10 @@ class TestXML(ComponentSuite):
         [
             ({"fields": {"x": "//"}}, "x: '//' is no XPath"),
             ({"rows": "//a"}, "rows needs fields"),
+            ({"fields": {"x": {"path": "//"}}}, "x: '//' is no XPath"),
+            ({"fields": {"x": {"path": "a", "mode": "last"}}}, "Invalid enum value 'last'"),
+            ({"fields": {"x": {"path": "a", "sort": "yes"}}}, "unknown field `sort`"),
+            ({"fields": {"x": "a"}, "map": "map.xml"}, "leave fields, rows and namespaces out, or map"),
             ({"fields": {"x": "a:b"}}, "x: 'a:b' cannot be evaluated: Undefined namespace prefix"),
             ({"fields": {"x": "nothing(.)"}}, "x: 'nothing\\(.\\)' cannot be evaluated: Unregistered function"),
             ({"fields": {"x": "$y"}}, "x: '.y' cannot be evaluated: Undefined variable"),
