@@ -33,6 +33,13 @@ CREATE VIEW indexed (key, title, text) AS
     SELECT key, coalesce(parted_title, title), coalesce(parted_text, text) FROM documents;
 """
 
+#: Not in each file of this format: an older release made none, and needs none.
+_FAILED: Final = """
+CREATE TABLE IF NOT EXISTS failed (
+    id TEXT NOT NULL, route TEXT NOT NULL, version TEXT NOT NULL, PRIMARY KEY (id, route, version)
+) WITHOUT ROWID;
+"""
+
 # Vectors lie in blocks, which are read whole; where that of a row is stands in vector_places (see :mod:`pypes_search.vectors`).
 _VECTORS: Final = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -143,7 +150,8 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
     elif version < FORMAT:
         db.create_function("parted", 1, parted, deterministic=True)
         _run(db, _UPGRADES[version])
-    else:
+    db.execute(_FAILED)
+    if not is_empty and version == FORMAT:
         return
     # into the file itself, where others see at once whose it is
     db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()

@@ -4,6 +4,10 @@
 Rows of that version are seen; older ones are removed, and are not taken any more. Without an entry, the newest version of each
 part is seen (:data:`SEEN`).
 
+``failed`` has versions that have ended and are not whole. Of these, rows that nobody sees go as soon as a newer one has ended
+likewise (:data:`OUTRUN`), so that a document which fails each time takes no more and more room. What is under way, in this
+instance or another, has not ended: all of its rows stay.
+
 Rows of which there are very many are removed after the transaction that has switched the version, in small ones of their own.
 ``leftovers`` has the documents of these, so that whoever comes next goes on with that after a crash.
 """
@@ -20,6 +24,14 @@ from pypes_search.row import Key, Of, Told
 #: The condition for rows ``d`` that are seen; ``v`` is the entry of the document, if there is one.
 SEEN: Final = """
 (d.version = v.version OR (v.version IS NULL AND NOT EXISTS (
+    SELECT 1 FROM documents n WHERE n.id = d.id AND n.route = d.route AND n.part = d.part AND n.version > d.version)))
+"""
+
+#: The condition for rows ``d`` of a version that has failed, and after which another one has, that are not seen; ``v`` as above.
+OUTRUN: Final = """
+EXISTS (SELECT 1 FROM failed f JOIN failed g ON g.id = f.id AND g.route = f.route AND g.version > f.version
+    WHERE f.id = d.id AND f.route = d.route AND f.version = d.version)
+AND (d.version <> v.version OR (v.version IS NULL AND EXISTS (
     SELECT 1 FROM documents n WHERE n.id = d.id AND n.route = d.route AND n.part = d.part AND n.version > d.version)))
 """
 
@@ -52,11 +64,38 @@ _LEAVE: Final = Bulk(
     2,
 )
 
-_NEXT_LEFTOVERS: Final = """
+_NEXT_LEFTOVERS: Final = f"""
 SELECT json_group_array(key), max(part) FROM (
-    SELECT d.key, d.part FROM versions v JOIN documents d ON d.id = v.id AND d.route = v.route
-        WHERE v.id = ? AND v.route = ? AND d.part >= ? AND d.version < v.version ORDER BY d.part LIMIT ?)
+    SELECT d.key, d.part FROM documents d LEFT JOIN versions v ON v.id = d.id AND v.route = d.route
+        WHERE d.id = ? AND d.route = ? AND d.part >= ? AND (d.version < v.version OR ({OUTRUN})) ORDER BY d.part LIMIT ?)
 """
+
+_FAIL: Final = Bulk(
+    "WITH asked (id, route, version) AS (VALUES %s) INSERT OR IGNORE INTO failed (id, route, version)"
+    " SELECT a.id, a.route, a.version FROM asked a LEFT JOIN versions v ON v.id = a.id AND v.route = a.route"
+    " WHERE coalesce(v.version, '') < a.version AND EXISTS ("
+    " SELECT 1 FROM documents d WHERE d.id = a.id AND d.route = a.route AND d.version = a.version)",
+    3,
+)
+_REMOVE_OUTRUN: Final = Bulk(
+    "DELETE FROM documents WHERE key IN (WITH asked (id, route) AS (VALUES %s)"
+    " SELECT d.key FROM asked a CROSS JOIN documents d ON d.id = a.id AND d.route = a.route"
+    f" LEFT JOIN versions v ON v.id = a.id AND v.route = a.route WHERE {OUTRUN} LIMIT ?)",
+    2,
+)
+_LEAVE_OUTRUN: Final = Bulk(
+    "WITH asked (id, route) AS (VALUES %s) INSERT OR REPLACE INTO leftovers (id, route, part)"
+    " SELECT a.id, a.route, '' FROM asked a WHERE EXISTS (SELECT 1 FROM documents d"
+    f" LEFT JOIN versions v ON v.id = d.id AND v.route = d.route WHERE d.id = a.id AND d.route = a.route AND {OUTRUN})",
+    2,
+)
+#: Versions that nobody needs to know of: what had failed is older than what is whole, or is gone.
+_PRUNE: Final = Bulk(
+    "WITH asked (id, route) AS (VALUES %s) DELETE FROM failed WHERE (id, route) IN asked AND ("
+    " version <= (SELECT v.version FROM versions v WHERE v.id = failed.id AND v.route = failed.route) OR NOT EXISTS ("
+    " SELECT 1 FROM documents d WHERE d.id = failed.id AND d.route = failed.route AND d.version = failed.version))",
+    2,
+)
 _FORGET: Final = """
 DELETE FROM versions WHERE (id, route) IN (
     SELECT id, route FROM versions v WHERE gone_ms < ?
@@ -79,6 +118,7 @@ def complete(db: sqlite3.Connection, told: Sequence[Told], written: Container[Of
     ``written`` are the versions with rows in this transaction, ``alone`` those of documents of which no other part is there.
     """
     switched: list[tuple[str, str, str, int]] = []
+    failed: list[Of] = []
     ended: dict[Key, None] = {}
     for id, route, version, is_whole, is_deleted in told:
         of = id, route, version
@@ -89,10 +129,17 @@ def complete(db: sqlite3.Connection, told: Sequence[Told], written: Container[Of
         is_alone = of in alone
         if is_whole:
             switched.append((id, route, version, -1 if is_deleted else int(of in written)))
+        elif not is_deleted:
+            failed.append(of)
         if not is_alone:
             ended[id, route] = None
     _SWITCH.change(db, switched, now_ms)
     _remove(db, list(ended))
+    _FAIL.change(db, failed)
+    if db.execute("SELECT EXISTS (SELECT 1 FROM failed)").fetchone()[0]:
+        documents = list({each[:2]: None for each in told})
+        _remove(db, documents, _REMOVE_OUTRUN, _LEAVE_OUTRUN)
+        _PRUNE.change(db, documents)
 
 
 def delete(db: sqlite3.Connection, documents: Iterable[tuple[Key, str]], now_ms: int) -> None:
@@ -137,12 +184,12 @@ def remove_leftovers(db: sqlite3.Connection) -> None:
         db.execute("UPDATE leftovers SET part = ? WHERE id = ? AND route = ?", (part, *found[:2]))
 
 
-def _remove(db: sqlite3.Connection, documents: Sequence[Key]) -> None:
-    for start, cursor in _REMOVE.run(db, documents, MOST_REMOVED):
+def _remove(db: sqlite3.Connection, documents: Sequence[Key], remove: Bulk = _REMOVE, leave: Bulk = _LEAVE) -> None:
+    for start, cursor in remove.run(db, documents, MOST_REMOVED):
         if cursor.rowcount >= MOST_REMOVED:
-            _LEAVE.change(db, documents[start : start + 64])
+            leave.change(db, documents[start : start + 64])
 
 
 def _delete_all(db: sqlite3.Connection, document: Key) -> None:
-    for table in ("documents", "versions", "leftovers"):
+    for table in ("documents", "versions", "leftovers", "failed"):
         db.execute(f"DELETE FROM {table} WHERE id = ? AND route = ?", document)

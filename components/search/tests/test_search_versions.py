@@ -137,6 +137,74 @@ def test_nothing_older_replaces_a_newer_version(older: Row | Told, bench: Bench)
     assert bench.kept == 2
 
 
+class TestVersionsThatFail:
+    """They take room until a newer one ends, and no more of it however many there are."""
+
+    @pytest.mark.parametrize("has_whole", [True, False])
+    def test_only_the_last_is_kept(self, has_whole: bool, bench: Bench) -> None:
+        if has_whole:
+            bench.put(*rows(1, "row=1", "row=2", "row=3"), told(1))
+        for of in range(2, 20):
+            bench.put(*rows(of, "row=1", "row=3"))
+            bench.put(told(of, False))
+        assert bench.found == (seen(1, "row=1", "row=2", "row=3") if has_whole else seen(19, "row=1", "row=3"))
+        assert bench.kept == (5 if has_whole else 2)
+        bench.put(*rows(20, "row=1"), told(20))
+        assert (bench.found, bench.kept) == (seen(20, "row=1"), 1)
+
+    def test_what_a_newer_one_does_not_have_is_still_found(self, bench: Bench) -> None:
+        bench.put(*rows(1, "row=1", "row=2"), told(1, False))
+        bench.put(*rows(2, "row=1"), told(2, False))
+        assert bench.found == sorted(seen(1, "row=2") + seen(2, "row=1"))
+        bench.put(*rows(3, "row=2"), told(3, False))
+        assert (bench.found, bench.kept) == (sorted(seen(2, "row=1") + seen(3, "row=2")), 2)
+
+    def test_one_that_has_not_ended_keeps_all_of_its_rows(self, bench: Bench) -> None:
+        """Another instance may be at work on it, and end it whole."""
+        bench.put(*rows(1, "row=1", "row=2"))
+        bench.put(*rows(2, "row=1"), told(2, False))
+        bench.put(*rows(3, "row=1"), told(3, False))
+        assert bench.kept == 3
+        bench.put(told(1))
+        assert bench.found == seen(1, "row=1", "row=2")
+
+    def test_one_that_is_whole_elsewhere_stays(self, bench: Bench) -> None:
+        """Two publishers of one graph with one index, of which one was told that something failed before it."""
+        bench.put(*rows(1, "row=1"), told(1, False))
+        bench.put(*rows(1, "row=2"), told(1))
+        bench.put(*rows(2, "row=1"), told(2, False))
+        bench.put(*rows(3, "row=1"), told(3, False))
+        assert (bench.found, bench.kept) == (seen(1, "row=1", "row=2"), 3)
+
+    def test_very_many_rows_go_bit_by_bit(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(versions, "MOST_REMOVED", 3)
+        parts = [f"row={number}" for number in range(10, 30)]
+        for of in range(1, 4):
+            bench.put(*rows(of, *parts), told(of, False))
+        assert (bench.found, bench.kept) == (seen(3, *parts), 20)
+
+    def test_an_index_of_an_older_release_learns_of_them(self, tmp_path: Path) -> None:
+        path = tmp_path / "older.db"
+        SearchIndex(path, "never").close()
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("DROP TABLE failed")
+        bench = Bench(path)
+        try:
+            for of in range(1, 4):
+                bench.put(*rows(of, ""), told(of, False))
+            assert bench.kept == 1
+        finally:
+            bench.index.close()
+        check(path)
+
+    def test_nothing_is_known_of_them_once_one_is_whole(self, bench: Bench) -> None:
+        for part in ("", "row=1"):
+            bench.put(*rows(1, part, id=part), told(1, False, id=part))
+            bench.put(*rows(2, part, id=part), told(2, id=part))
+        with closing(sqlite3.connect(bench.path)) as db:
+            assert db.execute("SELECT count(*) FROM failed").fetchone() == (0,)
+
+
 def test_versions_in_one_transaction_go_in_order(bench: Bench) -> None:
     bench.put(*rows(1, "row=1", "row=2"), gone(2), *rows(3, "row=1"), told(1), told(2, is_deleted=True), told(3))
     assert bench.found == seen(3, "row=1")

@@ -39,9 +39,10 @@ TURN = st.tuples(
 
 
 class Model:
-    """By document the newest whole version, and the titles and vectors of parts by version."""
+    """By document the newest whole version, and the titles and vectors of parts by version; and the versions that have failed."""
 
     def __init__(self) -> None:
+        self.failed: set[tuple[str, str]] = set()
         self.whole: dict[str, str] = {}
         self.rows: dict[tuple[str, str, str], str] = {}
         self.vectors: dict[tuple[str, str, str], int | None] = {}
@@ -57,6 +58,22 @@ class Model:
             if is_whole:
                 self._switch(id, version)
             self._clean(id)
+        for id, _, version, is_whole, is_deleted in told:
+            if not (is_whole or is_deleted) and version > self.whole.get(id, ""):
+                self.failed.add((id, version))
+        self.failed = {(id, version) for id, version in self.failed if self._has(id, version)}
+        for id in {id for id, *_ in told}:
+            self._remove_outrun(id)
+
+    def _has(self, id: str, version: str) -> bool:
+        return version > self.whole.get(id, "") and any((i, v) == (id, version) for i, _, v in self.rows)
+
+    def _remove_outrun(self, id: str) -> None:
+        """Of versions that have failed before another one has, nothing is left that is not seen."""
+        *outrun, _ = [*sorted(version for i, version in self.failed if i == id), ""]
+        for key in set(self.rows) - set(self.seen):
+            if key[0] == id and key[2] in outrun[:-1]:
+                del self.rows[key]
 
     def _switch(self, id: str, version: str) -> None:
         self.whole[id] = max(version, self.whole.get(id, ""))
