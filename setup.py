@@ -87,6 +87,8 @@ setup(
             "dateparser>=1.2",
             # near duplicates
             "rensa>=0.5",
+            # certificates of servers
+            "cryptography>=42",
             # clients whose errors are told apart
             "httpx>=0.28",
             "opensearch-py>=2.8,<3",

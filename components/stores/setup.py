@@ -27,6 +27,7 @@ setup(
     entry_points={
         "pypes.components": [
             "HTTPPoll = pypes_stores.http_poll:HTTPPoll",
+            "IMAP = pypes_stores.imap:IMAP",
             "ParquetFiles = pypes_stores.parquet_files:ParquetFiles",
             "S3Listing = pypes_stores.s3_listing:S3Listing",
             "SQLQuery = pypes_stores.sql_query:SQLQuery",

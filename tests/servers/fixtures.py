@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.servers import imap as mailing
 from tests.servers import opensearch as searching
 from tests.servers import postgresql as databases
 from tests.servers import qdrant as vectors
@@ -45,3 +46,10 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server with the protocol of S3; tests make buckets of their own."""
     with buckets.s3(tmp_path_factory.mktemp("s3")) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def mail_server() -> Iterator[mailing.MailServer]:
+    """A server with the protocol IMAP; tests are users of their own."""
+    with mailing.imap() as server:
+        yield server
