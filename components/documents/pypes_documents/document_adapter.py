@@ -13,10 +13,10 @@ class Document(NestedAdapter):
     """Read files of all kinds: PDF, Word, PowerPoint, Excel, mails, books, pages, Markdown, XML, feeds, archives, tables, text.
 
     The content tells what a file is, then its name and its media type; metadata ``mimetype`` is what it is, ``declared_type`` the
-    label where that said something else. Attachments of mails and members of archives are read as well, whatever they are: they
-    are parts ``attachment=NAME`` and ``member=PATH`` of the document, with ``filename`` and ``mimetype`` of their own, and
-    metadata ``within`` names the files in which they lie. Fields and structure are those of the adapter for one format, and of
-    the vocabulary.
+    label where that said something else. Attachments of mails, members of archives and mails of mailboxes (mbox) are read as
+    well, whatever they are: they are parts ``attachment=NAME``, ``member=PATH`` and ``member=ID`` of the document, with
+    ``filename`` and ``mimetype`` of their own, and metadata ``within`` names the files in which they lie. Fields and structure
+    are those of the adapter for one format, and of the vocabulary.
 
     A file in the document that cannot be read makes it a dead letter that names the file, while all others have been sent on.
     Files that no reader is for, and empty ones, are passed over and counted (``parts_skipped``). A table is one document

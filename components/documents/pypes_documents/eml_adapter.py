@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pypes import Example, Packet
-from pypes_documents.formats import FORMATS
+from pypes_documents.formats import FORMATS, format_of
 from pypes_documents.nested_adapter import NestedAdapter
 
 
@@ -16,6 +16,9 @@ class EML(NestedAdapter):
     subject), ``text``, ``from``, ``to``, ``cc``, ``reply_to``, ``created``, ``message_id``, ``in_reply_to``, ``references``,
     ``attachments`` (names). An attachment is the part ``attachment=NAME`` of the mail, or its number where it
     has no name; its metadata ``within`` names the mail, by its file or its subject.
+
+    Of a mailbox (mbox), each mail is the part ``member=ID``, with its ``Message-ID`` or else its number, and an attachment of it
+    the part ``member=ID/attachment=NAME``.
 
     An attachment that cannot be read makes the mail a dead letter that names it, while the mail and all others have been sent on;
     those that no reader is for, such as pictures, are passed over and counted (``parts_skipped``).
@@ -32,7 +35,7 @@ class EML(NestedAdapter):
             {"title": "Looms", "from": "Ada <ada@example.org>", "to": ["bob@example.org"], "text": "See you there."}
         ),
     )
-    accepts: ClassVar[tuple[str, ...]] = FORMATS["eml"].types
+    accepts: ClassVar[tuple[str, ...]] = (*FORMATS["eml"].types, *FORMATS["mbox"].types)
 
     def format(self, packet: Packet) -> str:
-        return "eml"
+        return "mbox" if format_of(packet) == "mbox" else "eml"

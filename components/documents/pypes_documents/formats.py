@@ -15,12 +15,14 @@ from typing import IO, Final, NamedTuple
 from pypes import Packet
 from pypes.core.media_types import OCTETS, media_type_of
 from pypes_documents.job import Reader
+from pypes_documents.mbox_reader import is_mailbox
 from pypes_documents.members import compression_of
 from pypes_documents.ocr import is_picture
 from pypes_documents.packages import COMPOUND, DAMAGED
 
 _OFFICE: Final = "application/vnd.openxmlformats-officedocument"
 _MS: Final = "application/vnd.ms"
+_MAILBOX: Final = "application/mbox"
 
 
 class Format(NamedTuple):
@@ -64,6 +66,7 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
             ),
         ),
         "eml": Format("eml_reader", ("message/rfc822",), holds_files=True),
+        "mbox": Format("mbox_reader", (_MAILBOX,), holds_files=True),
         "epub": Format("epub_reader", ("application/epub+zip",)),
         "html": Format("html_reader", ("text/html", "application/xhtml+xml")),
         "markdown": Format("markdown_reader", ("text/markdown", "text/x-markdown")),
@@ -147,11 +150,13 @@ def format_of(packet: Packet) -> str:
         name = _by_mark(head, body)
     if name is not None:
         return name
+    label = str(packet.get_meta("mimetype") or "").lower()
+    named = _named(packet)
+    if is_mailbox(packet, head, is_called_so=_MAILBOX in (label, named)):
+        return "mbox"
     is_text = _is_text(head)
     if is_text and _HTML.match(head):
         return "html"
-    label = str(packet.get_meta("mimetype") or "").lower()
-    named = _named(packet)
     if not is_text or b"%PDF-" in head:
         if "message/rfc822" in (label, named) or (label in _VAGUE and _is_mail(head)):
             return "eml"

@@ -121,6 +121,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], set[str]]] = {
     ),
     "zeros.zip": (lambda: zipped({"zeros.txt": [bytes(1 << 20)] * 100}), {"document.too_large"}),
     "zeros.gz": (lambda: zeros(100), {"document.too_large"}),
+    "lines.mbox": (lambda: b"From a Sun Nov 29 08:30:00 2026\n" * 100_000, {"document.malformed"}),
     "nested.eml": (nested_mails, {"document.too_large"}),
     "parts.eml": (many_parts, {"document.too_large"}),
     "divs.html": (lambda: b"<div>" * 200_000, {"html.too_nested"}),
