@@ -51,6 +51,8 @@ setup(
         "pypes.embedders": [
             "onnx = pypes_text.onnx_model:embedder_for",
             "static = pypes_text.static_vectors:embedder_for",
+            # the last by name: it takes any model
+            "url = pypes_text.remote_questions:embedder_for",
         ],
     },
     classifiers=[

@@ -35,7 +35,10 @@ class Embedders:
                 self._made[model] = embedder_for(model)
             embed = self._made[model]
             if embed is None:
-                return None, f"no embedder for model {model} is installed here"
+                return None, (
+                    f"no embedder for model {model} is known here; if a server makes its vectors (EmbedRemote), say which: "
+                    "PYPES_EMBEDDINGS_URL"
+                )
             (vector,) = embed([text])
         except Exception as error:  # whatever a model runs into: the words are still there
             return None, f"the embedder for model {model} failed: {error or type(error).__name__}"

@@ -74,7 +74,7 @@ class TestEmbedding:
 
     def test_without_one_words_are_left_and_a_note_says_so(self, index: Path) -> None:
         result = run("ask", index, "Which cards?")
-        assert "no embedder for model compass is installed here" in result.stderr
+        assert "no embedder for model compass is known here" in result.stderr
         assert result.stdout.startswith("[1] Cards choose the threads.\n")
         result = run("ask", index, "umbrella")
         assert (result.exit_code, result.stdout) == (1, "")

@@ -36,6 +36,8 @@ class EmbedRemote(Transformer):
     the batch go on. A packet without text is a dead letter, too (``document.no_text``), and so is one of more than ``longest``
     characters (``embed.too_long``): put Chunk before it. Deletions pass.
 
+    To search an index of these vectors by meaning, name the server to whoever searches: ``PYPES_EMBEDDINGS_URL``.
+
     Counts ``calls``, ``texts`` that were sent, ``tokens`` as the server says, ``cache_hits``, and ``waits`` for the budget.
     """
 
