@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
-import socket
 import subprocess
-import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
-from pypes.core import program_guard
+from pypes.core.lifeline import Lifeline, ProcessGroup, kill_at_end_of
+from pypes.core.signals import interrupts_later
 
 READ_BYTES: Final = 1 << 16
 #: Of standard error, the end is kept.
 ERROR_BYTES: Final = 16_000
+#: A pipe holds as much at most, unless its owner may do everything.
+PIPE_BYTES: Final = 1 << 20
+#: Exits of a shell for a program that is not there, or is none.
+NOT_FOUND, NOT_RUN = 127, 126
+#: Seconds between two looks at the program, where the kernel does not tell when it ends.
+LOOK_S: Final = 0.01
 
 
 class ProgramFailed(Exception):
@@ -35,36 +41,57 @@ class ProgramFailed(Exception):
 
 
 class Program:
-    """One run of a program, from :meth:`__init__` to :meth:`close`. One thread at a time, but for :meth:`stop`."""
+    """One run of a program, from the first call to :meth:`close`. One thread at a time, but for :meth:`stop`.
+
+    It leads a process group, all of which is killed when the program has ended, and on Linux by the kernel when the owner dies,
+    unless that is in the microseconds in which the program is being started.
+    """
 
     def __init__(self, command: Sequence[str], folder: str | Path | None, environ: Mapping[str, str]) -> None:
-        """Start it in a folder (the present one without). Raises ``OSError`` if no process can be started.
+        """``command`` is the path of the program and its arguments; it runs in a folder, without in the present one."""
+        self._command = command
+        self._folder = folder
+        self._environ = environ
+        self._popen: subprocess.Popen[bytes] | None = None
+        self._lifeline: Lifeline | None = None
+        #: Tells when it has ended; ``None`` where the kernel cannot.
+        self._exit: int | None = None
+        # nobody may reap it between a look whether it is reaped and a signal
+        self._lock = threading.Lock()
+        self._is_stopped = False
+        self._out = bytearray()
+        self._lines = 0
+        self._said = b""
 
-        The first of ``command`` is a path: a program that is not there fails later, by its exit.
-        """
-        self._owner, theirs = socket.socketpair()
+    def _start(self) -> None:
+        self._lifeline = Lifeline()
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", program_guard.__file__, str(theirs.fileno()), *command],
+            self._popen = subprocess.Popen(
+                self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                cwd=folder,
-                env=dict(environ),
-                pass_fds=[theirs.fileno()],
+                cwd=self._folder,
+                env=self._environ,
+                pass_fds=[self._lifeline.fd],
                 # no signal of a terminal: the owner decides
                 start_new_session=True,
                 bufsize=0,
             )
-        except BaseException:
-            self._owner.close()
-            raise
-        finally:
-            theirs.close()
-        self._said = b""
-        self._rest = b""
+        except OSError as error:
+            if error.filename != self._command[0]:
+                raise
+            code = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUN
+            raise ProgramFailed(f"{self._command[0]}: {error.strerror}", code=code) from None
+        kill_at_end_of(self._lifeline.fd, self._popen.pid)
+        self._exit = _opened(self._popen.pid)
         for stream in (self._stdin, self._stdout, self._stderr):
             os.set_blocking(stream.fileno(), False)
+
+    @property
+    def _process(self) -> subprocess.Popen[bytes]:
+        assert self._popen is not None
+        return self._popen
 
     @property
     def _stdin(self) -> IO[bytes]:
@@ -84,56 +111,54 @@ class Program:
     def run(self, data: bytes, time_s: float | None, most_bytes: int) -> bytes:
         """All that it writes to standard output, given ``data`` and the end of it; without ``time_s``, however long it takes.
 
-        Raises :class:`ProgramFailed`.
+        Raises :class:`ProgramFailed`, and ``OSError`` if no process can be started.
         """
-        return self._talk(data, time_s, most_bytes, lines=None)
+        self._talk(data, time_s, most_bytes, lines=None)
+        return bytes(self._out)
 
-    def ask(self, data: bytes, lines: int, time_s: float, most_bytes: int) -> list[bytes]:
-        """The next ``lines`` that it writes, given ``data``; it goes on. Raises :class:`ProgramFailed`."""
-        found = self._talk(data, time_s, most_bytes, lines=lines)
-        *answers, self._rest = found.split(b"\n", lines)
-        return answers
+    def ask(self, data: bytes, lines: int, time_s: float | None, most_bytes: int) -> list[bytes]:
+        """The next ``lines`` that it writes, given ``data``; it goes on. Raises as :meth:`run` does."""
+        self._talk(data, time_s, most_bytes, lines)
+        *answers, self._out = self._out.split(b"\n", lines)
+        self._lines -= lines
+        return [*map(bytes, answers)]
 
-    def _talk(self, data: bytes, time_s: float | None, most_bytes: int, lines: int | None) -> bytes:
+    def _talk(self, data: bytes, time_s: float | None, most_bytes: int, lines: int | None) -> None:
+        """Write and read until it has ended, or written so many lines."""
+        with self._lock, interrupts_later():
+            if self._popen is None:
+                self._start()
+            if self._is_stopped:
+                self._kill()
         ends = None if time_s is None else time.monotonic() + time_s
-        out = bytearray(self._rest)
-        self._rest = b""
-        seen = out.count(b"\n")
         left = memoryview(data)
         with selectors.DefaultSelector() as selector:
             selector.register(self._stdout, selectors.EVENT_READ)
             selector.register(self._stderr, selectors.EVENT_READ)
+            if self._exit is not None:
+                selector.register(self._exit, selectors.EVENT_READ)
             if left:
                 selector.register(self._stdin, selectors.EVENT_WRITE)
             elif lines is None:
                 self._stdin.close()
-            while lines is None or seen < lines:
-                ready = selector.select(_left(ends))
-                if not ready and _left(ends) == 0.0:
-                    raise self._late(time_s)
-                for key, _ in ready:
-                    if key.fileobj is self._stdin:
+            while lines is None or self._lines < lines:
+                left_s = None if ends is None else ends - time.monotonic()
+                if left_s is not None and left_s <= 0:
+                    raise ProgramFailed(f"it was not done after {time_s:g} s", is_timeout=True, said=self._told())
+                ready = [key.fileobj for key, _ in selector.select(LOOK_S if self._exit is None else left_s)]
+                if self._exit in ready or (self._exit is None and self._has_ended()):
+                    self._end(most_bytes, lines)
+                    return
+                for source in ready:
+                    if source is self._stdin:
                         left = self._write(left)
-                        if not left:
-                            selector.unregister(self._stdin)
-                            if lines is None:
-                                self._stdin.close()
-                        continue
-                    piece = os.read(key.fd, READ_BYTES)
-                    if key.fileobj is self._stderr:
-                        self._said = (self._said + piece)[-ERROR_BYTES:]
+                        is_open = bool(left)
+                        if not is_open and lines is None:
+                            self._stdin.close()
                     else:
-                        out += piece
-                        seen += piece.count(b"\n")
-                        if len(out) > most_bytes:
-                            raise ProgramFailed(f"it wrote more than {most_bytes} bytes (max_bytes)", said=self._told())
-                    if not piece:
-                        selector.unregister(key.fileobj)
-                if not selector.get_map() or (lines is not None and self._stdout not in _open(selector)):
-                    break
-        if lines is None or seen < lines:
-            self._end(ends, time_s, is_early=lines is not None)
-        return bytes(out)
+                        is_open = self._read(source, most_bytes) != b""
+                    if not is_open:
+                        selector.unregister(source)
 
     def _write(self, left: memoryview) -> memoryview:
         try:
@@ -143,49 +168,78 @@ class Program:
         except OSError:  # it reads no more, as it may
             return left[:0]
 
-    def _end(self, ends: float | None, time_s: float | None, *, is_early: bool) -> None:
-        """Wait for the exit. Raises :class:`ProgramFailed` unless it is 0 and came when it was to."""
-        with suppress(OSError):
-            while piece := os.read(self._stderr.fileno(), READ_BYTES):
-                self._said = (self._said + piece)[-ERROR_BYTES:]
-        left_s = _left(ends)
-        self._owner.settimeout(None if left_s is None else max(0.1, left_s))
-        try:
-            [code] = self._owner.recv(1) or [128 + signal.SIGKILL]  # or somebody has killed the guard
-        except TimeoutError:
-            raise self._late(time_s) from None
+    def _read(self, source: object, most_bytes: int) -> bytes | None:
+        """Take the next piece of what it writes: none at the end, ``None`` if there is nothing yet."""
+        if source is self._stderr:
+            said: bytes | None = self._stderr.read(READ_BYTES)
+            self._said = (self._said + (said or b""))[-ERROR_BYTES:]
+            return said
+        piece: bytes | None = self._stdout.read(READ_BYTES)
+        if piece:
+            self._out += piece
+            self._lines += piece.count(b"\n")
+            if len(self._out) > most_bytes:
+                raise ProgramFailed(f"it wrote more than {most_bytes} bytes (max_bytes)", said=self._told())
+        return piece
+
+    def _end(self, most_bytes: int, lines: int | None) -> None:
+        """Reap it. Raises :class:`ProgramFailed` unless its exit is 0 and it has written what it was to."""
+        with self._lock:
+            self._kill()  # what it has left behind
+        for source in (self._stdout, self._stderr):
+            # one of another group may hold the other end, and go on writing
+            for _ in range(PIPE_BYTES // READ_BYTES):
+                if not self._read(source, most_bytes):
+                    break
+        with self._lock:
+            status = self._process.wait()
+        code = status if status >= 0 else 128 - status
+        is_early = lines is not None and self._lines < lines
         if code or is_early:
-            how = f"was killed by signal {code - 128}" if code > 128 else f"exited with {code}"
+            how = f"was killed by signal {-status}" if status < 0 else f"exited with {code}"
             before = " before it had answered" if is_early and not code else ""
             raise ProgramFailed(f"it {how}{before}", code=code, said=self._told())
-
-    def _late(self, time_s: float | None) -> ProgramFailed:
-        return ProgramFailed(f"it was not done after {time_s:g} s", is_timeout=True, said=self._told())
 
     def _told(self) -> str:
         return self._said.decode("utf-8", "replace").strip()
 
+    def _has_ended(self) -> bool:
+        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def _kill(self) -> None:
+        if self._process.returncode is None:
+            ProcessGroup(self._process.pid).signal(signal.SIGKILL)
+
     @property
     def is_running(self) -> bool:
-        return self._process.poll() is None
+        return self._popen is not None and self._popen.returncode is None and not self._has_ended()
 
     def stop(self) -> None:
-        """Kill it, and all that it has started: the thread that waits for it gets :class:`ProgramFailed`. Not after ``close``."""
-        self._owner.shutdown(socket.SHUT_RDWR)
+        """Kill it, and all that it has started: the thread that waits for it gets :class:`ProgramFailed`."""
+        with self._lock:
+            self._is_stopped = True
+            if self._popen is not None:
+                self._kill()
 
     def close(self) -> None:
         """Kill it, and all that it has started, if it still runs; and let go of it."""
-        self._owner.close()
-        self._process.wait()
-        for stream in (self._stdin, self._stdout, self._stderr):
-            with suppress(OSError):
-                stream.close()
+        if self._popen is not None:
+            with self._lock:
+                self._kill()
+                self._popen.wait()
+            for stream in (self._stdin, self._stdout, self._stderr):
+                with contextlib.suppress(OSError):
+                    stream.close()
+        if self._exit is not None:
+            os.close(self._exit)
+            self._exit = None
+        if self._lifeline is not None:
+            self._lifeline.close()
+            self._lifeline = None
 
 
-def _left(ends: float | None) -> float | None:
-    """Seconds until then, for calls that take ``None`` for ever."""
-    return None if ends is None else max(0.0, ends - time.monotonic())
-
-
-def _open(selector: selectors.BaseSelector) -> list[object]:
-    return [key.fileobj for key in selector.get_map().values()]
+def _opened(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):  # not every kernel has it
+        return None

@@ -39,6 +39,26 @@ def held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextmanager
+def interrupts_later() -> Iterator[None]:
+    """Ctrl-C in the meantime is handled at the end: what is begun here is known to whoever has to end it.
+
+    A process that is started in the meantime is not affected.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
 def _outlive(number: int, frame: Any) -> None:
     pass
 

@@ -46,9 +46,8 @@ class Command:
     that path, and the result is bytes. Without ``{in}`` the program reads standard input, without ``{out}`` its standard output
     is the result. ``{in.jpg}`` and ``{out.png}`` are files with these endings.
 
-    It can be pickled, and may be called by several threads at once. To start a program costs as much as to start Python, beside
-    the program itself. All that it has started is killed when it has ended, when its time is over, when the call is interrupted,
-    when :meth:`close` is called, and when this process dies of whatever.
+    It can be pickled, and may be called by several threads at once. All that the program has started is killed when it has ended,
+    when its time is over, when the call is interrupted, when :meth:`close` is called, and when this process dies of whatever.
     """
 
     def __init__(

@@ -35,9 +35,8 @@ class Exec(Transformer):
     object drops the packet. An exit other than 0, and an answer that is none of these, make a dead letter (``exec.failed``) with
     the end of what was written to standard error. Exit 75 tries again later, and more than ``time_s`` makes a dead letter
     ``exec.timeout``. When a batch fails, its packets are tried one by one, so a program must allow to be asked twice. Deletions
-    pass without a process. To start one costs as much as to start Python, beside the program itself. All that the program has
-    started is killed when its time is over, at teardown, and when the instance dies of whatever. ``processes`` and ``failed`` are
-    counted.
+    pass without a process. All that the program has started is killed when it has ended, when its time is over, at teardown, and
+    when the instance dies of whatever. ``processes`` and ``failed`` are counted.
 
     The program gets ``PATH``, ``HOME``, ``LANG``, ``TZ`` and ``environ``, nothing else of the node's environment. It runs with
     the rights of the node: who may deploy graphs may run programs. With ``roots`` in ``[components]`` of the node's settings,
