@@ -1,4 +1,4 @@
-"""Write docs/components.md from the components of this project: ``python -m tests.catalogue``."""
+"""Write docs/components.md and docs/limits.md from the components of this project: ``python -m tests.catalogue``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import Any
 from click.testing import CliRunner
 
 from pypes.cli.commands import pypes
+from pypes.core.limits import markdown, quantity
 
 ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "components.md"
+COMPONENTS, LIMITS = (ROOT / "docs" / name for name in ("components.md", "limits.md"))
 
 #: The kinds in the order in which documents meet them, and their headings.
 KINDS = {
@@ -32,6 +33,13 @@ All components that come with Pypes, by kind. `pypes components NAME` shows port
 write your own is told in the [component guide](component-guide.md), and what those of Pypes 1 are called now on
 [a page of its own](from-pypes-1.md). `python -m tests.catalogue` writes this page.
 """
+BOUNDS = """## Limits of components
+
+Parameters of components that bound their work, with their defaults; a graph may set others. A document beyond one becomes a
+dead letter that says so, unless the description says something else; a call beyond its time is repeated later.
+
+| Parameter | Default | What it bounds | Components |
+|---|---|---|---|"""
 
 
 def specs() -> list[dict[str, Any]]:
@@ -41,9 +49,24 @@ def specs() -> list[dict[str, Any]]:
     return [spec for spec in listed if spec["distribution"] in ours]
 
 
-def page(found: list[dict[str, Any]]) -> str:
-    """The page in Markdown."""
-    return "\n".join([HEAD, *_sections(found)])
+def pages(found: list[dict[str, Any]]) -> dict[Path, str]:
+    """The pages in Markdown, by their files."""
+    return {COMPONENTS: "\n".join([HEAD, *_sections(found)]), LIMITS: "\n".join([markdown(), BOUNDS, *_bounds(found), ""])}
+
+
+def _bounds(found: list[dict[str, Any]]) -> Iterator[str]:
+    """A row for each parameter that is a bound: a number by its name, or by the first word that is said of it."""
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for spec in sorted(found, key=lambda spec: str(spec["name"])):
+        for name, schema in spec["schema"].get("properties", {}).items():
+            said = schema.get("description", "")
+            is_bound = name.startswith("max_") or said.startswith(("Longest ", "Most "))
+            if is_bound and schema.get("type") in ("integer", "number"):
+                unit = "bytes" if name.endswith("_bytes") else "seconds" if name.endswith("_s") else ""
+                rows.setdefault((name, quantity(schema["default"], unit), said), []).append(f"`{spec['name']}`")
+    yield from (
+        f"| `{name}` | {default} | {said} | {', '.join(names)} |" for (name, default, said), names in sorted(rows.items())
+    )
 
 
 def _sections(found: list[dict[str, Any]]) -> Iterator[str]:
@@ -67,4 +90,5 @@ def _row(spec: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(specs()), encoding="utf-8")
+    for path, text in pages(specs()).items():
+        path.write_text(text, encoding="utf-8")

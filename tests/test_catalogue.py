@@ -1,12 +1,19 @@
-"""docs/components.md tells of all components, as they are."""
+"""docs/components.md tells of all components, as they are, and docs/limits.md of their bounds."""
 
 from __future__ import annotations
 
-from tests.catalogue import PAGE, page, specs
+from tests.catalogue import pages, specs
 
 
-def test_the_page_is_that_of_these_components() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(specs()), "python -m tests.catalogue writes it anew"
+def test_the_pages_are_those_of_these_components() -> None:
+    for path, text in pages(specs()).items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name}: python -m tests.catalogue writes it anew"
+
+
+def test_bounds_of_components_are_among_the_limits() -> None:
+    (limits,) = (text for path, text in pages(specs()).items() if path.name == "limits.md")
+    assert "| `max_chars` | 33,554,432 | Longest text of one document, in characters. | `Archive`, `DOCX`, " in limits
+    assert "| `longest` | 100,000 | Longest text, in characters. | `Embed`, " in limits
 
 
 def test_every_component_says_what_it_is_and_shows_how_it_works() -> None:
