@@ -30,7 +30,7 @@ from pypes.ingest.codecs.file_names import filename_of, plain_name
 from pypes.ingest.codecs.given import MAX_META, MAX_META_BYTES, PREFIX, given_of, one_id
 from pypes.ingest.contracts.intake import Waiter
 from pypes.ingest.contracts.leasing import Stream
-from pypes.ingest.delivery import PACKETS, Header, Spooled
+from pypes.ingest.delivery import PACKETS, GivenMeta, Header, Spooled
 from pypes.runtime.worker.config import WorkerConfig
 
 if TYPE_CHECKING:
@@ -99,8 +99,9 @@ PARAMETERS = (
     ),
     Parameter(
         "Pypes-Meta-NAME",
-        "Percent-encoded metadata of the documents that are sent, dashes in NAME becoming underscores; also in the head of a "
-        f"part. At most {MAX_META} of {MAX_META_BYTES} bytes together, and none that the server sets itself.",
+        "Percent-encoded metadata of the documents that are sent, dashes in NAME becoming underscores; a list where it is given "
+        f"several times. Also in the head of a part. At most {MAX_META} names, of {MAX_META_BYTES} bytes together, and none that "
+        "the server sets itself.",
         TEXT,
         "header",
     ),
@@ -196,7 +197,7 @@ class Documents:
         route: str | None,
         id: str | None,
         filename: str | None,
-        meta: tuple[tuple[str, str], ...],
+        meta: GivenMeta,
     ) -> tuple[str, int, str]:
         """Check a body that is there whole, and queue it; returns its receipt, once durable, number of documents, and graph."""
         self._pace.live_at = time.monotonic()
@@ -281,7 +282,7 @@ def _counted(header: Header, documents: int, seen: Survey | None) -> Header:
     return header if documents == 1 else msgspec.structs.replace(header, documents=documents)
 
 
-def _given(req: Request, id: str | None) -> tuple[str | None, tuple[tuple[str, str], ...]]:
+def _given(req: Request, id: str | None) -> tuple[str | None, GivenMeta]:
     """The id and the metadata that address and head give; raises :class:`BadRequest` if they make no sense together."""
     fields = req.fields(PREFIX_BYTES)
     if not fields:

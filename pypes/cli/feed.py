@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -43,6 +44,14 @@ def _template(template: str | None, *, is_standard: bool, name: str) -> str:
     return template
 
 
+def _metadata(metas: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for meta in metas:
+        name, is_there, value = meta.partition("=")
+        if not is_there or not re.fullmatch("[A-Za-z][A-Za-z0-9_-]*", name):
+            raise click.BadParameter(f"{meta!r} is not NAME=VALUE, with letters, digits and dashes in NAME", param_hint="--meta")
+        yield name.lower().replace("-", "_"), value
+
+
 @click.command()
 @click.argument("url")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True, path_type=Path))
@@ -67,6 +76,10 @@ def _template(template: str | None, *, is_standard: bool, name: str) -> str:
 )
 @click.option("--type", "media", default="", metavar="TYPE", help="Media type of standard input; else by --name or content.")
 @click.option("--name", default="", help="Name of standard input, as a file would have it.")
+@click.option("--meta", "metas", multiple=True, metavar="NAME=VALUE", help="Metadata of all documents; NAME again: a list.")
+@click.option(
+    "--acl", multiple=True, metavar="NAME", help="Who may see the documents: a user or group, several times; '': nobody."
+)
 @click.option("--no-id", is_flag=True, help="Give no ids and remember nothing: each run adds documents.")
 @click.option(
     "--changed",
@@ -109,6 +122,8 @@ def feed(
     template: str | None,
     media: str,
     name: str,
+    metas: tuple[str, ...],
+    acl: tuple[str, ...],
     no_id: bool,
     only_changed: bool,
     deletions: bool,
@@ -127,6 +142,7 @@ def feed(
     token = token_file.read_text(encoding="utf-8").strip() if token_file else os.environ.get("PYPES_TOKEN")
     console = Console(stderr=True, soft_wrap=True)
     passed_over: list[tuple[Path, str]] = []
+    meta = [*_metadata(metas), *(("acl", each) for each in acl)]
 
     def tell_absence(reason: str) -> None:
         console.print(f"the server does not answer, trying again for half a minute: {reason}", markup=False)
@@ -139,6 +155,7 @@ def feed(
         connections=connections,
         lane=lane,
         idempotent=idempotent,
+        meta=meta,
         on_absence=tell_absence,
     )
     has_ids = not (no_id or feeder.asker.has_id)
@@ -158,7 +175,9 @@ def feed(
         raise click.UsageError("--moved-from needs exactly one directory, the one that has the files now, and ids")
     patience_s = None if follow else PATIENCE_S
     with ExitStack() as stack:
-        remembered = Remembering(state or default_folder(), feeder.address, roots, template, moved_from)
+        # fed with other metadata, a file that is as it was gives another document all the same
+        fed_as = "\n".join([template, *(f"{name}={value}" for name, value in meta)])
+        remembered = Remembering(state or default_folder(), feeder.address, roots, fed_as, moved_from)
         remembering = stack.enter_context(remembered)
         feeder.recorder = remembering
         if is_standard:

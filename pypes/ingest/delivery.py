@@ -10,6 +10,9 @@ import msgspec
 
 from pypes.core.identity import Identity, Named
 
+#: Names of metadata that a head gives, and the value of each, or the values.
+GivenMeta = tuple[tuple[str, str | tuple[str, ...]], ...]
+
 #: Media type of a body that carries packets with their metadata.
 PACKETS = "application/vnd.pypes.packets+json"
 
@@ -28,7 +31,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ordinals are in ``only`` (empty: all). ``origin`` is the receipt under which its documents ran first, and the ordinal there of
     the first document of the body, so that what they are published as stays the same; ``None`` where this is their first run.
     ``keeps_folders``: names of files in a multipart body keep their folders.
-    ``meta`` are names and values of metadata that the request gives its documents.
+    ``meta`` are names and values of metadata that the request gives its documents, several values as a tuple.
     ``identities`` are those of the documents of a live delivery in a graph with order, unless it is in order with everything.
     ``poster`` names who handed the documents in: a token, or ``source:FILTER`` for what a source fetched; ``""`` if no token was
     asked for. A replay has that of the first run.
@@ -54,7 +57,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
     only: tuple[int, ...] = ()
     origin: tuple[str, int] | None = None
     identities: tuple[Identity, ...] = ()
-    meta: tuple[tuple[str, str], ...] = ()
+    meta: GivenMeta = ()
     keeps_folders: bool = False
     poster: str = ""
 

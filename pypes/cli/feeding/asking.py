@@ -81,7 +81,10 @@ class Asker:
             try:
                 if not is_first and hasattr(body, "seek"):
                     body.seek(0)
-                answer = self._http.request(method, self.server + path, body=body, headers={**self._headers, **headers})
+                # a field with several values stays several
+                head = urllib3.HTTPHeaderDict(self._headers)
+                head.extend(headers)
+                answer = self._http.request(method, self.server + path, body=body, headers=head)
             except urllib3.exceptions.HTTPError as error:
                 reason = f"{self.server}: {error}"
                 self._note_absence(reason)

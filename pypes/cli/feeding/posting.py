@@ -43,7 +43,8 @@ class Feeder:
     """Posts files over several connections, in batches; 429 and 503 are honoured, lost connections tried again.
 
     A POST whose answer was lost is sent again, so a document without an id may arrive twice, unless it is ``idempotent``: then
-    each POST has a key. ``lane`` is ``live`` or ``bulk``. Blocks; use from one thread.
+    each POST has a key. ``lane`` is ``live`` or ``bulk``.
+    ``meta`` are metadata of all documents; a name may have several values. Blocks; use from one thread.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Feeder:
         connections: int = 4,
         lane: str = "live",
         idempotent: bool = False,
+        meta: Sequence[tuple[str, str]] = (),
         on_progress: Callable[[Report], None] = lambda report: None,
         on_absence: Callable[[str], None] = lambda reason: None,
         recorder: Recorder | None = None,
@@ -63,6 +65,7 @@ class Feeder:
         self.asker = Asker(url, token=token, connections=connections, on_absence=on_absence)
         self.path = f"{self.asker.path}?folders=keep" + ("" if lane == "live" else f"&lane={lane}")
         self.idempotent = idempotent
+        self.meta = tuple(meta)
         self.batch = batch
         self.compress = compress
         self.connections = connections
@@ -217,7 +220,10 @@ class Feeder:
             headers = {**headers, "Content-Encoding": "gzip"}
         if self.idempotent:
             headers = {**headers, "Idempotency-Key": str(uuid.uuid4())}
-        return self.asker.ask("POST", self.path, body, headers)
+        head = urllib3.HTTPHeaderDict(headers)
+        for name, value in self.meta:
+            head.add(f"Pypes-Meta-{name.replace('_', '-')}", quote(value))
+        return self.asker.ask("POST", self.path, body, head)
 
     def refuse(self, file: File, reason: str, media_type: str = "") -> None:
         """Count a file that is not accepted."""

@@ -47,6 +47,7 @@ class State:
 
     address: str
     root: str
+    #: Template of the ids, and in lines below it the metadata that the files were fed with.
     template: str
     #: Times that it was written.
     generation: int = 0

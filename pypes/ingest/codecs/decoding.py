@@ -13,6 +13,7 @@ from pypes.errors import InternalError
 from pypes.ingest.codecs import json, multipart, ndjson, packets
 from pypes.ingest.codecs.content import HEAD_BYTES, content_of, is_plainly, needs_head
 from pypes.ingest.codecs.encodings import inflate, pieces_of
+from pypes.ingest.codecs.given import metadata_of
 from pypes.ingest.codecs.media import DESCRIPTIVE, JSON, MediaType, parse
 from pypes.ingest.codecs.passage import Passage
 from pypes.ingest.codecs.raw import StreamBody, UnwrappedBody
@@ -247,7 +248,7 @@ def _parts(
         if not isinstance(event, multipart.End):
             continue
         part_media = content.content.media
-        own = {**meta, **dict(part.given.meta), "filename": part.filename, "contentlength": event.size}
+        own = {**meta, **metadata_of(part.given.meta), "filename": part.filename, "contentlength": event.size}
         if part.given.id is not None:
             own["id"] = part.given.id
         _say_type(own, part_media)
@@ -301,7 +302,7 @@ def _metadata(header: Header, receipt: str, received: float) -> dict[str, Any]:
         "processingtime": rfc3339(received),
     }
     # an earlier release may have taken as given what is our own today
-    given = {name: value for name, value in header.meta if name not in OWN_METADATA}
+    given = {name: value for name, value in metadata_of(header.meta).items() if name not in OWN_METADATA}
     meta = {**given, **own} if given else own
     if header.origin is not None:
         meta["origin"] = header.origin[0]

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from pypes.core.identity import OWN_METADATA, id_of
 from pypes.errors import BadId, BadRequest
+from pypes.ingest.delivery import GivenMeta
 
 #: The beginning of the names of these fields, in lower case.
 PREFIX: Final = "pypes-"
@@ -27,10 +28,10 @@ _ENCODED = re.compile(r"(?:[\t\x20-\x24\x26-\x7e]|%[0-9A-Fa-f]{2})*")
 
 
 class Given(NamedTuple):
-    """``meta`` are names and values in the order in which they were given."""
+    """``meta`` are names and values in the order in which they were given; a name that is given several times has them all."""
 
     id: str | None = None
-    meta: tuple[tuple[str, str], ...] = ()
+    meta: GivenMeta = ()
 
 
 NOTHING: Final = Given()
@@ -39,7 +40,7 @@ NOTHING: Final = Given()
 def given_of(fields: Iterable[tuple[str, str]]) -> Given:
     """Parse the fields of a head, with names in lower case. Raises :class:`BadRequest` for an invalid field."""
     id: str | None = None
-    meta: dict[str, str] = {}
+    meta: dict[str, str | tuple[str, ...]] = {}
     size = 0
     for field, encoded in fields:
         if field == _ID:
@@ -53,13 +54,23 @@ def given_of(fields: Iterable[tuple[str, str]]) -> Given:
                 raise _bad(f"{name[:64]!r} cannot be the name of metadata; use up to 64 letters, digits and dashes", where)
             if name in OWN_METADATA:
                 raise _bad(f"the metadata {name!r} is set by the server; choose another name", where)
-            if name in meta:
-                raise _bad(f"the metadata {name!r} is given twice; send it once", where)
-            meta[name] = _decoded(encoded, where, "ingest.meta")
+            value = _decoded(encoded, where, "ingest.meta")
+            match meta.get(name):
+                case None:
+                    meta[name] = value
+                case str(first):
+                    meta[name] = first, value
+                case several:
+                    meta[name] = *several, value
             size += len(name) + len(encoded)
             if len(meta) > MAX_META or size > MAX_META_BYTES:
                 raise _bad(f"one head may have at most {MAX_META} metadata of {MAX_META_BYTES} bytes together; send fewer", where)
     return Given(id, tuple(meta.items())) if id is not None or meta else NOTHING
+
+
+def metadata_of(given: GivenMeta) -> dict[str, Any]:
+    """The metadata of a packet that a head gives: a text, or a list of texts."""
+    return {name: value if isinstance(value, str) else list(value) for name, value in given}
 
 
 def one_id(outer: str | None, own: str | None) -> str | None:

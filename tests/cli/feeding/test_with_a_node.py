@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -59,3 +60,38 @@ def test_what_is_fed_again_replaces_itself(tmp_path: Path, monkeypatch: pytest.M
         assert f"failed: {folder / 'bad.pdf'}: graph.no_adapter: " in result.output
         (letter,) = node.get("/deadletters").json()["deadletters"]
         assert f"(dead letter {letter['id']})" in result.output
+
+
+def test_documents_are_fed_with_metadata_and_access_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.txt", "b.txt"):
+        (folder / name).write_text(name)
+    with running(tmp_path / "node", GRAPH, workers=1, instances=1) as node:
+        seen: list[tuple[str, Any, Any]] = []
+
+        def run(*options: str) -> list[tuple[str, Any, Any]]:
+            """Feed what has changed; returns what the node published of it."""
+            result = CliRunner().invoke(feed, [node.url, str(folder), "--wait", "--changed", *options])
+            assert result.exit_code == 0, result.output
+            lines = next(tmp_path.rglob("out.jsonl")).read_text().splitlines()
+            metas = [json.loads(line)["meta"] for line in lines]
+            found = [(meta["id"], meta.get("acl"), meta.get("source_url")) for meta in metas]
+            new, seen[:] = found[len(seen) :], found
+            return sorted(new)
+
+        named = ("--acl", "ada", "--meta", "acl=größe", "--meta", "Source-URL=x=1")
+        first = [("a.txt", ["größe", "ada"], "x=1"), ("b.txt", ["größe", "ada"], "x=1")]
+        assert run(*named) == first
+        assert run(*named) == []
+        # others may see them now: the files are as they were, the documents are not
+        assert run("--acl", "bob", "--batch", "1") == [("a.txt", "bob", None), ("b.txt", "bob", None)]
+        (folder / "b.txt").unlink()
+        assert run("--acl", "") == [("a.txt", "", None), ("b.txt", "", None)]
+
+
+@pytest.mark.parametrize("meta", ["team", "=x", "te am=x", "1=x"])
+def test_metadata_without_a_name_are_refused(tmp_path: Path, meta: str) -> None:
+    result = CliRunner().invoke(feed, ["http://127.0.0.1:9", str(tmp_path), "--meta", meta])
+    assert (result.exit_code, "is not NAME=VALUE" in result.output) == (2, True)
