@@ -66,7 +66,7 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	  || echo "without strace some tests are skipped: apt-get install strace"
 	@# servers that the documents have settings of, and programs of some components: nobody's machine but CI's should get them for
 	@# a test of some files
-	@test -z "$$CI" || apt-get install -y -q --no-install-recommends nginx-light haproxy systemd tesseract-ocr >/dev/null 2>&1 || true
+	@test -z "$$CI" || apt-get install -y -q --no-install-recommends nginx-light haproxy systemd tesseract-ocr libarchive13 >/dev/null 2>&1 || true
 	@touch $@
 
 $(VENV)/.installed-servers: $(VENV)/.installed-test

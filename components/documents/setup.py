@@ -27,6 +27,7 @@ COMPONENTS = {
 
 EXTRAS = {
     "aes": ["cryptography>=42"],
+    "archives": ["libarchive-c>=5.1"],
     "main": ["resiliparse>=0.16"],
     "ocr": ["pypdfium2>=5.0"],
     "parquet": ["pyarrow>=20"],

@@ -6,12 +6,15 @@ from typing import ClassVar
 
 from pypes import Example, Packet
 from pypes_documents.examples import zipped
-from pypes_documents.formats import FORMATS
+from pypes_documents.formats import FORMATS, format_of
 from pypes_documents.nested_adapter import NestedAdapter
 
 
 class Archive(NestedAdapter):
     """Read the files in a zip or tar archive (also within gzip, bzip2 or xz), or the one in a compressed file.
+
+    With the extra ``archives`` and the library libarchive of the system (``apt-get install libarchive13``), those in 7z and cpio
+    as well.
 
     Each is read by the reader for it. A file is the part ``member=PATH`` of the archive; a file in that, the part
     ``member=PATH/attachment=NAME``; metadata ``within`` names the files in which it lies. Archives in archives are read as well,
@@ -33,7 +36,7 @@ class Archive(NestedAdapter):
             Packet({"title": "Warp", "text": "Warp"}, {"id": "7/member=b.md", "filename": "b.md"}),
         ],
     )
-    accepts: ClassVar[tuple[str, ...]] = FORMATS["archive"].types
+    accepts: ClassVar[tuple[str, ...]] = (*FORMATS["archive"].types, *FORMATS["libarchive"].types)
 
     def format(self, packet: Packet) -> str:
-        return "archive"
+        return "libarchive" if format_of(packet) == "libarchive" else "archive"

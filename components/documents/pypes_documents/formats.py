@@ -15,8 +15,9 @@ from typing import IO, Final, NamedTuple
 from pypes import Packet
 from pypes.core.media_types import OCTETS, media_type_of
 from pypes_documents.job import Reader
+from pypes_documents.libarchive_reader import format_of_mark
 from pypes_documents.mbox_reader import is_mailbox
-from pypes_documents.members import compression_of
+from pypes_documents.members import compression_of, is_tar
 from pypes_documents.ocr import is_picture
 from pypes_documents.packages import COMPOUND, DAMAGED
 
@@ -91,6 +92,11 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
             ),
             holds_files=True,
         ),
+        "libarchive": Format(
+            "libarchive_reader",
+            ("application/x-7z-compressed", "application/x-cpio"),
+            holds_files=True,
+        ),
         "picture": Format("ocr_reader", ("image/png", "image/jpeg", "image/tiff", "image/bmp", "image/webp", "image/gif")),
         "table": Format("table_reader", ("text/csv", "text/tab-separated-values", "application/csv")),
         "text": Format("text_reader", ("text/plain",)),
@@ -109,6 +115,7 @@ _ARROW: Final = b"ARROW1\0\0"
 #: The mark of an Arrow stream, before the length of its first message.
 _ARROW_STREAM: Final = b"\xff\xff\xff\xff"
 _FEATHER_1: Final = b"FEA1"
+_RAR: Final = b"Rar!\x1a\x07"
 #: Bytes that may come before the mark of a PDF without being anything themselves.
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n\0"
 _PDF_BEHIND: Final = re.compile(rb"%PDF-\d\.\d")
@@ -185,6 +192,8 @@ def why_unread(packet: Packet) -> str:
         return "it is RTF, which no reader is for; convert it, to DOCX or PDF for example"
     if head.startswith(_FEATHER_1):
         return "it is Feather of version 1, which no reader is for; write it as version 2"
+    if head.startswith(_RAR):
+        return "it is RAR, which no reader is for; pack it as zip or 7z"
     declared = packet.get_meta("mimetype") or "of an unknown type"
     at = next((at for at, byte in enumerate(head) if byte in _NO_TEXT), None)
     advice = "convert it, to PDF for example"
@@ -217,8 +226,10 @@ def _by_mark(head: bytes, body: IO[bytes]) -> str | None:
         return _in_zip(head, body)
     if head.startswith(COMPOUND):
         return _in_compound(head, body)
-    if compression_of(head) or head[257:262] == b"ustar":
+    if compression_of(head) or is_tar(head):
         return "archive"
+    if format_of_mark(head):
+        return "libarchive"
     if is_picture(head):
         return "picture"
     if head.startswith(_RTF):

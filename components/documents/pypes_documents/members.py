@@ -8,7 +8,7 @@ import io
 import lzma
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO, Any, Final, NamedTuple, cast
 
 from pypes import Packet, Reject
@@ -50,18 +50,23 @@ class _Head(tarfile.TarInfo):
 def read(packet: Packet, job: Job) -> Iterator[Packet | Unread]:
     """Yield the members of an archive as packets. The archive itself has nothing to say."""
     name = str(packet.get_meta("filename") or "")
+    with job.take_file(packet) as file:
+        yield from parts_of(packet, _members(file, name, job))
+
+
+def parts_of(packet: Packet, members: Iterable[Member]) -> Iterator[Packet | Unread]:
+    """The members of an archive as packets. Raises ``Reject`` if there are none."""
     names = Names()
     count = 0
-    with job.take_file(packet) as file:
-        for member in _members(file, name, job):
-            count += 1
-            place = names.add(member.path)
-            if isinstance(member.data, Reject):
-                yield Unread.of(packet, "member", place, member.data)
-                continue
-            filename = member.path.rpartition("/")[2]
-            meta = {"filename": filename, "path": member.path, "mimetype": media_type_of(filename).outer or OCTETS}
-            yield file_in(packet, "member", place, member.data, meta)
+    for member in members:
+        count += 1
+        place = names.add(member.path)
+        if isinstance(member.data, Reject):
+            yield Unread.of(packet, "member", place, member.data)
+            continue
+        filename = member.path.rpartition("/")[2]
+        meta = {"filename": filename, "path": member.path, "mimetype": media_type_of(filename).outer or OCTETS}
+        yield file_in(packet, "member", place, member.data, meta)
     if not count:
         raise Reject("the archive has no files in it", NO_TEXT)
 
@@ -72,7 +77,7 @@ def _members(file: IO[bytes], name: str, job: Job) -> Iterator[Member]:
     try:
         if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
             yield from _zip_members(file, job)
-        elif head[257:262] == b"ustar":
+        elif is_tar(head):
             yield from _tar_members(file, job)
         elif compression := compression_of(head):
             yield from _unpacked(file, compression, name, job)
@@ -80,6 +85,16 @@ def _members(file: IO[bytes], name: str, job: Job) -> Iterator[Member]:
             raise Reject("it is no zip, tar, gzip, bzip2 or xz", MALFORMED)
     except _DAMAGED as error:
         raise Reject(f"the archive is damaged: {type(error).__name__}: {error}", MALFORMED) from error
+
+
+def is_tar(head: bytes) -> bool:
+    """True for a file that begins so, if it is a tar; one from before POSIX (v7) has no mark, but a sum of its first block."""
+    if head[257:262] == b"ustar":
+        return True
+    try:
+        return bool(tarfile.TarInfo.frombuf(head[:_HEAD], "utf-8", "surrogateescape").name)
+    except tarfile.HeaderError:
+        return False
 
 
 def compression_of(head: bytes) -> str:
@@ -94,7 +109,7 @@ def compression_of(head: bytes) -> str:
 def _zip_members(file: IO[bytes], job: Job) -> Iterator[Member]:
     with zipfile.ZipFile(file) as archive:
         for info in archive.infolist():
-            if info.is_dir() or _is_litter(info.filename):
+            if info.is_dir() or is_litter(info.filename):
                 continue
             job.begin_part()
             yield Member(info.filename, _zip_content(archive, info, job))
@@ -122,7 +137,7 @@ def _tar_members(stream: IO[bytes], job: Job) -> Iterator[Member]:
             for info in archive:
                 job.begin_part()
                 last = info.name.removeprefix("./")
-                content = archive.extractfile(info) if info.isreg() and not _is_litter(info.name) else None
+                content = archive.extractfile(info) if info.isreg() and not is_litter(info.name) else None
                 if content is not None:
                     yield Member(last, _tar_content(content, job))
             behind = cast(IO[bytes], archive.fileobj)
@@ -147,10 +162,10 @@ def _unpacked(file: IO[bytes], compression: str, name: str, job: Job) -> Iterato
     packed = file.seek(0, io.SEEK_END)
     opener = _OPENERS[compression]
     file.seek(0)
-    is_tar = opener(file).read(_HEAD)[257:262] == b"ustar"
+    is_packed_tar = is_tar(opener(file).read(_HEAD))
     file.seek(0)
     stream = cast(IO[bytes], Unpacked(opener(file), job, packed))
-    if is_tar:
+    if is_packed_tar:
         yield from _tar_members(stream, job)
         return
     job.begin_part()
@@ -160,5 +175,6 @@ def _unpacked(file: IO[bytes], compression: str, name: str, job: Job) -> Iterato
     yield Member(path, job.read(stream))
 
 
-def _is_litter(path: str) -> bool:
+def is_litter(path: str) -> bool:
+    """True for a file that a system leaves in archives, and that nobody wrote."""
     return path.startswith(_LITTER_FOLDERS) or path.rpartition("/")[2] in _LITTER

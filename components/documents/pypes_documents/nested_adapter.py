@@ -17,6 +17,7 @@ from pypes_documents.pdf_adapter import Engine, check_engine
 #: Libraries that are extras, and the lines that install them, by the reader that needs them.
 _EXTRAS = {
     "arrow_reader": ("pyarrow", "pip install 'pypes-documents[parquet]'"),
+    "libarchive_reader": ("libarchive", "pip install 'pypes-documents[archives]' and apt-get install libarchive13"),
     "xls_reader": ("python_calamine", "pip install 'pypes-documents[sheets]'"),
 }
 

@@ -115,6 +115,7 @@ class TestDocument(ComponentSuite):
         [
             (b"{\\rtf1\\ansi A loom.}", {"filename": "loom.txt", "mimetype": "text/plain"}, "it is RTF"),
             (b"{\\rtf1\\ansi A loom.}", {"mimetype": "application/rtf"}, "convert it, to DOCX or PDF for example"),
+            (b"Rar!\x1a\x07\x01\x00", {"filename": "a.rar"}, "it is RAR, which no reader is for; pack it as zip or 7z"),
             (
                 b"FEA1" + bytes(20),
                 {"filename": "t.feather"},
