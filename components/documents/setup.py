@@ -29,6 +29,7 @@ EXTRAS = {
     "aes": ["cryptography>=42"],
     "archives": ["libarchive-c>=5.1"],
     "main": ["resiliparse>=0.16"],
+    "msg": ["olefile>=0.46"],
     "ocr": ["pypdfium2>=5.0"],
     "parquet": ["pyarrow>=20"],
     "pdfium": ["pypdfium2>=5.0"],

@@ -17,8 +17,9 @@ class EML(NestedAdapter):
     ``attachments`` (names). An attachment is the part ``attachment=NAME`` of the mail, or its number where it
     has no name; its metadata ``within`` names the mail, by its file or its subject.
 
-    Of a mailbox (mbox), each mail is the part ``member=ID``, with its ``Message-ID`` or else its number, and an attachment of it
-    the part ``member=ID/attachment=NAME``.
+    A mail of Outlook (MSG) is read alike, with the extra ``msg``; one whose text is RTF alone is a dead letter. Of a mailbox
+    (mbox), each mail is the part ``member=ID``, with its ``Message-ID`` or else its number, and an attachment of it the part
+    ``member=ID/attachment=NAME``.
 
     An attachment that cannot be read makes the mail a dead letter that names it, while the mail and all others have been sent on;
     those that no reader is for, such as pictures, are passed over and counted (``parts_skipped``).
@@ -35,7 +36,8 @@ class EML(NestedAdapter):
             {"title": "Looms", "from": "Ada <ada@example.org>", "to": ["bob@example.org"], "text": "See you there."}
         ),
     )
-    accepts: ClassVar[tuple[str, ...]] = (*FORMATS["eml"].types, *FORMATS["mbox"].types)
+    accepts: ClassVar[tuple[str, ...]] = (*(media_type for name in ("eml", "mbox", "msg") for media_type in FORMATS[name].types),)
 
     def format(self, packet: Packet) -> str:
-        return "mbox" if format_of(packet) == "mbox" else "eml"
+        found = format_of(packet)
+        return found if found in ("mbox", "msg") else "eml"

@@ -47,6 +47,11 @@ def read(packet: Packet, job: Job) -> Iterator[Packet | Unread]:
         raise Reject(f"the mail is damaged: {error}", MALFORMED) from error
     if not mail.keys():
         raise Reject("it is no mail: it has no head", MALFORMED)
+    yield from read_mail(packet, mail, job)
+
+
+def read_mail(packet: Packet, mail: Message, job: Job) -> Iterator[Packet | Unread]:
+    """Fill a packet with a mail that was parsed; yields its attachments."""
     bodies, attached = _sorted_parts(mail)
     names = list(_names(attached))
     facts = _facts(mail)

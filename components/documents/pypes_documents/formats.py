@@ -23,6 +23,7 @@ from pypes_documents.packages import COMPOUND, DAMAGED
 
 _OFFICE: Final = "application/vnd.openxmlformats-officedocument"
 _MS: Final = "application/vnd.ms"
+_OUTLOOK: Final = "application/vnd.ms-outlook"
 _MAILBOX: Final = "application/mbox"
 
 
@@ -67,6 +68,7 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
             ),
         ),
         "eml": Format("eml_reader", ("message/rfc822",), holds_files=True),
+        "msg": Format("msg_reader", (_OUTLOOK,), holds_files=True),
         "mbox": Format("mbox_reader", (_MAILBOX,), holds_files=True),
         "epub": Format("epub_reader", ("application/epub+zip",)),
         "html": Format("html_reader", ("text/html", "application/xhtml+xml")),
@@ -141,6 +143,7 @@ _HEADER: Final = re.compile(
 _FROM_LINE: Final = re.compile(rb"(?:>?From [^\n]*\n)?")
 _MARKS: Final = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
 _NO_TEXT: Final = bytes(set(range(32)) - {7, 8, 9, 10, 12, 13, 27})
+_MAIL_OF_OUTLOOK: Final = "__nameid_version1.0".encode("utf-16le")
 _WORKBOOK: Final = ("Workbook".encode("utf-16le"), "Book".encode("utf-16le"))
 
 
@@ -155,10 +158,12 @@ def format_of(packet: Packet) -> str:
     with packet.open("data") as body:
         head = body.read(_HEAD_BYTES)
         name = _by_mark(head, body)
-    if name is not None:
-        return name
     label = str(packet.get_meta("mimetype") or "").lower()
     named = _named(packet)
+    if name == "" and head.startswith(COMPOUND) and _OUTLOOK in (label, named):
+        return "msg"  # cut off, or with what tells of it far behind
+    if name is not None:
+        return name
     if is_mailbox(packet, head, is_called_so=_MAILBOX in (label, named)):
         return "mbox"
     is_text = _is_text(head)
@@ -282,8 +287,10 @@ def _in_zip(head: bytes, body: IO[bytes]) -> str:
 
 
 def _in_compound(head: bytes, body: IO[bytes]) -> str:
-    """The format of a file in Microsoft's older container: of sheets, or encrypted, which the reader of packages says."""
+    """The format of a file in Microsoft's older container: a mail, sheets, or encrypted, which the reader of packages says."""
     data = head + body.read(1 << 24)
+    if _MAIL_OF_OUTLOOK in data:  # before others, which may be attached to it
+        return "msg"
     if "EncryptedPackage".encode("utf-16le") in data:
         return "docx"
     return "xls" if any(name in data for name in _WORKBOOK) else ""

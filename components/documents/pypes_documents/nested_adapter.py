@@ -18,6 +18,7 @@ from pypes_documents.pdf_adapter import Engine, check_engine
 _EXTRAS = {
     "arrow_reader": ("pyarrow", "pip install 'pypes-documents[parquet]'"),
     "libarchive_reader": ("libarchive", "pip install 'pypes-documents[archives]' and apt-get install libarchive13"),
+    "msg_reader": ("olefile", "pip install 'pypes-documents[msg]'"),
     "xls_reader": ("python_calamine", "pip install 'pypes-documents[sheets]'"),
 }
 
