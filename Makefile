@@ -72,8 +72,8 @@ $(VENV)/.installed-test: $(VENV)/.installed
 $(VENV)/.installed-servers: $(VENV)/.installed-test
 	@echo "installing the servers that publishers are tested with"
 	@$(PIP) install --no-build-isolation -e ".[servers]" $(EDITABLE)
-	@# a mail server that would run on its own from then on: on nobody's machine but CI's
-	@test -z "$$CI" || apt-get install -y -q --no-install-recommends dovecot-imapd >/dev/null 2>&1 || true
+	@# servers that would run on their own from then on: on nobody's machine but CI's
+	@test -z "$$CI" || apt-get install -y -q --no-install-recommends dovecot-imapd redis-server >/dev/null 2>&1 || true
 	@touch $@
 
 demo: install

@@ -7,6 +7,7 @@ from setuptools import setup
 EXTRAS = {
     "parquet": ["pyarrow>=18"],
     "postgresql": ["psycopg[binary]>=3.2"],
+    "redis": ["redis>=5"],
     # S3, Google Cloud and Azure in one library of native code
     "s3": ["obstore>=0.8"],
 }
@@ -29,6 +30,8 @@ setup(
             "HTTPPoll = pypes_stores.http_poll:HTTPPoll",
             "IMAP = pypes_stores.imap:IMAP",
             "ParquetFiles = pypes_stores.parquet_files:ParquetFiles",
+            "RedisConsumer = pypes_stores.redis_consumer:RedisConsumer",
+            "RedisStream = pypes_stores.redis_stream:RedisStream",
             "S3Listing = pypes_stores.s3_listing:S3Listing",
             "SQLQuery = pypes_stores.sql_query:SQLQuery",
             "SQLTable = pypes_stores.sql_table:SQLTable",

@@ -10,6 +10,7 @@ from tests.servers import imap as mailing
 from tests.servers import opensearch as searching
 from tests.servers import postgresql as databases
 from tests.servers import qdrant as vectors
+from tests.servers import redis_server as streams
 from tests.servers import s3 as buckets
 
 
@@ -53,3 +54,10 @@ def mail_server() -> Iterator[mailing.MailServer]:
     """A server with the protocol IMAP; tests are users of their own."""
     with mailing.imap() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of Redis; tests use keys of their own."""
+    with streams.redis_server(tmp_path_factory.mktemp("redis")) as url:
+        yield url
