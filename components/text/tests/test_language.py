@@ -46,12 +46,18 @@ def test_what_cannot_be_told_is_not_said_and_counted() -> None:
         assert pipeline.counts["language"] == {"unknown": len(texts)}
 
 
-def test_only_the_languages_that_there_can_be() -> None:
-    dutch = "De kaarten kiezen de draden van de ketting en de wever gooit de spoel."
-    assert run_component(Language, [Packet({"text": dutch})], languages=["de", "en"], confidence=0).packets[0]["language"] in (
-        "de",
-        "en",
-    )
+@pytest.mark.parametrize("language", TEXTS)
+def test_only_the_languages_that_there_can_be(language: str) -> None:
+    for length in (1, 100):
+        result = run_component(Language, [Packet({"text": TEXTS[language] * length})], languages=["de", "en"], confidence=0)
+        assert result.packets[0].get("language") == (language if language in ("de", "en") else None)
+        assert result.counts == ({} if language in ("de", "en") else {"unknown": 1})
+
+
+def test_of_near_relatives_the_one_that_there_can_be() -> None:
+    packet = Packet({"text": "Kortene velger trådene i renningen, og veveren kaster skyttelen."})
+    assert run_component(Language, [packet.clone()], confidence=0).packets[0]["language"] == "da"
+    assert run_component(Language, [packet.clone()], languages=["nb", "en"]).packets[0]["language"] == "nb"
 
 
 def test_a_title_page_in_another_language_does_not_decide() -> None:
