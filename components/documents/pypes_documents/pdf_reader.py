@@ -13,6 +13,7 @@ from pypes_documents.dates import date_of_pdf
 from pypes_documents.job import ENCRYPTED, MALFORMED, NO_TEXT, PAGES_OCR, Job, Text, finish
 from pypes_documents.ocr import Draw
 from pypes_documents.pages import Pages
+from pypes_documents.pdf_letters import know_variants, with_ligatures
 from pypes_documents.plain import as_list, paragraphs_of, plain_line, plain_text
 
 #: Entries of the outline that are looked for in the text.
@@ -187,8 +188,10 @@ class PyPDF:
 
     def __init__(self, data: bytes) -> None:
         import pypdf
+        from pypdf import _cmap
         from pypdf.errors import DependencyError
 
+        know_variants(_cmap)
         # it tells of each oddity of each file
         logging.getLogger("pypdf").setLevel(logging.CRITICAL)
         try:
@@ -225,4 +228,4 @@ class PyPDF:
                     yield Entry(str(entry.title), level, page + 1)
 
     def page_text(self, index: int) -> str:
-        return self._reader.pages[index].extract_text()
+        return with_ligatures(self._reader.pages[index].extract_text())

@@ -82,6 +82,22 @@ class TestPDF(ComponentSuite):
         page = stream(b"BT /F 12 Tf (pre\001x \002y o\003 su\004x) Tj ET")
         assert read(PDF, raw_pdf(ROOT, kids, PAGE % 4, page, font))["text"] == "prefix fly off suffix"
 
+    def test_ligatures_whose_codes_only_the_font_knows(self) -> None:
+        page = stream(rb"BT /F 12 Tf (de\014ne a \015y, o\013, 5 \014 x) Tj ET")
+        assert read(PDF, one_page(page))["text"] == "define a fly, off, 5\n x"
+
+    @pytest.mark.parametrize("engine", ["pypdf", "pdfium"])
+    def test_a_line_end_that_is_shown_as_a_letter_is_no_ligature(self, engine: str) -> None:
+        data = one_page(stream(rb"BT /F 12 Tf (warp\015weft) Tj ET"))
+        assert read(PDF, data, engine=engine)["text"].split() == ["warp", "weft"]
+
+    def test_glyphs_that_are_variants_of_others(self) -> None:
+        names = b"/one.oldstyle /a.sc /f_i /f_f_l.alt /nothing.alt /a_nothing /.notdef"
+        font = b"<</Type /Font /Subtype /Type1 /BaseFont /X /Encoding <</Differences [1 %s]>>>>" % names
+        kids = b"<</Type /Pages /Kids [3 0 R] /Count 1>>"
+        page = stream(b"BT /F 12 Tf (\001 \002 \003 \004 \005 \006) Tj ET")
+        assert read(PDF, raw_pdf(ROOT, kids, PAGE % 4, page, font))["text"] == "1 a fi ffl /nothing.alt /a_nothing"
+
     def test_pages_that_are_lost_are_named(self) -> None:
         kids = b"<</Type /Pages /Kids [3 0 R 6 0 R] /Count 2>>"
         broken = b"<</Filter /NoSuchFilter /Length 1>> stream\nx\nendstream"
