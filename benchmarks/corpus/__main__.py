@@ -53,14 +53,18 @@ def row(one: Read) -> str:
     report = one.report
     causes = ", ".join(f"{code} {count}" for code, (count, _) in one.causes.items()) or "-"
     share = f"{report.published / report.accepted:.2%}" if report.accepted else "-"
-    shares = [share for share, _ in one.recalls]
-    poor = sum(share < ENOUGH for share in shares)
-    recall = f"{mean(shares):.3f} ({poor} of {len(shares)} below {ENOUGH})" if shares else "-"
+    recall = shown([found.words for found, _ in one.recalls]) or "-"
     pages = f"{one.pages / one.passed_s:,.0f}" if one.pages else "-"
     return (
         f"| {one.kind} | {report.files:,} | {report.sent_bytes / 1e6:.1f} | {report.accepted:,} | {share} | {causes} | {recall} |"
         f" {report.accepted / one.passed_s:,.0f} | {pages} | {1000 * one.cpu_s / max(report.accepted, 1):.1f} |"
     )
+
+
+def shown(shares: list[float]) -> str:
+    """The mean of shares, and how many are too low; empty if there are none."""
+    poor = sum(share < ENOUGH for share in shares)
+    return f"{mean(shares):.3f} ({poor} of {len(shares)} below {ENOUGH})" if shares else ""
 
 
 def page(found: list[Read], scores: list[retrieval.Scores], deaths: int, every: int) -> Iterator[str]:
@@ -98,9 +102,12 @@ def page(found: list[Read], scores: list[retrieval.Scores], deaths: int, every: 
     for one in found:
         for name, reason in one.report.failures[:5]:
             yield f"- {one.kind}, not accepted: `{Path(name).name}`: {reason.splitlines()[0]}"
-        for share, name in one.recalls[:3]:
-            if share < ENOUGH:
-                yield f"- {one.kind}, {share:.3f} of the words of a second reader: `{Path(name).name}`"
+        for recall, name in one.recalls[:3]:
+            if recall.words < ENOUGH:
+                yield f"- {one.kind}, {recall.words:.3f} of the words of a second reader: `{Path(name).name}`"
+        running = [recall.running for recall, _ in one.recalls if recall.running is not None]
+        if running and mean(recall.words for recall, _ in one.recalls) < ENOUGH:
+            yield f"- {one.kind}, of words with three letters at least and nothing but letters: {shown(running)}"
         for code, (count, example) in one.causes.items():
             yield f"- {one.kind}, `{code}` ({count}): {example}"
     if scores:

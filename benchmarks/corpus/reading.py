@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import psutil
 
-from benchmarks.corpus.second import recall
+from benchmarks.corpus.second import Recall, recall
 from benchmarks.measure import processor_s
 from pypes.cli.feeding.posting import Feeder
 from pypes.cli.feeding.report import Report
@@ -51,7 +51,7 @@ class Read:
     cpu_s: float
     pages: int
     causes: dict[str, tuple[int, str]]
-    recalls: list[tuple[float, str]]
+    recalls: list[tuple[Recall, str]]
 
 
 def read(node: Node, kind: str, paths: Sequence[Path], place: Path) -> Read:
@@ -70,7 +70,7 @@ def read(node: Node, kind: str, paths: Sequence[Path], place: Path) -> Read:
     return Read(kind, report, passed_s, cpu_s, pages, _causes(node, kind), _recalls(kind, files, texts))
 
 
-def _recalls(kind: str, files: Sequence[File], texts: Mapping[str, tuple[str, int]]) -> list[tuple[float, str]]:
+def _recalls(kind: str, files: Sequence[File], texts: Mapping[str, tuple[str, int]]) -> list[tuple[Recall, str]]:
     if kind in UNCOMPARED:
         return []
     found = []
@@ -79,7 +79,7 @@ def _recalls(kind: str, files: Sequence[File], texts: Mapping[str, tuple[str, in
         share = None if said is None else recall(file.path, kind, said[0])
         if share is not None:
             found.append((share, file.name))
-    return sorted(found)
+    return sorted(found, key=lambda one: (one[0].words, one[1]))
 
 
 def _file(kind: str, path: Path, place: Path) -> File:

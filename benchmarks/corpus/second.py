@@ -12,17 +12,33 @@ from collections import Counter
 from collections.abc import Callable
 from email import policy
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 #: Words are compared, since readers differ in white space, order and signs.
 _WORD: Final = re.compile(r"\w+")
+#: A word of running text: letters alone, three of them at least. Others are mostly of formulas, figures and numbers, whose signs
+#: each reader puts together in another way.
+_RUNNING: Final = re.compile(r"[^\W\d_]{3,}")
 
 
-def recall(path: Path, kind: str, text: str) -> float | None:
+class Recall(NamedTuple):
+    """The share of the words of a second reader that Pypes has as well: of all, and of those of running text, if it has any."""
+
+    words: float
+    running: float | None
+
+
+def recall(path: Path, kind: str, text: str) -> Recall | None:
     """The share of the words that a second reader finds in a file which ``text`` has as well; ``None`` if it finds none."""
     read = READERS.get(kind, _plain)
     wanted = Counter(_WORD.findall(read(path.read_bytes()).lower()))
     found = Counter(_WORD.findall(text.lower()))
+    words = _share(wanted, found)
+    running = Counter({word: count for word, count in wanted.items() if _RUNNING.fullmatch(word)})
+    return None if words is None else Recall(words, _share(running, found))
+
+
+def _share(wanted: Counter[str], found: Counter[str]) -> float | None:
     total = sum(wanted.values())
     return sum((wanted & found).values()) / total if total else None
 
@@ -65,7 +81,9 @@ def _pdf(data: bytes) -> str:
 
     document = pypdfium2.PdfDocument(data)
     try:
-        return "\n".join(page.get_textpage().get_text_bounded() for page in document)
+        text = "\n".join(page.get_textpage().get_text_bounded() for page in document)
+        # it marks the hyphen of a word that goes on in the next line, and leaves out the line end
+        return text.replace("\x02", "")
     finally:
         document.close()
 
