@@ -281,13 +281,25 @@ class TestBoth:
 
     def test_what_both_find_comes_first(self, path: Path) -> None:
         answer = ask(path, SearchQuery("engine"), lambda text, space: ([1.0, 0.0] if text == "engine" else [], ""))
-        assert [hit.id for hit in answer.hits] == ["words", "both", "meaning", "none"]  # 1/61 + 1/63 is more than 2/62
+        # 0.6/6 + 0.4/8 is more than 1/7, and 0.6/8 more than 0.4/6
+        assert [hit.id for hit in answer.hits] == ["words", "both", "none", "meaning"]
         assert {hit.id: (hit.words_rank, hit.vector_rank) for hit in answer.hits} == {
             **{"both": (2, 2), "words": (1, 3), "meaning": (None, 1), "none": (3, None)}
         }
         assert answer.hits[1].to_obj()["ranks"] == {"words": 2, "vector": 2}
         assert {hit.id: hit.snippet for hit in answer.hits}["meaning"] == "motor"
         assert answer.notes == ()
+
+    def test_the_best_by_words_is_on_the_first_page_whatever_is_near(self, tmp_path: Path) -> None:
+        near = [
+            Packet({"text": "a pirn and " * (n + 2) + "thread " * 9 * n, "vector": [1.0, n / 100]}, {"id": f"near-{n}"})
+            for n in range(30)
+        ]
+        far = Packet({"text": "pirn pirn pirn"}, {"id": "far"})
+        others = [Packet({"text": "engine", "vector": [0.0, 1.0]}, {"id": f"other-{n}"}) for n in range(40)]
+        path = publish(tmp_path / "search.db", *near, far, *others)
+        hits = ask(path, SearchQuery("pirn", 6), lambda *_: ([1.0, 0.0], "")).hits
+        assert {hit.id: hit.words_rank for hit in hits}["far"] == 1
 
     def test_words_alone_answer_where_there_is_no_vector(self, path: Path) -> None:
         answer = ask(path, SearchQuery("engine"), lambda *_: (None, "no model"))
