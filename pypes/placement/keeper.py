@@ -192,8 +192,14 @@ class LocalKeeper:
 
 def _in_threads(calls: list[Callable[[], None]]) -> None:
     """Make these calls at the same time; blocks until all have returned."""
-    threads = [threading.Thread(target=call, name="pypes-keeper-close") for call in calls]
-    for thread in threads:
-        thread.start()
+    threads = []
+    for call in calls:
+        thread = threading.Thread(target=call, name="pypes-keeper-close")
+        try:
+            thread.start()
+        except RuntimeError:  # no thread is started any more while the interpreter ends (Python 3.12)
+            call()
+        else:
+            threads.append(thread)
     for thread in threads:
         thread.join()

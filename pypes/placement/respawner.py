@@ -172,7 +172,7 @@ class Respawner(Generic[P]):
                 self._process, self._failure, self._tries, self._was_ready = process, None, 0, True
             else:
                 self._failure = failure
-                if self._was_ready:
+                if self._was_ready and not self._is_closed:
                     extra = {"place": self._place, "reason": self.failure, "tries": self._tries + 1}
                     log.warning("a process cannot be set up again; trying once more", extra=extra)
                 self._next_try = time.monotonic() + min(RETRY_MOST_S, RETRY_FIRST_S * 2**self._tries)

@@ -67,6 +67,17 @@ def test_work_that_cannot_travel_is_refused() -> None:
     assert caught.value.code == "pool.work"
 
 
+def test_it_is_closed_where_no_thread_can_be_started_any_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in Python 3.12 while the interpreter ends; no process may be left, which is checked after each test."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    with running(tmp_path, 2) as executor:
+        assert executor.submit([("good", 1)]).result(PATIENCE_S) == [Outcome(1)]
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
 def test_errors_bring_their_traceback(tmp_path: Path) -> None:
     with running(tmp_path) as executor:
         [outcome] = executor.submit([("no_such_thing", 0)]).result(PATIENCE_S)
