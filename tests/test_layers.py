@@ -17,7 +17,7 @@ PACKAGE = ROOT / "pypes"
 
 #: From the inside out; a layer may import itself and those before it. Members of one tuple are peers.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "packet", "structure", "core", "component", "config", "logs", "observe"),
+    ("errors", "packet", "pype", "structure", "core", "component", "config", "logs", "observe"),
     ("outbox",),
     ("graph",),
     ("registry",),
@@ -60,7 +60,7 @@ ROOMS: dict[str, dict[str, tuple[str, ...]]] = {
 
 #: Who may import what. A trailing slash is a folder.
 ONLY = {
-    "greenlet": ("runtime/scheduler/",),
+    "greenlet": ("runtime/scheduler/", "testing/tasklet.py"),
     "multiprocessing": ("runtime/generations/", "runtime/supervisor/supervisor.py"),
     "importlib.metadata": ("registry/",),
     "falcon": ("api/",),

@@ -233,21 +233,26 @@ class Component(OriginalStyle):
             schema["properties"][name] = {"default": value, **({"enum": options} if options else {})}
         return schema
 
-    # -- packets (only while the scheduler runs the component) -------------------------------------------
+    # -- packets (while the scheduler runs the component) ------------------------------------------------
 
     def send(self, port: str, data: Any) -> bool:
-        """Send a packet on; False if no wire leads from ``port``. Parks this component while the wire is full."""
+        """Send a packet on; False if no wire leads from ``port``. Parks this component while the wire is full.
+
+        Raises ``ComponentError`` (``component.no_port``) if there is no such port, except in the original style.
+        """
         try:
             # PERF: most loops send on just what they took, in order; then there is nothing that the scheduler need be told
             if data is next(self._expected[port], _NOTHING):
                 return True
         except KeyError:
             pass
-        return self._get_run_context().send(port, data)
+        return super().send(port, data)
 
     def is_connected(self, port: str) -> bool:
-        """True if a wire leads to or from ``port`` in the running graph."""
-        return self._run_context is not None and self._run_context.is_connected(port)
+        """True if a wire leads to or from ``port`` in the running graph; without one, if an edge was connected to it by hand."""
+        if self._run_context is None:
+            return port in self._input_edges or port in self._output_edges
+        return self._run_context.is_connected(port)
 
     def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Run a blocking call in a thread; only this component waits for it. Raises what ``fn`` raises."""
@@ -279,6 +284,11 @@ class Component(OriginalStyle):
     def is_original_style(cls) -> bool:
         """True if the class brings its own ``run`` loop."""
         return cls.run is not Component.run
+
+    @classmethod
+    def is_easy_style(cls) -> bool:
+        is_brought = cls.process is not Component.process or cls.process_batch is not None
+        return is_brought and not cls.is_original_style()
 
 
 def is_told(component: Component | type[Component]) -> bool:

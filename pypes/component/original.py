@@ -7,14 +7,32 @@ They declare parameters with ``set_parameter`` and ports with ``add_input`` and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pypes.component.parameters import Parameters, convert
 from pypes.errors import ComponentError, InvalidInput
 
 if TYPE_CHECKING:
     from pypes.component.context import Context
+
+
+class Edge(Protocol):
+    """A buffer that is connected to ports by hand; :class:`pypes.pype.Pype` is one."""
+
+    @property
+    def size(self) -> int:
+        """Number of data that wait in it."""
+
+    def send(self, data: Any) -> None:
+        """Put data behind those that wait."""
+
+    def recv(self) -> Any:
+        """Take the first of those that wait; ``None`` if there are none."""
+
+
+_NO_EDGES: Mapping[str, Edge] = MappingProxyType({})
 
 
 class OriginalStyle:
@@ -32,6 +50,11 @@ class OriginalStyle:
     #: Name → value and options of what ``set_parameter`` declares.
     _parameters: dict[str, list[Any]]
     _run_context: Context | None = None
+    #: Edges that were connected by hand, by port; only where no graph runs the component.
+    _input_edges: Mapping[str, Edge] = _NO_EDGES
+    _output_edges: Mapping[str, Edge] = _NO_EDGES
+    #: Ends a turn that is taken by hand, as :class:`pypes.testing.tasklet` does.
+    _end_turn_by_hand: Callable[[], None] | None = None
 
     def process(self, packet: Any) -> Any:
         """The easy form of the loop, see :class:`pypes.component.base.Component`."""
@@ -39,7 +62,13 @@ class OriginalStyle:
 
     def send(self, port: str, data: Any) -> bool:
         """Send a packet on, see :class:`pypes.component.base.Component`."""
-        return self._get_run_context().send(port, data)
+        if self._run_context is not None:
+            return self._run_context.send(port, data)
+        edge = self._edge(self._output_edges, port)
+        if edge is None:
+            return False
+        edge.send(data)
+        return True
 
     def run(self) -> None:
         """The loop of the original style. It never returns; this one is what ``process`` stands for."""
@@ -51,19 +80,46 @@ class OriginalStyle:
                         self.send("out", result)
             self.yield_ctrl()
 
-    # -- packets (only while the scheduler runs the component) -------------------------------------------
+    # -- packets ----------------------------------------------------------------------------------------
+    #
+    # While no graph runs a component, `send`, `receive` and `receive_all` know only the edges that were connected by hand, and
+    # answer as in the original: False, None, nothing. Components with `process` are told that they are in no graph instead.
 
     def receive(self, port: str) -> Any:
         """Take one packet from an input port, or ``None`` if nothing waits there for this turn."""
-        return self._get_run_context().receive(port)
+        if self._run_context is not None:
+            return self._run_context.receive(port)
+        edge = self._edge(self._input_edges, port)
+        return None if edge is None else edge.recv()
 
     def receive_all(self, port: str) -> Iterator[Any]:
         """Iterate over the packets that wait on an input port. Packets that the loop does not reach stay on the wire."""
-        return self._get_run_context().receive_all(port)
+        if self._run_context is not None:
+            return self._run_context.receive_all(port)
+        edge = self._edge(self._input_edges, port)
+        return iter(()) if edge is None else (edge.recv() for _ in range(edge.size))
 
     def yield_ctrl(self) -> None:
-        """End this turn: let the others run; returns when there is something to do again."""
-        self._get_run_context().yield_ctrl()
+        """End this turn: let the others run; returns when there is something to do again.
+
+        Raises ``ComponentError`` (``component.not_running``) where nobody runs the component in turns: it would never end.
+        """
+        if self._run_context is None and self._end_turn_by_hand is not None:
+            self._end_turn_by_hand()
+        else:
+            self._get_run_context().yield_ctrl()
+
+    def _edge(self, edges: Mapping[str, Edge], port: str) -> Edge | None:
+        """The edge at a port. Raises ``ComponentError`` where there is none and the component has the easy style."""
+        edge = edges.get(port)
+        if edge is None and self.is_easy_style():
+            self._get_run_context()
+        return edge
+
+    @classmethod
+    def is_easy_style(cls) -> bool:
+        """True if the class brings no loop, but ``process`` or ``process_batch``."""
+        return False
 
     def _get_run_context(self) -> Context:
         if self._run_context is None:
@@ -98,6 +154,20 @@ class OriginalStyle:
     def get_out_ports(self) -> list[str]:
         """Names of the output ports, sorted, without the implicit ``error``."""
         return sorted(self._outputs)
+
+    def connect_input(self, name: str, edge: Edge) -> bool:
+        """Have an input port read from ``edge`` while no graph runs the component; False if there is no port of that name."""
+        if name not in self._inputs:
+            return False
+        self._input_edges = {**self._input_edges, name: edge}
+        return True
+
+    def connect_output(self, name: str, edge: Edge) -> bool:
+        """Have an output port write to ``edge`` while no graph runs the component; False if there is no port of that name."""
+        if name not in self._outputs:
+            return False
+        self._output_edges = {**self._output_edges, name: edge}
+        return True
 
     def has_port(self, port: str) -> bool:
         return port in self._inputs or port in self._outputs

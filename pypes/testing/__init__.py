@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pypes.testing.example import run_example
     from pypes.testing.publishers import PublisherSuite
     from pypes.testing.suite import ComponentSuite
+    from pypes.testing.tasklet import tasklet
 
 _HOME_OF = {
     "ComponentSuite": "pypes.testing.suite",
@@ -20,9 +21,10 @@ _HOME_OF = {
     "Result": "pypes.testing.component",
     "run_component": "pypes.testing.component",
     "run_example": "pypes.testing.example",
+    "tasklet": "pypes.testing.tasklet",
 }
 
-__all__ = ["ComponentSuite", "PublisherSuite", "Result", "run_component", "run_example"]
+__all__ = ["ComponentSuite", "PublisherSuite", "Result", "run_component", "run_example", "tasklet"]
 
 
 def __getattr__(name: str) -> Any:

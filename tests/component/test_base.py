@@ -72,9 +72,10 @@ def test_typed_parameters_through_the_old_methods() -> None:
         made.set_parameter("size", 0)
 
 
-def test_ports_work_only_while_a_graph_runs() -> None:
-    with pytest.raises(ComponentError, match="only while a graph runs"):
-        Original().send("out2", Packet())
+def test_what_else_a_turn_needs_works_only_while_a_graph_runs() -> None:
+    for use in (Original().yield_ctrl, Original().release, lambda: Original().keep(Packet()), lambda: Original().offload(str)):
+        with pytest.raises(ComponentError, match="only while a graph runs"):
+            use()
 
 
 def test_a_publisher_has_no_output() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from greenlet import GreenletExit, greenlet
 
+from pypes.component import ERROR_PORT
 from pypes.core.returned import fault_of, packets_of
 from pypes.core.shown import shown
 from pypes.errors import ComponentError
@@ -22,7 +23,7 @@ from pypes.runtime.scheduler.receiving import NOTHING_MORE, ReceivingDriver
 class LoopDriver(ReceivingDriver):
     """Runs ``run()``; works out from what each sent packet was made."""
 
-    __slots__ = ("following", "gone_on", "home", "own", "resumes_at_once")
+    __slots__ = ("following", "gone_on", "home", "missing", "own", "resumes_at_once")
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -33,6 +34,8 @@ class LoopDriver(ReceivingDriver):
         self.following: LoopDriver | None = None
         #: Lineages of what was sent in this turn and is on its wires already.
         self.gone_on: set[Lineage] = set()
+        #: Ports that it sent to and does not have.
+        self.missing: set[str] = set()
 
     def wired(self) -> None:
         super().wired()
@@ -143,6 +146,14 @@ class LoopDriver(ReceivingDriver):
             self._flush(out)
             self.park_while_full()
         return True
+
+    def unwired(self, port: str) -> bool:
+        """``send`` to a port without a wire: False, as in the original also where there is no such port; the log says so once."""
+        if port != ERROR_PORT and port not in self.missing and not self.component.has_port(port):
+            self.missing.add(port)
+            known = ", ".join(self.component.get_out_ports()) or "none"
+            self.component.log.warning("sent to port %r, which is not there; it has %s", port, known)
+        return False
 
     def _flush(self, out: OutPort) -> None:
         values, lineages = out.values, out.lineages

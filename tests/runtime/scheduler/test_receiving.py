@@ -65,8 +65,9 @@ def test_a_loop_that_has_left_its_graph_sends_nowhere() -> None:
     with running({"pass": component, "end": Takes()}, [("pass.out", "end.in")]) as scheduler:
         scheduler.submit(Feed(iter([("pass", packets(1), range(1))]), 1))
         scheduler.drain()
+    assert component.send("out", Packet()) is False
     with pytest.raises(Exception, match="ports work only while a graph runs the component"):
-        component.send("out", Packet())
+        component.yield_ctrl()
 
 
 @pytest.mark.parametrize(
