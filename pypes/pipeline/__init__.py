@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pypes.pipeline.command import Command, CommandFailed
+    from pypes.pipeline.dataflow import Dataflow
 
 _HOMES = {
     "pypes.pipeline.command": ("Command", "CommandFailed"),
+    "pypes.pipeline.dataflow": ("Dataflow",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = ["Command", "CommandFailed"]
+__all__ = ["Command", "CommandFailed", "Dataflow"]
 
 
 def __getattr__(name: str) -> Any:
