@@ -5,5 +5,6 @@ It lies at the bottom: its hooks speak of names and numbers, so whatever runs ma
 
 from pypes.observe.guard import guarded
 from pypes.observe.observer import Observer, Settlement, WireName
+from pypes.observe.totals import FilterTotal, Totals
 
-__all__ = ["Observer", "Settlement", "WireName", "guarded"]
+__all__ = ["FilterTotal", "Observer", "Settlement", "Totals", "WireName", "guarded"]

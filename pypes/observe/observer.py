@@ -57,6 +57,15 @@ class Observer:
     def filter_ran(self, graph: str, filter: str, seconds: float) -> None:
         """A filter had its turn, or a part of one that it goes on with later. ``seconds`` leave out waiting and the hooks."""
 
+    def filter_waited(self, graph: str, filter: str, seconds: float) -> None:
+        """A call of a filter that ran beside the graph has ended, so long after it was asked for; several may overlap."""
+
+    def pool_worked(self, graph: str, filter: str, seconds: float) -> None:
+        """A pool worker has worked on a packet of a filter, or on a batch, for so long; packets that fail there are not told."""
+
+    def packets_dropped(self, graph: str, filter: str, packets: int) -> None:
+        """Nothing of these packets goes on from a filter; documents, where it was not told of which packet its results are."""
+
     def packets_committed(self, graph: str, publisher: str, packets: int) -> None:
         """A publisher has committed packets."""
 

@@ -30,6 +30,7 @@ class InPool(Protocol):
     """The part of a running filter that has its pool work on something."""
 
     def run_in_pool(self, value: Any) -> Outcome: ...
+    def worked_in_pool(self, seconds: float) -> None: ...
     def made_together(self) -> None: ...
     def send_of_all(self, port: str, data: Any) -> bool: ...
 
@@ -56,6 +57,8 @@ class PoolProxy(Component):
         running = cast(InPool, self._run_context)
         outcome = running.run_in_pool((self.number, packet))
         answer: Answer = outcome.value
+        if answer.seconds:
+            running.worked_in_pool(answer.seconds)
         for name, n in answer.counts.items():
             self.count(name, n)
         if answer.failure is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from operator import length_hint
 from typing import Any, Final, NamedTuple, Protocol
@@ -42,7 +43,8 @@ class Answer(NamedTuple):
     ``sent`` is the last :data:`Part`, others were sent ahead; ``result`` is what ``process`` returned. ``own`` is the packet as
     it is then, if it goes on itself. ``counts`` is what was counted meanwhile; an error over which something was counted is a
     ``failure``, since an error that is raised takes nothing along. ``is_of_all``: the packet was one of a batch, and what was
-    sent over the first of these was made of the batch as a whole.
+    sent over the first of these was made of the batch as a whole. ``seconds``: so long the work took; that on a batch is its
+    first packet's.
     """
 
     sent: Part
@@ -53,6 +55,7 @@ class Answer(NamedTuple):
     counts: dict[str, int] = {}
     failure: Told | BaseException | None = None
     is_of_all: bool = False
+    seconds: float = 0.0
 
 
 class ToSetUp(Protocol):
@@ -191,19 +194,23 @@ class PoolContext(WorkerContext):
     def process(self, packet: Any) -> Answer:
         """Have the component work on a packet. Raises what it raises."""
         self._begin()
+        began_s = time.perf_counter()
         try:
             result = self.work_on(packet)
             is_own = result is packet
             goes_on = packet if is_own or self._goes_on else None
-            return Answer(self._gathered, is_own, None if is_own else result, goes_on, self._is_kept)
+            seconds = time.perf_counter() - began_s
+            return Answer(self._gathered, is_own, None if is_own else result, goes_on, self._is_kept, seconds=seconds)
         finally:
             self._gathered = []
 
     def process_batch(self, packets: list[Any]) -> list[Answer]:
         """Have the component work on several packets together. Raises what it raises."""
         self._begin()
+        began_s = time.perf_counter()
         try:
             results = self._results(packets)
+            seconds = time.perf_counter() - began_s
             first, self._gathered = self._gathered, []
             is_of_all = bool(first) or self._is_ahead
             return [
@@ -214,6 +221,7 @@ class PoolContext(WorkerContext):
                     packet if result is packet else None,
                     id(packet) in self._kept,
                     is_of_all=is_of_all,
+                    seconds=0.0 if at else seconds,
                 )
                 for at, (packet, result) in enumerate(zip(packets, results, strict=True))
             ]

@@ -170,7 +170,7 @@ class BatchDriver(ProcessDriver):
         if out is not None and results is not None:
             going_on = self._emit_results(out, results, values, lineages)
         if self.drops and going_on is not None and not self.sent_from:
-            self._pinned().drop(self.index, tuple(set(flatten(lineages)) - going_on) if going_on else lineages)
+            self.note_dropped(self._pinned(), tuple(set(flatten(lineages)) - going_on) if going_on else lineages)
         if self.sent and out is not None:
             self._emit_in_order(out)
         if outs:

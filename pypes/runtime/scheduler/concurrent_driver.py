@@ -21,7 +21,7 @@ from pypes.runtime.scheduler.breaker import charged
 from pypes.runtime.scheduler.core import Ended, is_no_failure
 from pypes.runtime.scheduler.driver import Driver
 from pypes.runtime.scheduler.epoch import Epoch
-from pypes.runtime.scheduler.lineage import Lineage, flatten
+from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.pooling import Pooling, placing_of
 from pypes.runtime.scheduler.work_item import Item
 
@@ -182,7 +182,7 @@ class ConcurrentDriver(Driver):
             is_gone = not item.sent and not item.was_emitted
             self._emit_sent(item)
             if is_gone and self.drops:
-                item.epoch.drop(self.index, flatten((item.lineage,)))
+                self.note_dropped(item.epoch, (item.lineage,))
                 if item.is_kept:
                     self.keep_behind(item.epoch, (item.lineage,))
             if self.broken:
@@ -270,9 +270,12 @@ class ConcurrentDriver(Driver):
     def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         item = self.working
         assert item is not None
+        began_s = self.core.clock()
         future = self.core.calls.start(item, fn, args, kwargs)
         while not future.done():
             self._wait(item)
+        if self.observation is not None:
+            self.observation.waited(self.name, self.core.clock() - began_s)
         return future.result()
 
     def run_in_pool(self, value: Any) -> Outcome:
@@ -287,6 +290,11 @@ class ConcurrentDriver(Driver):
         if outcome.error is not None:
             raise outcome.error
         return outcome
+
+    def worked_in_pool(self, seconds: float) -> None:
+        """So long a pool worker has worked on what the item in hand was sent there with."""
+        if self.observation is not None:
+            self.observation.worked_in_pool(self.name, seconds)
 
     def made_together(self) -> None:
         """Something was made of the whole batch in the pool that the item in hand was part of."""

@@ -127,17 +127,20 @@ class Core:
 
     def offload(self, filter: Filter, fn: Callable[..., T], args: Any, kwargs: Any) -> T:
         """Run a call in a thread and park the filter until it has ended."""
-        return self._parked_until(filter, self.calls.start(filter, fn, args, kwargs))
+        began_s = self.clock()
+        return self._parked_until(filter, self.calls.start(filter, fn, args, kwargs), began_s)
 
     def wait_for(self, filter: Filter, future: Future[T]) -> T:
         """Park the filter until somebody else is done with a future: no thread waits for it."""
         self.calls.follow(filter, future, is_timed=False)
-        return self._parked_until(filter, future)
+        return self._parked_until(filter, future, self.clock())
 
-    def _parked_until(self, filter: Filter, future: Future[T]) -> T:
+    def _parked_until(self, filter: Filter, future: Future[T], began_s: float) -> T:
         self.ready.block(filter)
         while not future.done():
             self.park(filter)
+        if self.observation is not None:
+            self.observation.waited(filter.name, self.clock() - began_s)
         return future.result()
 
     @property
@@ -275,6 +278,12 @@ class Filter:
     def take_together(self) -> None:
         """Give it packets together again, whatever was in doubt."""
         self.alone, self.lone, self.narrowing = 0, None, None
+
+    def note_dropped(self, epoch: Epoch, lineages: Sequence[Lineage]) -> None:
+        """Note that nothing of these packets goes on from here."""
+        epoch.drop(self.index, lineages)
+        if self.core.observation is not None and lineages:
+            self.core.observation.dropped(self.name, len(lineages))
 
     def call_ended(self) -> None:
         """A call that it waited for has ended."""

@@ -96,5 +96,5 @@ class Holding:
         carried, self._carried = self._carried, {}
         for epoch, pairs in held.items():
             if carried.get(epoch, 0) < len(pairs):
-                epoch.drop(self._filter.index, [lineage for _, lineage in pairs[carried.get(epoch, 0) :]])
+                self._filter.note_dropped(epoch, [lineage for _, lineage in pairs[carried.get(epoch, 0) :]])
             epoch.release()

@@ -317,7 +317,7 @@ class LoopDriver(ReceivingDriver):
         gone = set(flatten(lineages)).difference(flatten(sent))
         if gone:
             assert self.epoch is not None
-            self.epoch.drop(self.index, tuple(gone))
+            self.note_dropped(self.epoch, tuple(gone))
 
     def _commit(self, taken: list[Any], lineages: Sequence[Lineage], ports: list[str]) -> None:
         try:

@@ -64,6 +64,15 @@ class Observation:
     def taken(self, filter: str, packets: Sequence[Any]) -> None:
         self._call(self._observer.packets_taken, filter, packets)
 
+    def waited(self, filter: str, seconds: float) -> None:
+        self._call(self._observer.filter_waited, filter, seconds)
+
+    def worked_in_pool(self, filter: str, seconds: float) -> None:
+        self._call(self._observer.pool_worked, filter, seconds)
+
+    def dropped(self, filter: str, packets: int) -> None:
+        self._call(self._observer.packets_dropped, filter, packets)
+
     def committed(self, publisher: str, packets: int) -> None:
         self._call(self._observer.packets_committed, publisher, packets)
 

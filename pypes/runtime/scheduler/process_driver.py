@@ -250,7 +250,7 @@ class ProcessDriver(Sending):
         if others or len(positions) < len(lineages):
             lineages = [lineages[i] for i in positions if i not in others]
         if lineages:
-            self._pinned().drop(self.index, lineages)
+            self.note_dropped(self._pinned(), lineages)
 
     def position(self) -> int:
         return len(self.results)
