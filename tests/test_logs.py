@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pypes import logs
-from pypes.cli.pieces import Piece, portions
+from pypes.cli.running.pieces import Piece, portions
 from pypes.core.secrets import Secrets
 
 

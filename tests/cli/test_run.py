@@ -4,31 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
-import signal
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pypes.cli.run import standard_input
 from pypes.errors import InvalidInput
+from tests.cli.running.graphs import GRAPH, run
 
 ROOT = Path(__file__).parent.parent.parent
-GRAPH: dict[str, Any] = {
-    "pypes": 1,
-    "name": "lines",
-    "nodes": {
-        "json": {"component": "JSON"},
-        "csv": {"component": "CSV"},
-        "text": {"component": "Text"},
-        "drop": {"component": "DropDocument", "params": {"fields": ["drop"]}},
-        "lines": {"component": "JSONLines", "params": {"path": "-"}},
-    },
-    "wires": [["json.out", "drop.in"], ["csv.out", "drop.in"], ["text.out", "drop.in"], ["drop.out", "lines.in"]],
-}
 BREAKS = '''
 from pypes import Reject, Transformer
 
@@ -57,14 +43,6 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(place: Path, *arguments: str, data: bytes = b"", expect: int = 0) -> tuple[list[Any], str]:
-    """What came out on standard output, as JSON, and what was said on standard error."""
-    command = [sys.executable, "-P", "-m", "pypes", "run", *arguments]
-    done = subprocess.run(command, cwd=place, input=data, capture_output=True, check=False, timeout=60)
-    assert done.returncode == expect, done.stderr.decode()
-    return [json.loads(line) for line in done.stdout.splitlines()], done.stderr.decode()
-
-
 def test_standard_input(place: Path) -> None:
     out, said = run(place, "lines.json", data=b'{"a": 1}\n{"a": [1, 2]}\n{"drop": 1}')
     assert out == [{"a": 1}, {"a": [1, 2]}]
@@ -84,7 +62,7 @@ def test_it_ends_with_what_filters_have_counted(place: Path, instances: str) -> 
     (place / "counts.json").write_text(json.dumps({**GRAPH, "nodes": nodes}))
     (place / "many.ndjson").write_bytes(b'{"a": 1}\n' * 1000)
     _, said = run(place, "--instances", instances, "--load", "counts.py", "counts.json", "many.ndjson")
-    assert "1000 published, 0 dropped, 0 failed\ndrop: 1000 seen, 10000 ten\n" in said
+    assert said.endswith("\ndrop: 1000 seen, 10000 ten\n")
 
 
 def test_files_and_directories_of_every_kind(place: Path) -> None:
@@ -172,23 +150,6 @@ def test_a_closed_input_is_told(place: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sys, "stdin", None)  # as Python finds it if descriptor 0 is closed
     with pytest.raises(InvalidInput, match="standard input is closed; give FILES"):
         standard_input()
-
-
-def test_an_interrupted_run_aborts_quietly(place: Path) -> None:
-    command = [sys.executable, "-P", "-m", "pypes", "run", "lines.json"]
-    # who runs the tests in the background has a shell that ignores it for them
-    heard = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=place, preexec_fn=heard, stdin=pipe, stdout=pipe, stderr=pipe) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(b'{"n": 1}\n')
-        process.stdin.flush()
-        assert process.stdout.readline() == b'{"n":1}\n'
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-    assert process.returncode == 1, said
-    assert said.strip() == b"Aborted!"
 
 
 def broken_graph(place: Path) -> str:

@@ -1,7 +1,8 @@
 """Batch: a graph in this process, without server or queue, over pieces of files.
 
-``python -m pypes.cli.batch`` is the process of one instance of ``pypes run``: it is told what to do on standard input
-and reports on the file descriptor it is given, one frame (four bytes of length, then MessagePack) per portion of work.
+``python -m pypes.cli.running.batch`` is the process of one instance of ``pypes run``: it is told what to do on standard input
+and reports on the file descriptor it is given, in frames (four bytes of length, then MessagePack): whenever portions of work are
+done, and now and then in between.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import os
 import queue
 import sys
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,10 +20,13 @@ from typing import IO, Any
 import msgspec
 
 from pypes import logs
-from pypes.cli.pieces import Piece
+from pypes.cli.running.pieces import Piece
+from pypes.cli.running.tally import SHOWN_FAILURES, Failed, NotRunning, Report, Tally
 from pypes.core.clock import wall
 from pypes.core.file_names import in_one_line
+from pypes.core.lifeline import die_with_parent
 from pypes.core.limits import Limits
+from pypes.core.signals import leave_to_owner
 from pypes.core.watched import watched_thread
 from pypes.errors import PypesError
 from pypes.graph.codec import from_obj
@@ -29,18 +34,20 @@ from pypes.graph.spec import ComponentSpec
 from pypes.ingest.codecs import Checker, check
 from pypes.ingest.delivery import Header
 from pypes.ingest.protocol import Item
+from pypes.observe import Totals
 from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.instance.intake import Intake
 from pypes.runtime.instance.routing import Router
 from pypes.runtime.making import Site
 from pypes.runtime.pools.placing import place
-from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Scheduler
+from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Failure, Scheduler
 
 #: Portions in the graph at once: while one is being committed, the next is parsed.
 IN_FLIGHT = 2
 CHUNK_BYTES = 1024 * 1024
-SHOWN_FAILURES = 20
 SHOWN_CHARS = 1000
+#: Seconds between two reports of an instance that has not finished a portion meanwhile.
+REPORT_S = 0.2
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -48,28 +55,6 @@ class Job(msgspec.Struct, frozen=True):
 
     graph: dict[str, Any]
     components: dict[str, dict[str, Any]]
-
-
-class NotRunning(msgspec.Struct, frozen=True, tag=True):
-    """Report of an instance that could not set up the graph, in place of a :class:`Tally`."""
-
-    message: str
-    code: str
-    where: str
-
-
-class Tally(msgspec.Struct, tag=True):
-    """Outcome of a portion; ``failures`` holds the first failures, as (where, filter, code, error).
-
-    ``counts`` is what filters have counted since the last tally, by filter and name.
-    """
-
-    size: int = 0
-    published: int = 0
-    dropped: int = 0
-    failed: int = 0
-    failures: list[tuple[str, str, str, str]] = msgspec.field(default_factory=list)
-    counts: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
 
 
 class Batch:
@@ -88,7 +73,10 @@ class Batch:
         self._graph = graph.name
         self._router = Router(graph, components)
         self._done: list[Epoch] = []
-        self._scheduler = Scheduler(graph, components, limits=self.limits, on_done=self._done.append, secrets=site.secrets)
+        self._totals = Totals()
+        self._scheduler = Scheduler(
+            graph, components, limits=self.limits, on_done=self._done.append, secrets=site.secrets, observer=self._totals
+        )
         with site.secrets.kept():
             self._scheduler.setup()
 
@@ -98,9 +86,10 @@ class Batch:
     def __exit__(self, *exception: object) -> None:
         self._scheduler.teardown()
 
-    def run(self, portions: queue.Queue[list[Piece] | None]) -> Iterator[Tally]:
-        """Work until ``None`` is found in the queue; yields as portions get done, in any order."""
+    def run(self, portions: queue.Queue[list[Piece] | None]) -> Iterator[Report]:
+        """Work until ``None`` is found in the queue; reports as portions get done, in any order, and now and then."""
         is_open = True
+        report_at = time.monotonic() + REPORT_S
         while is_open or self._scheduler.in_flight:
             while is_open and self._scheduler.in_flight < IN_FLIGHT:
                 try:
@@ -112,10 +101,23 @@ class Batch:
                 else:
                     self._submit(portion)
             self._advance()
-            while self._done:
-                tally = _tally(self._done.pop())
-                tally.counts = {name: taken for name, each in self._scheduler.watch.counts.items() if (taken := each.take())}
-                yield tally
+            if self._done or time.monotonic() >= report_at:
+                yield self.report()
+                report_at = time.monotonic() + REPORT_S
+
+    def report(self) -> Report:
+        """Take what is done since the last report, and look at what is not. May be called when :meth:`run` was interrupted."""
+        done = Tally()
+        portions = 0
+        while self._done:
+            portions += 1
+            done.add(_tally(self._done.pop()))
+        done.counts = {name: taken for name, each in self._scheduler.watch.counts.items() if (taken := each.take())}
+        done.filters = self._totals.take()
+        state = Tally()
+        for epoch in self._scheduler.epochs:
+            _look_at(epoch, state)
+        return Report(done, portions, state)
 
     def _advance(self) -> None:
         scheduler = self._scheduler
@@ -124,7 +126,7 @@ class Batch:
             if scheduler.stands_still:
                 scheduler.standstill.end_all()  # the documents have failed, and the command ends with an error
             else:
-                scheduler.wait(1.0)
+                scheduler.wait(REPORT_S)
 
     def _submit(self, portion: Sequence[Piece]) -> None:
         tally = Tally(size=sum(piece.length for piece in portion))
@@ -134,7 +136,7 @@ class Batch:
                 sound.append((piece, self._open(piece)))
             except (PypesError, OSError) as error:
                 tally.failed += 1
-                tally.failures.append((piece.place, "", getattr(error, "code", "run.unreadable"), str(error)))
+                tally.failures.append(Failed(piece.place, "", getattr(error, "code", "run.unreadable"), str(error)))
         intake = Intake([waiting for _, waiting in sound], self._router, self.limits)
         feed = intake.feed()
         feed.deliveries = (tally, sound, intake)
@@ -192,8 +194,26 @@ def _tally(epoch: Epoch) -> Tally:
     places = [piece.place for piece, waiting in sound for _ in range(waiting.documents)] if epoch.dead_letters else []
     for letter in epoch.dead_letters[:SHOWN_FAILURES]:
         place = places[letter.documents[0]] if letter.documents else ""
-        tally.failures.append((place, letter.filter, letter.code, letter.error[:SHOWN_CHARS]))
+        tally.failures.append(Failed(place, letter.filter, letter.code, letter.error[:SHOWN_CHARS]))
     return tally
+
+
+def _is_interrupted(letter: Failure) -> bool:
+    return letter.code == "internal" and letter.error.startswith(KeyboardInterrupt.__name__)
+
+
+def _look_at(epoch: Epoch, state: Tally) -> None:
+    """Add what is known of an epoch that is not done."""
+    own: Tally = epoch.feed.deliveries[0]
+    flags = epoch.flags
+    failed = flags.count(FAILED) + flags.count(FAILED | PUBLISHED)
+    # the scheduler charges an interruption to the documents that were in hand; they have not failed
+    interrupted = {document for letter in epoch.dead_letters if _is_interrupted(letter) for document in letter.documents}
+    failed -= len(interrupted)
+    published = flags.count(PUBLISHED)
+    state.published += published
+    state.failed += own.failed + failed
+    state.size += own.size * (published + failed) // max(1, len(flags))
 
 
 # -- the process of one instance --------------------------------------------------------------------------
@@ -212,6 +232,8 @@ def read_frame(file: IO[bytes]) -> bytes | None:
 
 
 def main(report_fd: int) -> None:
+    leave_to_owner()  # Ctrl-C reaches all processes of a terminal, and the command decides
+    die_with_parent()
     commands, reports = sys.stdin.buffer, os.fdopen(report_fd, "wb")
     job = read_frame(commands)
     assert job is not None
@@ -229,8 +251,8 @@ def main(report_fd: int) -> None:
         return
     with made as batch:
         watched_thread(receive, "receiving")
-        for tally in batch.run(work):
-            write_frame(reports, tally)
+        for report in batch.run(work):
+            write_frame(reports, report)
 
 
 if __name__ == "__main__":

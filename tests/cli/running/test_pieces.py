@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pypes.cli import pieces as pieces_module
-from pypes.cli.pieces import NDJSON, Piece, pieces_of_file, pieces_of_stream, portions
+from pypes.cli.running import pieces as pieces_module
+from pypes.cli.running.pieces import NDJSON, Piece, pieces_of_file, pieces_of_stream, portions
 
 
 @pytest.fixture(autouse=True)
