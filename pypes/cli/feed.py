@@ -192,6 +192,8 @@ def feed(
             raise click.UsageError(
                 f"{feeder.asker.path} is one document, not {len(files)}; give one file, or a route without an id"
             )
+        if has_ids:
+            remembering.meet(feeder.node())
         if deletions:
             remembering.look(is_confirmed=yes_delete)
         if has_ids:

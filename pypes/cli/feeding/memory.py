@@ -64,6 +64,14 @@ class Memory:
             os.close(self._journal)
             raise
 
+    def meet(self, node: str) -> bool:
+        """Note which node is fed now, so that other runs know; True if it is another than before. Raises ``OSError``."""
+        was = self.state.node
+        is_other = self.state.meet(node)
+        if self.state.node != was:
+            self.save()
+        return is_other
+
     def is_changed(self, file: File) -> bool:
         """True unless a file is known to be as it was when it was fed."""
         known = self.state.known.get(file.name)

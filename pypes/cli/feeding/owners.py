@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pypes.cli.feeding.memory import states
-from pypes.cli.feeding.state import ASKED
+from pypes.cli.feeding.state import ASKED, is_another
 from pypes.cli.feeding.walking import File
 
 
@@ -20,13 +20,15 @@ class Owner(NamedTuple):
 
 
 class Owners:
-    """Ids that folders other than ``ours`` have at an address."""
+    """Ids that folders other than ``ours`` have at an address, on the node of this number (empty: on any)."""
 
-    def __init__(self, folder: Path, address: str, ours: Collection[str]) -> None:
+    def __init__(self, folder: Path, address: str, ours: Collection[str], node: str = "") -> None:
         self._owners: dict[str, Owner] = {}
         #: Folders that are not there any more, and how many files were fed from them.
         self.gone: dict[str, int] = {}
         for state in states(folder, address, ours):
+            if is_another(state.node, node):
+                continue
             if state.known and not Path(state.root).exists():
                 self.gone[state.root] = len(state.known)
             self._owners.update((id, Owner(state.root, name)) for id, name in state.ids())

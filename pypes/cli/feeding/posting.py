@@ -86,6 +86,13 @@ class Feeder:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         return f"{parts.scheme}://{host}:{port}{self.asker.path}"
 
+    def node(self) -> str:
+        """The number of the node that answers; empty if it does not say. A node whose data are thrown away gets another."""
+        try:
+            return str(self.asker.get("/status")["node"])
+        except (PypesError, KeyError):
+            return ""
+
     def feed(self, files: Iterable[File]) -> Report:
         """Post all files; returns when each has been answered."""
         with ThreadPoolExecutor(self.connections, thread_name_prefix="pypes-feed") as pool:

@@ -40,6 +40,7 @@ class Remembering:
         self._address = address
         self._memories: dict[Path, Memory] = {}
         self._vanished: dict[Path, list[str]] = {}
+        self._node = ""
         self.messages: list[tuple[str, str, str]] = []
         with ExitStack() as stack:
             for root in {root.resolve(): root for root in roots}.values():
@@ -63,6 +64,23 @@ class Remembering:
     def changed(self, files: Iterable[File]) -> list[File]:
         """Those of the files that are not known to be as they were."""
         return [file for file in files if file.root not in self._memories or self._memories[file.root].is_changed(file)]
+
+    def meet(self, node: str) -> None:
+        """Note the number of the node that is fed now (empty: not known): what was fed to another one binds nobody here."""
+        self._node = node
+        for root, memory in self._memories.items():
+            try:
+                is_other = memory.meet(node)
+            except OSError as error:
+                raise unwritable(self._folder, error) from error
+            if is_other:
+                self.messages.append(
+                    (
+                        "another node",
+                        str(root),
+                        "its files were fed to one that is not at this address now, or whose data are gone: all count as changed",
+                    )
+                )
 
     def claim(self, files: Iterable[File], feeder: Feeder) -> list[File]:
         """Files that may be fed; files that would replace another folder's documents are refused."""
@@ -214,7 +232,7 @@ class Remembering:
         other.remove()
 
     def _owners(self) -> Owners:
-        return Owners(self._folder, self._address, {memory.state.root for memory in self._memories.values()})
+        return Owners(self._folder, self._address, {memory.state.root for memory in self._memories.values()}, self._node)
 
     def _memory(self, loaded: Loaded) -> Memory | None:
         return None if loaded.file.root is None else self._memories.get(loaded.file.root)

@@ -51,6 +51,8 @@ class State:
     template: str
     #: Times that it was written.
     generation: int = 0
+    #: Number of the node that the files were fed to, as it was drawn when its store was made; empty: not known.
+    node: str = ""
     #: Path from the folder → what was fed.
     known: dict[str, Known] = field(default_factory=dict)
     #: Ids under which something was sent, whose answer is not known → path from the folder.
@@ -85,6 +87,14 @@ class State:
             del self.claims[id]
             self.owed.setdefault(id, Owed("", MADE))
         self._supersede(name)
+
+    def meet(self, node: str) -> bool:
+        """Note which node is fed now; True if it is not the one that has what was fed: then all files count as changed."""
+        is_other = is_another(self.node, node)
+        if is_other:
+            self.known = {name: known._replace(stamp=UNKNOWN) for name, known in self.known.items()}
+        self.node = node or self.node
+        return is_other
 
     def is_going(self, id: str) -> bool:
         """True if a document has been asked to be deleted, and it is not known yet whether it was."""
@@ -140,6 +150,7 @@ class State:
                 "root": self.root,
                 "template": self.template,
                 "generation": self.generation,
+                "node": self.node,
                 "files": {name: entry(known) for name, known in self.known.items()},
                 "claims": self.claims,
                 "owed": self.owed,
@@ -147,6 +158,11 @@ class State:
                 "superseded": self.superseded,
             }
         )
+
+
+def is_another(one: str, other: str) -> bool:
+    """True if these are different nodes, as far as is known."""
+    return bool(one and other) and one != other
 
 
 def entry(known: Known) -> list[Any]:
@@ -164,6 +180,7 @@ def read(text: str) -> State:
         root=_text(found["root"]),
         template=_text(found["template"]),
         generation=found.get("generation", 0),
+        node=_text(found.get("node", "")),
         known={_name(name): _known(*given) for name, given in found["files"].items()},
         claims=_texts(found.get("claims", {})),
         owed={_text(id): Owed(*map(_text, given)) for id, given in found.get("owed", {}).items()},

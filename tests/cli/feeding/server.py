@@ -26,6 +26,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.refuse: dict[bytes, list[tuple[int, dict[str, str]]]] = {}
         self.code = "test.refused"
+        self.node = "1"
         self.accepted: list[tuple[dict[str, str], bytes]] = []
         self.outcomes: list[list[str]] = []
         self.ids_of: list[list[str | None]] = []
@@ -105,6 +106,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         _, what, *rest = self.path.partition("?")[0].split("/")
+        if what == "status":
+            self.answer(200, {"node": self.server.node}, {})
+            return
         if what == "deadletters":
             self.server.asked.append(rest[0])
             self.answer(200, {"code": "test.poison", "error": f"letter {rest[0]} says why", "filter": "html"}, {})

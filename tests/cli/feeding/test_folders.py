@@ -44,6 +44,29 @@ def test_an_id_of_another_folder_is_refused_and_never_deleted(server: Server, tm
     assert invoke(f"{server.url}/docs/elsewhere", tmp_path / "three").exit_code == 0
 
 
+def test_what_was_fed_to_another_node_binds_nobody(server: Server, tmp_path: Path) -> None:
+    one, two = folder(tmp_path / "one", "a.txt", "b.txt"), folder(tmp_path / "two", "a.txt", "c.txt")
+    assert invoke(server.url, one).exit_code == 0
+    # its data are thrown away, and it is started anew at the same address
+    server.node = "2"
+    assert invoke(server.url, two).exit_code == 0
+    assert sorted(server.ids[2:]) == ["a.txt", "c.txt"]
+    result = invoke(server.url, one, "--changed")
+    assert f"another node: {one}: its files were fed to one that is not at this address now" in result.output
+    assert (result.exit_code, "which was fed from " + str(two) in result.output, server.ids[4:]) == (1, True, ["b.txt"])
+    result = invoke(server.url, one, "--changed")
+    assert ("another node" in result.output, server.ids[5:]) == (False, [])
+
+
+def test_a_node_that_does_not_say_which_it_is_is_the_same(server: Server, tmp_path: Path) -> None:
+    one, two = folder(tmp_path / "one", "a.txt"), folder(tmp_path / "two", "a.txt")
+    assert invoke(server.url, one).exit_code == 0
+    server.node = ""
+    assert invoke(server.url, one, "--changed").exit_code == 0
+    assert invoke(server.url, two).exit_code == 1
+    assert server.ids == ["a.txt"]
+
+
 def test_what_another_folder_has_too_is_not_deleted(server: Server, tmp_path: Path) -> None:
     one, two = folder(tmp_path / "one"), folder(tmp_path / "two")
     for root in (one, two):

@@ -88,6 +88,8 @@ def test_documents_are_fed_with_metadata_and_access_lists(tmp_path: Path, monkey
         # others may see them now: the files are as they were, the documents are not
         assert run("--acl", "bob", "--batch", "1") == [("a.txt", "bob", None), ("b.txt", "bob", None)]
         (folder / "b.txt").unlink()
+        (record,) = (tmp_path / "state").rglob("*.json")
+        assert json.loads(record.read_text())["node"] == str(node.get("/status").json()["node"])
         assert run("--acl", "") == [("a.txt", "", None), ("b.txt", "", None)]
 
 
