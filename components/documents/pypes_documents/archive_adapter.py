@@ -21,7 +21,8 @@ class Archive(NestedAdapter):
     down to ``max_depth``.
 
     A member that cannot be read makes the archive a dead letter that names it, while all others have been sent on; those that no
-    reader is for, such as pictures, and empty ones are passed over and counted (``parts_skipped``).
+    reader is for, such as pictures, and empty ones are passed over and counted (``parts_skipped``, and by kind,
+    such as ``parts_skipped_rtf``), and the log says why.
 
     Dead letters: ``document.encrypted``, ``document.malformed``, ``document.too_large`` (a bound is exceeded),
     ``document.no_text`` (no files), and those of members.

@@ -19,7 +19,8 @@ class Document(NestedAdapter):
     are those of the adapter for one format, and of the vocabulary.
 
     A file in the document that cannot be read makes it a dead letter that names the file, while all others have been sent on.
-    Files that no reader is for, and empty ones, are passed over and counted (``parts_skipped``). A table is one document
+    Files that no reader is for, and empty ones, are passed over and counted (``parts_skipped``, and by kind,
+    such as ``parts_skipped_rtf``), and the log says why. A table is one document
     here, with the names of its columns as the first row; for one for each row, have the graph read CSV by ``CSV``, and Parquet
     and Arrow by ``Parquet``. Rows of these that cannot be read are named in metadata ``rows_lost`` and counted.
 

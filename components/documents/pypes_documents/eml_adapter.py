@@ -22,7 +22,8 @@ class EML(NestedAdapter):
     ``member=ID/attachment=NAME``.
 
     An attachment that cannot be read makes the mail a dead letter that names it, while the mail and all others have been sent on;
-    those that no reader is for, such as pictures, are passed over and counted (``parts_skipped``).
+    those that no reader is for, such as pictures, are passed over and counted (``parts_skipped``, and by kind,
+    such as ``parts_skipped_rtf``), and the log says why.
 
     Dead letters: ``document.malformed``, ``document.too_large`` (a bound is exceeded), ``document.no_text`` (no subject, no text,
     no attachment), and those of attachments.

@@ -189,25 +189,34 @@ def format_of(packet: Packet) -> str:
     return "xml" if _XML.match(head) else "text"
 
 
-def why_unread(packet: Packet) -> str:
-    """The reason why no reader is for the bytes in a packet (:func:`format_of` knows none), and what to do."""
+class Unreadable(NamedTuple):
+    """A file that no reader is for: its kind, a word for counters, and the reason with what to do."""
+
+    kind: str
+    reason: str
+
+
+def why_unread(packet: Packet) -> Unreadable:
+    """The reason why no reader is for the bytes in a packet (:func:`format_of` knows none)."""
     with packet.open("data") as body:
         head = body.read(_HEAD_BYTES)
     if head.startswith(_RTF):
-        return "it is RTF, which no reader is for; convert it, to DOCX or PDF for example"
+        return Unreadable("rtf", "it is RTF, which no reader is for; convert it, to DOCX or PDF for example")
     if head.startswith(_FEATHER_1):
-        return "it is Feather of version 1, which no reader is for; write it as version 2"
+        return Unreadable("feather", "it is Feather of version 1, which no reader is for; write it as version 2")
     if head.startswith(_RAR):
-        return "it is RAR, which no reader is for; pack it as zip or 7z"
+        return Unreadable("rar", "it is RAR, which no reader is for; pack it as zip or 7z")
     declared = packet.get_meta("mimetype") or "of an unknown type"
-    at = next((at for at, byte in enumerate(head) if byte in _NO_TEXT), None)
-    advice = "convert it, to PDF for example"
+    told = f"no reader is for {packet.get_meta('filename') or 'this file'} ({declared})"
     if is_picture(head):
-        advice = "set ocr to auto to have its text recognized"
-    elif at is not None and any(media_type.startswith("text/") for media_type in (str(declared).lower(), _named(packet))):
+        return Unreadable("picture", f"{told}; set ocr to auto to have its text recognized")
+    if head.startswith(COMPOUND):
+        return Unreadable("office", f"{told}; convert it, to PDF for example")
+    at = next((at for at, byte in enumerate(head) if byte in _NO_TEXT), None)
+    if at is not None and any(media_type.startswith("text/") for media_type in (str(declared).lower(), _named(packet))):
         told = f"it is called text ({declared}), and has bytes that no text has: byte {at} (from 0) is 0x{head[at]:02x}"
-        return f"{told}; save it as UTF-8, or as UTF-16 with a byte order mark"
-    return f"no reader is for {packet.get_meta('filename') or 'this file'} ({declared}); {advice}"
+        return Unreadable("text", f"{told}; save it as UTF-8, or as UTF-16 with a byte order mark")
+    return Unreadable("other", f"{told}; convert it, to PDF for example")
 
 
 def _named(packet: Packet) -> str:

@@ -9,7 +9,7 @@ from pypes import Help, Packet, Reject
 from pypes_basic.passing import passes
 from pypes_documents.fates import Fates
 from pypes_documents.file_adapter import FileAdapter
-from pypes_documents.formats import FORMATS, format_of, reader_of, why_unread
+from pypes_documents.formats import FORMATS, Unreadable, format_of, reader_of, why_unread
 from pypes_documents.job import NO_TEXT, TOO_LARGE, UNKNOWN, Exhausted, Job, NestedBounds, Unread
 from pypes_documents.ocr import Languages, PageS, Recognizer, Wanted, check
 from pypes_documents.pdf_adapter import Engine, check_engine
@@ -58,17 +58,22 @@ class NestedAdapter(FileAdapter):
         if passes(packet):
             return packet
         self._fates = Fates()
-        with self._fates.of_document():
-            self._take(packet, self.format(packet), self.job(), 0)
+        name = packet.id or packet.get_meta("filename") or "a document"
+        try:
+            with self._fates.of_document():
+                self._take(packet, self.format(packet), self.job(), 0)
+        finally:
+            if skipped := self._fates.skipped:
+                self.log.info("%s: files in it are passed over: %s", name, skipped)
         if not self._fates.is_sent:
-            raise Reject(f"nothing reads any of the {self._fates.count} files in it, or they are empty", NO_TEXT)
+            raise Reject(f"nothing reads any of the {self._fates.count} files in it: {skipped}", NO_TEXT)
         return None
 
     def format(self, packet: Packet) -> str:
         """The format of a document. Raises ``Reject`` if it is none that is read here."""
         name = self._format_of(packet)
         if not name:
-            raise Reject(why_unread(packet), UNKNOWN)
+            raise Reject(why_unread(packet).reason, UNKNOWN)
         return name
 
     def _format_of(self, packet: Packet) -> str:
@@ -102,6 +107,12 @@ class NestedAdapter(FileAdapter):
                 self._fates.is_sent = True
             part = next(parts, None)
 
+    def _skip(self, place: str, fault: Unreadable) -> None:
+        """Pass a file over: it is counted, by its kind as well, and the log tells why."""
+        self.count("parts_skipped")
+        self.count(f"parts_skipped_{fault.kind}")
+        self._fates.skip(place, fault.reason)
+
     def _try_part(self, part: Packet, job: Job, depth: int) -> None:
         place = part.part
         try:
@@ -116,11 +127,15 @@ class NestedAdapter(FileAdapter):
 
     def _take_part(self, part: Packet, job: Job, depth: int) -> None:
         name = self._format_of(part)
-        if part.get("data") == b"" or (not name and self._skips):
-            self.count("parts_skipped")
+        if part.get("data") == b"":
+            self._skip(part.part, Unreadable("empty", "it is empty"))
             return
         if not name:
-            raise Reject(why_unread(part), UNKNOWN)
+            fault = why_unread(part)
+            if not self._skips:
+                raise Reject(fault.reason, UNKNOWN)
+            self._skip(part.part, fault)
+            return
         if depth > job.bounds.max_depth:
             raise Reject(f"it lies deeper than max_depth ({job.bounds.max_depth}) files in others", TOO_LARGE)
         self._take(part, name, job, depth)

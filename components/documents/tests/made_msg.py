@@ -17,10 +17,16 @@ def text(number: str, value: str) -> Folder:
     return {f"__substg1.0_{number}001F": value.encode("utf-16-le")}
 
 
-def properties(head_bytes: int, **fixed: int) -> Folder:
-    """The table of properties of fixed length: ``p_0C150003=1`` is a whole number."""
-    entries = (struct.pack("<HHIQ", int(key[6:], 16), int(key[2:6], 16), 6, value) for key, value in fixed.items())
-    return {"__properties_version1.0": bytes(head_bytes) + b"".join(entries)}
+def folder(head_bytes: int, *parts: Folder, **fixed: int) -> Folder:
+    """Properties with their table: ``p_0C150003=1`` is a whole number, of those of variable length it has the lengths."""
+    made: Folder = {}
+    for each in parts:
+        made |= each
+    kept = {name.removeprefix("__substg1.0_"): content for name, content in made.items() if name.startswith("__substg")}
+    listed = {key: len(content) + 2 * key.endswith("001F") for key, content in kept.items() if isinstance(content, bytes)}
+    listed |= {key[2:]: value for key, value in fixed.items()}
+    entries = (struct.pack("<HHIQ", int(key[4:], 16), int(key[:4], 16), 6, value) for key, value in listed.items())
+    return made | {"__properties_version1.0": bytes(head_bytes) + b"".join(entries)}
 
 
 def ticks(at: datetime) -> int:
@@ -104,19 +110,16 @@ def container(root: Folder) -> bytes:
     return head + bytes(sectors) + struct.pack(f"<{len(fat)}I", *fat)
 
 
-def msg(*folders: Folder, top: bool = True, **fixed: int) -> Folder:
+def msg(*parts: Folder, top: bool = True, **fixed: int) -> Folder:
     """The folder of a mail."""
-    made: dict[str, Any] = {"__nameid_version1.0": {}} if top else {}
-    for each in folders:
-        made |= each
-    return made | properties(32 if top else 24, **fixed)
+    return folder(32 if top else 24, {"__nameid_version1.0": {}} if top else {}, *parts, **fixed)
 
 
 def recipient(number: int, kind: int, name: str, address: str) -> Folder:
-    return {f"__recip_version1.0_#{number:08X}": text("3001", name) | text("39FE", address) | properties(8, p_0C150003=kind)}
+    return {f"__recip_version1.0_#{number:08X}": folder(8, text("3001", name), text("39FE", address), p_0C150003=kind)}
 
 
 def attachment(number: int, name: str, content: bytes | Folder, media_type: str = "") -> Folder:
     kind = "3701000D" if isinstance(content, dict) else "37010102"
     typed = text("370E", media_type) if media_type else {}
-    return {f"__attach_version1.0_#{number:08X}": text("3707", name) | typed | {f"__substg1.0_{kind}": content} | properties(8)}
+    return {f"__attach_version1.0_#{number:08X}": folder(8, text("3707", name), typed, {f"__substg1.0_{kind}": content})}

@@ -14,6 +14,7 @@ import pytest
 from pypes.packet import Packet
 from pypes.testing import ComponentSuite, run_component
 from pypes_documents.archive_adapter import Archive
+from pypes_documents.packages import COMPOUND
 
 from .made import docx, packed, paragraph, tarred, zipped
 from .test_eml import mail
@@ -43,7 +44,7 @@ class TestArchive(ComponentSuite):
             ("a/b.txt", "text/plain"),
             ("a/c.md", "text/markdown"),
         ]
-        assert result.counts == {"parts_skipped": 2}
+        assert result.counts == {"parts_skipped": 2, "parts_skipped_empty": 1, "parts_skipped_other": 1}
 
     @pytest.mark.parametrize(
         ("meta", "outer"),
@@ -76,6 +77,28 @@ class TestArchive(ComponentSuite):
         (packet,) = result.packets
         assert (packet.part, packet["title"], packet.get_meta("mimetype")) == ("member=notes.md", "one", "text/markdown")
 
+    def test_what_is_passed_over_has_a_reason(self, caplog: pytest.LogCaptureFixture) -> None:
+        files = {
+            "a.txt": b"text",
+            "b.rtf": b"{\\rtf1 A loom.}",
+            "c.rar": b"Rar!\x1a\x07\x00",
+            "d": b"",
+            "e.doc": COMPOUND + bytes(512),
+        }
+        caplog.set_level("INFO")
+        result = run_component(Archive, [Packet({"data": packed(files)}, {"id": "7"})])
+        assert [packet["text"] for packet in result.packets] == ["text"]
+        kinds = ("rtf", "rar", "empty", "office")
+        assert result.counts == {"parts_skipped": 4, **{f"parts_skipped_{kind}": 1 for kind in kinds}}
+        (told,) = [record.getMessage() for record in caplog.records if "passed over" in record.getMessage()]
+        assert told.startswith("7: files in it are passed over: member=b.rtf: it is RTF, which no reader is for; convert it")
+        assert "; member=c.rar: it is RAR" in told
+
+    def test_what_holds_nothing_else_says_why(self) -> None:
+        (letter,) = run_component(Archive, [Packet({"data": packed({"b.rtf": b"{\\rtf1 A loom.}"})})]).dead_letters
+        assert letter.code == "document.no_text"
+        assert "nothing reads any of the 1 files in it: member=b.rtf: it is RTF, which no reader is for" in letter.error
+
     def test_files_in_files(self) -> None:
         made = mail()
         made.add_attachment(zipped({"d.docx": docx(paragraph("deep"))}), maintype="application", subtype="zip", filename="z.zip")
@@ -99,7 +122,12 @@ class TestArchive(ComponentSuite):
         ("data", "params", "code", "reason"),
         [
             (zipped({}), {}, "document.no_text", "no files"),
-            (zipped({"a.png": FILES["logo.png"], "b": b""}), {}, "document.no_text", "nothing reads any of the 2 files in it"),
+            (
+                zipped({"a.png": FILES["logo.png"], "b": b""}),
+                {},
+                "document.no_text",
+                "files in it: member=a.png: no reader",
+            ),
             (b"nothing", {}, "document.malformed", "no zip, tar"),
             (zipped(FILES)[:-30], {}, "document.malformed", "the archive is damaged"),
             (gzip.compress(b"x" * 99)[:-12], {}, "document.malformed", "the archive is damaged"),

@@ -103,7 +103,7 @@ class TestEML(ComponentSuite):
         made.add_attachment(inner)
         result = run_component(EML, [Packet({"data": made.as_bytes()}, {"id": "7"})])
         assert not result.dead_letters
-        assert result.counts == {"parts_skipped": 1}
+        assert result.counts == {"parts_skipped": 1, "parts_skipped_picture": 1}
         names = ("filename", "mimetype")
         assert {packet.part: (packet["text"], *map(packet.get_meta, names)) for packet in result.packets} == {
             "": ("See you there.", None, "message/rfc822"),

@@ -66,7 +66,7 @@ def test_a_mail(adapter: type[Adapter]) -> None:
         "text": ["Cards choose.\n\nThreads."],
     }
     assert (result.packets[2]["title"], result.packets[2]["text"]) == ("Within", "Deep.")
-    assert result.counts == {"parts_skipped": 1}
+    assert result.counts == {"parts_skipped": 1, "parts_skipped_picture": 1}
 
 
 def test_headers_of_the_internet_go_before_properties() -> None:

@@ -128,7 +128,7 @@ class TestDocument:
         result = run_component(Document, [Packet({"data": data})], ocr="auto")
         assert [outline(packet)[0] for packet in result.packets] == FOUND * 2
         assert result.counts == {"pages_ocr": 2}
-        assert run_component(Document, [Packet({"data": data})]).counts == {"parts_skipped": 1}
+        assert run_component(Document, [Packet({"data": data})]).counts == {"parts_skipped": 1, "parts_skipped_picture": 1}
 
     @pytest.mark.parametrize("kind", ["png", "jpeg", "tiff", "bmp", "webp", "gif"])
     def test_pictures_of_all_formats(self, picture: bytes, kind: str) -> None:
