@@ -93,21 +93,10 @@ def _kill_group_at_end_of(lifeline: int) -> bool:
     try:
         # opened once more: owner and signal belong to the open file, which others have inherited too. It stays open
         own = os.open(f"/proc/self/fd/{lifeline}", os.O_RDONLY | os.O_NONBLOCK)
+        fcntl.fcntl(own, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(own, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(own, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
     except OSError:
-        return False
-    return kill_at_end_of(own, os.getpgrp())
-
-
-def kill_at_end_of(lifeline: int, group: int) -> bool:
-    """Have the kernel kill a process group when a lifeline ends, as long as somebody in it has ``lifeline`` open (Linux).
-
-    Nobody else may use it, and the group gets it by inheritance: what is told here belongs to the open file, not to a process.
-    """
-    try:
-        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -group)
-        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
-        fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
-    except (AttributeError, OSError):
         return False
     return True
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final
 
-from pypes.core.lifeline import Lifeline, ProcessGroup, kill_at_end_of
+from pypes.core.lifeline import ProcessGroup
 from pypes.core.signals import interrupts_later
 
 READ_BYTES: Final = 1 << 16
@@ -21,6 +21,8 @@ READ_BYTES: Final = 1 << 16
 ERROR_BYTES: Final = 16_000
 #: A pipe holds as much at most, unless its owner may do everything.
 PIPE_BYTES: Final = 1 << 20
+#: Waits until nobody has the other end of its standard input, and kills its process group, which it is part of.
+GUARD: Final = ("/bin/sh", "-c", "trap '' HUP INT TERM; read -r _; kill -9 0")
 #: Exits of a shell for a program that is not there, or is none.
 NOT_FOUND, NOT_RUN = 127, 126
 #: Seconds between two looks at the program, where the kernel does not tell when it ends.
@@ -43,8 +45,8 @@ class ProgramFailed(Exception):
 class Program:
     """One run of a program, from the first call to :meth:`close`. One thread at a time, but for :meth:`stop`.
 
-    It leads a process group, all of which is killed when the program has ended, and on Linux by the kernel when the owner dies,
-    unless that is in the microseconds in which the program is being started.
+    It runs in a process group, all of which is killed when the program has ended. The leader of the group is a shell that waits
+    for the owner to die, of whatever, and then does the same.
     """
 
     def __init__(self, command: Sequence[str], folder: str | Path | None, environ: Mapping[str, str]) -> None:
@@ -52,11 +54,11 @@ class Program:
         self._command = command
         self._folder = folder
         self._environ = environ
+        self._guard: subprocess.Popen[bytes] | None = None
         self._popen: subprocess.Popen[bytes] | None = None
-        self._lifeline: Lifeline | None = None
         #: Tells when it has ended; ``None`` where the kernel cannot.
         self._exit: int | None = None
-        # nobody may reap it between a look whether it is reaped and a signal
+        # nothing is reaped between a look at it and a signal: its number could be that of another one
         self._lock = threading.Lock()
         self._is_stopped = False
         self._out = bytearray()
@@ -64,7 +66,9 @@ class Program:
         self._said = b""
 
     def _start(self) -> None:
-        self._lifeline = Lifeline()
+        nothing = subprocess.DEVNULL
+        # a group of its own: no signal of a terminal, the owner decides
+        self._guard = subprocess.Popen(GUARD, stdin=subprocess.PIPE, stdout=nothing, stderr=nothing, env={}, process_group=0)
         try:
             self._popen = subprocess.Popen(
                 self._command,
@@ -73,9 +77,7 @@ class Program:
                 stderr=subprocess.PIPE,
                 cwd=self._folder,
                 env=self._environ,
-                pass_fds=[self._lifeline.fd],
-                # no signal of a terminal: the owner decides
-                start_new_session=True,
+                process_group=self._guard.pid,
                 bufsize=0,
             )
         except OSError as error:
@@ -83,7 +85,6 @@ class Program:
                 raise
             code = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUN
             raise ProgramFailed(f"{self._command[0]}: {error.strerror}", code=code) from None
-        kill_at_end_of(self._lifeline.fd, self._popen.pid)
         self._exit = _opened(self._popen.pid)
         for stream in (self._stdin, self._stdout, self._stderr):
             os.set_blocking(stream.fileno(), False)
@@ -146,7 +147,7 @@ class Program:
                 if left_s is not None and left_s <= 0:
                     raise ProgramFailed(f"it was not done after {time_s:g} s", is_timeout=True, said=self._told())
                 ready = [key.fileobj for key, _ in selector.select(LOOK_S if self._exit is None else left_s)]
-                if self._exit in ready or (self._exit is None and self._has_ended()):
+                if self._exit in ready or (self._exit is None and self._process.poll() is not None):
                     self._end(most_bytes, lines)
                     return
                 for source in ready:
@@ -184,8 +185,7 @@ class Program:
 
     def _end(self, most_bytes: int, lines: int | None) -> None:
         """Reap it. Raises :class:`ProgramFailed` unless its exit is 0 and it has written what it was to."""
-        with self._lock:
-            self._kill()  # what it has left behind
+        self._kill()  # what it has left behind
         for source in (self._stdout, self._stderr):
             # one of another group may hold the other end, and go on writing
             for _ in range(PIPE_BYTES // READ_BYTES):
@@ -203,39 +203,39 @@ class Program:
     def _told(self) -> str:
         return self._said.decode("utf-8", "replace").strip()
 
-    def _has_ended(self) -> bool:
-        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
     def _kill(self) -> None:
-        if self._process.returncode is None:
-            ProcessGroup(self._process.pid).signal(signal.SIGKILL)
+        if self._guard is not None:
+            ProcessGroup(self._guard.pid).signal(signal.SIGKILL)
+        if self._popen is not None and self._popen.returncode is None:
+            # it may have left the group, and lead another one
+            ProcessGroup(self._popen.pid).signal(signal.SIGKILL)
+            self._popen.kill()
 
     @property
     def is_running(self) -> bool:
-        return self._popen is not None and self._popen.returncode is None and not self._has_ended()
+        return self._popen is not None and self._popen.poll() is None
 
     def stop(self) -> None:
         """Kill it, and all that it has started: the thread that waits for it gets :class:`ProgramFailed`."""
         with self._lock:
             self._is_stopped = True
-            if self._popen is not None:
-                self._kill()
+            self._kill()
 
     def close(self) -> None:
         """Kill it, and all that it has started, if it still runs; and let go of it."""
-        if self._popen is not None:
-            with self._lock:
-                self._kill()
+        with self._lock:
+            self._kill()
+            if self._popen is not None:
                 self._popen.wait()
-            for stream in (self._stdin, self._stdout, self._stderr):
-                with contextlib.suppress(OSError):
-                    stream.close()
+            guard, self._guard = self._guard, None
+            if guard is not None:
+                guard.communicate()
+        for stream in () if self._popen is None else (self._stdin, self._stdout, self._stderr):
+            with contextlib.suppress(OSError):
+                stream.close()
         if self._exit is not None:
             os.close(self._exit)
             self._exit = None
-        if self._lifeline is not None:
-            self._lifeline.close()
-            self._lifeline = None
 
 
 def _opened(pid: int) -> int | None:
