@@ -188,6 +188,26 @@ def node(start_node: Callable[..., Node]) -> Node:
     return started
 
 
+@pytest.fixture(scope="module")
+def lasting_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """As ``node``, for all tests of a module."""
+    started = Node(tmp_path_factory.mktemp("lasting"), "--instances", "1", SECRET="hunter2-hunter2")
+    try:
+        started.ready()
+        yield started
+    finally:
+        started.close()
+
+
+@pytest.fixture
+def empty_node(lasting_node: Node) -> Iterator[Node]:
+    """That node, on which the tests before have left no graph, and no instance; the versions of their graphs stay known."""
+    yield lasting_node
+    for graph in lasting_node.listed("graphs"):
+        lasting_node.call("graphs.delete", name=graph["name"], force=True)
+    until(lambda: not lasting_node.call("status")["instances"], "end of all instances")
+
+
 @pytest.fixture
 def a_graph() -> Callable[..., dict[str, Any]]:
     return graph

@@ -7,6 +7,12 @@ import pytest
 from pypes.errors import ComponentError, Conflict, InvalidGraph, InvalidInput, NotFound
 
 
+@pytest.fixture
+def node(empty_node: Any) -> Any:
+    """One for all of these tests, which leave no drafts."""
+    return empty_node
+
+
 def test_drafts(node: Any) -> None:
     created = node.call("filters.create", component="Odd", params={"do": "x"})
     assert {**created, "schema": None} == {

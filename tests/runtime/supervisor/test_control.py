@@ -5,6 +5,12 @@ import pytest
 from pypes.errors import BadRequest, InvalidInput, NotFound, PypesError
 
 
+@pytest.fixture
+def node(empty_node: Any) -> Any:
+    """One for all of these tests."""
+    return empty_node
+
+
 def test_the_catalogue(node: Any) -> None:
     assert "Out" in node.call("components.kinds", node="Publishers")
     assert "Odd" in node.call("components.kinds", node="Transformers")
