@@ -15,7 +15,7 @@ EXTRAS = {
 setup(
     name="pypes-stores",
     version="0.1.0",
-    description="Publishers of Pypes to tables, webhooks and Parquet files, and sources",
+    description="Publishers of Pypes to tables, webhooks, buckets and Parquet files, and sources",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     keywords=["components", "database", "documents", "pypes", "sql"],
@@ -33,6 +33,7 @@ setup(
             "RedisConsumer = pypes_stores.redis_consumer:RedisConsumer",
             "RedisStream = pypes_stores.redis_stream:RedisStream",
             "S3Listing = pypes_stores.s3_listing:S3Listing",
+            "S3Objects = pypes_stores.s3_objects:S3Objects",
             "SQLQuery = pypes_stores.sql_query:SQLQuery",
             "SQLTable = pypes_stores.sql_table:SQLTable",
             "Webhook = pypes_stores.webhook:Webhook",

@@ -42,6 +42,8 @@ class Record(NamedTuple):
     meta: dict[str, Any]
     #: The name of a table, index or collection, where it depends on the packet.
     into: str
+    #: The value of the field that is kept as it is, if the shape names one.
+    body: Any = None
 
     @property
     def version_text(self) -> str:
@@ -70,6 +72,8 @@ class Shape(NamedTuple):
     into: str
     #: Metadata kept beside :data:`KEPT_META`.
     keep: tuple[str, ...] = ()
+    #: Field whose value is kept as it is, bytes as well.
+    body: str = ""
 
 
 def told_of(completed: Completed) -> Told:
@@ -93,7 +97,11 @@ def record_of(packet: Packet, shape: Shape, seen: Counter[str]) -> Record | Told
         if identity is None:
             raise Reject("a deletion needs an id: DELETE /docs/{route}/{id}", "publisher.no_id")
         return told_of(Completed(identity, version or Version(""), is_whole=True, is_deleted=True))
-    stored = {text_of(name): fitting(name, values if _is_list(packet, name, values) else values[0]) for name, values in packet}
+    stored = {
+        text_of(name): fitting(name, values if _is_list(packet, name, values) else values[0])
+        for name, values in packet
+        if name != shape.body
+    }
     vector = _vector(stored.pop(shape.vector, None), shape)
     title = _words(stored.pop(shape.title, ""))
     text = _words(stored.pop(shape.text, ""))
@@ -132,6 +140,7 @@ def record_of(packet: Packet, shape: Shape, seen: Counter[str]) -> Record | Told
         stored,
         meta,
         filled(shape.into, packet),
+        packet.get(shape.body) if shape.body else None,
     )
 
 

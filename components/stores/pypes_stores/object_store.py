@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
 
+from pypes import Reject, Unreachable
 from pypes.errors import ComponentError
+from pypes_basic.timing import RETRY_S
 
 #: Addresses of buckets. Folders of the machine are for Files, which keeps to where paths may lead.
 ADDRESS: Final = r"^(s3|s3a|gs|az|azure|abfss?)://[^/]+"
 CONNECT_S: Final = 10
 #: Of what a store answers, so much is told.
 MAX_REASON: Final = 600
+#: Statuses that speak of the bucket, the key or the server rather than of an object. Others are due to the object.
+NOT_NOW: Final = (401, 403, 404, 405, 408, 409, 429)
+_STATUS: Final = re.compile(r"status code: (\d{3})")
 
 
 def opened(url: str, options: Mapping[str, str], timeout_s: float) -> Any:
@@ -42,6 +48,49 @@ def told(redact: Callable[[str], str]) -> Iterator[None]:
     try:
         yield
     except (BaseError, FileNotFoundError) as error:
-        said = redact(str(error).partition("\n\nDebug source")[0].strip())
-        said = said if len(said) <= MAX_REASON else f"{said[:MAX_REASON]} …"
-        raise ComponentError(f"the object store cannot be asked: {said}", code="s3.failed") from error
+        raise ComponentError(f"the object store cannot be asked: {_reason(error, redact)}", code="s3.failed") from error
+
+
+@contextmanager
+def published(redact: Callable[[str], str]) -> Iterator[None]:
+    """Tell errors of a store as a publisher does: ``Reject`` for what the object is to blame for, ``Unreachable`` otherwise."""
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except (BaseError, FileNotFoundError, PermissionError) as error:
+        reason, status = _reason(error, redact), _status(error)
+        if 400 <= status < 500 and status not in NOT_NOW:
+            raise Reject(f"the object store refuses the object: {reason}", "s3.refused_object") from error
+        raise Unreachable(RETRY_S, reason) from error
+
+
+@contextmanager
+def refused(redact: Callable[[str], str]) -> Iterator[None]:
+    """Tell errors of a store as set-up does: ``ComponentError`` for what somebody has to mend, ``Unreachable`` otherwise."""
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except (BaseError, FileNotFoundError, PermissionError) as error:
+        reason, status = _reason(error, redact), _status(error)
+        if status in (401, 403):
+            rights = "s3:ListBucket, s3:GetObject, s3:PutObject and s3:DeleteObject, or what corresponds to them"
+            message = f"the object store refuses: {reason}. Mend options, or give who asks the rights {rights}"
+            raise ComponentError(message, code="s3.refused") from error
+        if 300 <= status < 500 and (status not in NOT_NOW or status == 404):
+            raise ComponentError(f"{reason}. Make the bucket, or mend url and options", code="s3.failed") from error
+        raise Unreachable(RETRY_S, reason) from error
+
+
+def _status(error: BaseException) -> int:
+    """The status that a store answered with, 0 if nothing is known of one."""
+    said = str(error)
+    found = _STATUS.search(said)
+    # S3 redirects to the region of a bucket without saying where that is
+    return int(found[1]) if found else 301 if "redirect" in said else 0
+
+
+def _reason(error: BaseException, redact: Callable[[str], str]) -> str:
+    said = redact(str(error).partition("\n\nDebug source")[0].strip())
+    return said if len(said) <= MAX_REASON else f"{said[:MAX_REASON]} …"

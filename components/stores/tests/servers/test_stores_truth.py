@@ -1,4 +1,4 @@
-"""Index truth of SQLTable: see ``tests/servers/truth.py``."""
+"""Index truth of SQLTable and S3Objects: see ``tests/servers/truth.py``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import orjson
 import psycopg
 import pytest
 
+from pypes_stores.s3_objects import S3Objects
 from pypes_stores.sql_table import SQLTable
 from tests.servers.schemas import schema_of
 from tests.servers.truth import TIMEOUT_S, check_truth, made
+
+from .apart import check_nothing_has_begun
+from .s3_bucket import Bucket
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(TIMEOUT_S)]
 
@@ -39,3 +44,16 @@ def test_a_table_of_postgresql(tmp_path: Path, postgresql: str) -> None:
             return set(rows)
 
         check_truth(made(SQLTable, tmp_path, url=url, columns=COLUMNS), seen)
+
+
+def test_a_bucket(tmp_path: Path, s3: str) -> None:
+    check_nothing_has_begun()
+    bucket = Bucket(s3, str(tmp_path))
+
+    def seen() -> set[tuple[str, str, str]]:
+        found = [orjson.loads(each.data) for each in bucket.packets()]
+        rows = [(each["id"], each["part"], each["fields"]["said"]) for each in found]
+        assert len(set(rows)) == len(rows)
+        return set(rows)
+
+    check_truth(made(S3Objects, tmp_path, url=bucket.url, options=bucket.options), seen)
