@@ -39,8 +39,7 @@ if TYPE_CHECKING:
     from pypes.errors import InvalidGraph, PypesError, Reject, Retry, Unreachable
     from pypes.graph.model import Graph
     from pypes.packet import Packet
-    from pypes.pipeline.command import Command
-    from pypes.runtime.local import Pipeline
+    from pypes.pipeline import Command, Done, Failed, Pipeline, Pool, node
 
 __version__ = "0.1.0"
 
@@ -53,8 +52,7 @@ _HOMES = {
     "pypes.component.functions": ("component",),
     "pypes.graph.model": ("Graph",),
     "pypes.packet": ("Packet",),
-    "pypes.pipeline.command": ("Command",),
-    "pypes.runtime.local": ("Pipeline",),
+    "pypes.pipeline": ("Command", "Done", "Failed", "Pipeline", "Pool", "node"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -62,8 +60,10 @@ __all__ = [
     "Adapter",
     "Command",
     "Component",
+    "Done",
     "Example",
     "Extractor",
+    "Failed",
     "Filter",
     "Graph",
     "Help",
@@ -72,6 +72,7 @@ __all__ = [
     "Packet",
     "Parameters",
     "Pipeline",
+    "Pool",
     "Publisher",
     "PypesError",
     "Reject",
@@ -80,6 +81,7 @@ __all__ = [
     "Transformer",
     "Unreachable",
     "component",
+    "node",
 ]
 
 

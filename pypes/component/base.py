@@ -25,6 +25,7 @@ from pypes.component.counts import Counts
 from pypes.component.example import Example
 from pypes.component.original import OriginalStyle
 from pypes.component.parameters import convert, schema_of
+from pypes.component.placed import Placed
 from pypes.component.shared import Shares
 from pypes.component.store import MOST_ENTRIES, MemoryStores, Store, Stores
 from pypes.core.identity import Completed
@@ -124,7 +125,8 @@ class Component(OriginalStyle):
     #: Names of the metadata that the graph inherits.
     inherits: tuple[str, ...] = ()
 
-    def __init__(self) -> None:
+    def __init__(self, **params: Any) -> None:
+        """``params`` are its parameters; raises ``InvalidInput`` for those that are not valid."""
         self._inputs: dict[str, str | None] = dict(type(self).inputs)
         self._outputs: dict[str, str | None] = dict(type(self).outputs)
         self._parameters: dict[str, list[Any]] = {}
@@ -137,9 +139,29 @@ class Component(OriginalStyle):
         self._shares = Shares(self)
         self._stores: Stores = MemoryStores()
         self.secrets = Secrets()
-        params, problems = convert(self.Params, {})
+        defaults, problems = convert(self.Params, {})
         # required parameters come with `configure`; until then there is nothing to read
-        self.params = params if not problems else None
+        self.params = defaults if not problems else None
+        if params:
+            self.configure(params)
+
+    @classmethod
+    def on(
+        cls,
+        *,
+        processes: int | None = None,
+        threads: int | None = None,
+        stride: int | None = None,
+        timeout_s: float | None = None,
+        memory: int | str | None = None,
+        **params: Any,
+    ) -> Placed:
+        """The component with these parameters in a pool of its own, for a pipeline: ``Model.on(processes=2, path="m.bin")``.
+
+        The options are those that pools have in graphs. Its class must be at the top level of a module.
+        """
+        options = {"processes": processes, "threads": threads, "stride": stride, "timeout_s": timeout_s, "memory": memory}
+        return Placed(cls, params, {name: value for name, value in options.items() if value is not None})
 
     # -- the life of a component: override what is needed ------------------------------------------------
 

@@ -1,4 +1,7 @@
-"""Pipelines in Python: functions, programs and components composed, on all cores, item by item."""
+"""Pipelines in Python: functions, programs and components composed, on all cores, item by item.
+
+The names below are loaded when they are first used.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pypes.pipeline.command import Command, CommandFailed
     from pypes.pipeline.dataflow import Dataflow
+    from pypes.pipeline.items import Done, Failed
+    from pypes.pipeline.nodes import node
+    from pypes.pipeline.pipeline import Pipeline
+    from pypes.pipeline.pool import Pool
+    from pypes.pipeline.results import Results
 
 _HOMES = {
     "pypes.pipeline.command": ("Command", "CommandFailed"),
     "pypes.pipeline.dataflow": ("Dataflow",),
+    "pypes.pipeline.items": ("Done", "Failed"),
+    "pypes.pipeline.nodes": ("node",),
+    "pypes.pipeline.pipeline": ("Pipeline",),
+    "pypes.pipeline.pool": ("Pool",),
+    "pypes.pipeline.results": ("Results",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = ["Command", "CommandFailed", "Dataflow"]
+__all__ = ["Command", "CommandFailed", "Dataflow", "Done", "Failed", "Pipeline", "Pool", "Results", "node"]
 
 
 def __getattr__(name: str) -> Any:

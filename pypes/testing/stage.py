@@ -10,7 +10,7 @@ from pypes.component import Component
 from pypes.core.identity import Completed, Version
 from pypes.core.limits import Limits
 from pypes.errors import Retry
-from pypes.runtime.local import Pipeline
+from pypes.pipeline import Pipeline
 from pypes.testing.posts import Failing, Post, Seen, Splitting, Waiting
 
 #: Small waves, so that a document comes in several turns, each with its commit.

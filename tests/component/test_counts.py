@@ -12,8 +12,8 @@ from pypes.component.counts import MOST_NAMES, Counts
 from pypes.core.limits import Limits
 from pypes.errors import ComponentError
 from pypes.packet import Packet
+from pypes.pipeline import Pipeline
 from pypes.placement import isolate
-from pypes.runtime.local import Pipeline
 from pypes.testing import run_component
 from tests.runtime.pools.parts import Counting
 
@@ -100,7 +100,7 @@ def test_a_pipeline_has_the_counts_of_pools_too(pool: dict[str, int] | None) -> 
         list(pipeline.run(PACKETS))
         assert pipeline.counts == {"a": COUNTED}
         [letter] = pipeline.dead_letters
-        assert (letter.code, letter.error) == ("my.code", "not this one")
+        assert (letter.code, letter.reason) == ("my.code", "not this one")
 
 
 def test_an_isolated_component_counts() -> None:

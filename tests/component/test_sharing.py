@@ -10,7 +10,7 @@ import pytest
 from pypes.component import Example, Help, Parameters, Transformer
 from pypes.errors import ComponentError
 from pypes.packet import Packet
-from pypes.runtime.local import Pipeline
+from pypes.pipeline import Pipeline
 from pypes.testing import ComponentSuite, run_component
 from tests.component.clients import Client, Faulty
 

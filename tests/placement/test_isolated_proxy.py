@@ -20,8 +20,8 @@ from pypes.graph.spec import describe
 from pypes.ingest.codecs.raw import StreamBody
 from pypes.ingest.delivery import Spooled
 from pypes.packet import Packet
+from pypes.pipeline import Pipeline
 from pypes.placement import isolate
-from pypes.runtime.local import Pipeline
 from pypes.runtime.scheduler import Epoch, Feed, Scheduler
 from pypes.testing import run_component
 from tests.placement import samples

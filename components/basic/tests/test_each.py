@@ -131,4 +131,4 @@ def test_items_that_are_left_out_or_fail_are_missing() -> None:
     with round_trip() as pipeline:
         [found] = pipeline.push([packet])
         assert found.get("requires") == ["A", "B"]
-        assert [letter.filter for letter in pipeline.dead_letters] == ["upper"]
+        assert [letter.node for letter in pipeline.dead_letters] == ["upper"]

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from pypes.packet import Packet
-from pypes.runtime.local import Pipeline
+from pypes.pipeline import Pipeline
 from pypes.testing import PublisherSuite, run_component
 from pypes_basic.json_lines import JSONLines
 from pypes_basic.log_lines import fold
@@ -98,4 +98,5 @@ def test_only_a_log_is_told_of_whole_documents(form: str, is_told: bool) -> None
     lines.configure({"form": form})
     assert (lines.complete is not None) is is_told
     with Pipeline(lines) as pipeline:
-        assert (pipeline._scheduler.completing is not None) is is_told
+        assert pipeline._graph is not None
+        assert (pipeline._graph.graph.scheduler.completing is not None) is is_told

@@ -14,7 +14,7 @@ from pypes.core.identity import Completed, Identity, Version
 from pypes.errors import Unreachable
 from pypes.outbox.giving import acknowledge, give
 from pypes.packet import Packet
-from pypes.runtime.local import Pipeline
+from pypes.pipeline import Pipeline
 from pypes.testing import PublisherSuite, run_component
 from pypes_basic.drop_document import DropDocument
 from pypes_basic.log_lines import fold

@@ -234,4 +234,4 @@ class TestBatch(ComponentSuite):
         made.configure({"size": 2})
         with Pipeline(made, Fails) as pipeline:
             pipeline.push(numbered(4))
-            assert sorted(n for letter in pipeline.dead_letters for n in letter.documents) == [0, 1, 2, 3]
+            assert sorted(n for letter in pipeline.dead_letters for n in letter.positions) == [0, 1, 2, 3]

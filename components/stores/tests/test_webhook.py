@@ -83,7 +83,7 @@ def push(url: str, *packets: Packet, **params: Any) -> list[tuple[str, str]]:
     publisher.configure({"url": url, **params})
     with Pipeline(publisher) as pipeline:
         pipeline.push(packets)
-        return [(letter.code, letter.error) for letter in pipeline.dead_letters]
+        return [(letter.code, letter.reason) for letter in pipeline.dead_letters]
 
 
 def push_rows(url: str, packet: Packet, rows: list[dict[str, Any]], **params: Any) -> list[tuple[str, str]]:
@@ -98,7 +98,7 @@ def push_rows(url: str, packet: Packet, rows: list[dict[str, Any]], **params: An
     publisher.configure({"url": url, **params})
     with Pipeline(split, publisher) as pipeline:
         pipeline.push([packet])
-        return [(letter.code, letter.error) for letter in pipeline.dead_letters]
+        return [(letter.code, letter.reason) for letter in pipeline.dead_letters]
 
 
 def test_a_document_is_one_message_with_all_of_its_parts(server: Receiver) -> None:

@@ -49,6 +49,7 @@ class PoolProxy(Component):
     most_bytes: int
     is_timed = False
     takes_batches: bool
+    keeps_order = True
 
     def setup(self) -> None:
         self.executor.setup()

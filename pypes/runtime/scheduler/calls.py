@@ -104,6 +104,10 @@ class Calls:
             except MemoryError:
                 # what is not said here is waited for until the filter's time is over; a neighbour has the memory just now
                 time.sleep(MEMORY_RETRY_S)
+        self.wake()
+
+    def wake(self) -> None:
+        """Have :meth:`wait` return; in any thread."""
         # a buffer full of wake-ups, or a scheduler that is gone: either way there is nothing more to say
         with suppress(OSError):
             self._wake_out.send(b"!")

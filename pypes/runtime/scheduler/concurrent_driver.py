@@ -22,7 +22,7 @@ from pypes.runtime.scheduler.core import Ended, is_no_failure
 from pypes.runtime.scheduler.driver import Driver
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.lineage import Lineage
-from pypes.runtime.scheduler.pooling import Pooling, placing_of
+from pypes.runtime.scheduler.pooling import Pooling, Shares, placing_of
 from pypes.runtime.scheduler.work_item import Item
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class ConcurrentDriver(Driver):
 
     sees_packets_alone = True
 
-    __slots__ = ("away", "finished", "items", "pooling", "resumable", "todo", "working")
+    __slots__ = ("away", "finished", "items", "keeps_order", "pooling", "resumable", "todo", "working")
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -51,6 +51,8 @@ class ConcurrentDriver(Driver):
         placing = placing_of(self.component)
         #: Set if the component runs in a pool.
         self.pooling = None if placing is None else Pooling(self.core, placing)
+        #: False if items go on as soon as they are done.
+        self.keeps_order = placing is None or placing.keeps_order
 
     @property
     def width(self) -> int:
@@ -146,6 +148,8 @@ class ConcurrentDriver(Driver):
 
     def _finish_in_order(self) -> None:
         """Account for the items that are done, in their order; have the first one send that sends more than a wire holds."""
+        if not self.keeps_order:
+            self.items = deque(sorted(self.items, key=lambda item: not item.is_done))
         while self.items and not self.full_wires:
             item = self.items[0]
             if item.is_done:
@@ -295,6 +299,18 @@ class ConcurrentDriver(Driver):
         """So long a pool worker has worked on what the item in hand was sent there with."""
         if self.observation is not None:
             self.observation.worked_in_pool(self.name, seconds)
+
+    def run_each_in_pool(self, values: Sequence[Any]) -> list[Outcome]:
+        """Have the pool work on several values; only this item waits for them."""
+        item = self.working
+        assert item is not None
+        assert self.pooling is not None
+        shares = Shares(item, values)
+        for share in shares.all:
+            self.pooling.add(share, share.value)
+        while shares.left:
+            self._wait(item)
+        return [share.outcome for share in shares.all if share.outcome is not None]
 
     def made_together(self) -> None:
         """Something was made of the whole batch in the pool that the item in hand was part of."""

@@ -75,6 +75,8 @@ class Core:
         self.reruns = 0
         #: Called before each turn of a lone run with the filter and the document that was fed last.
         self.record_turn: Callable[[str, int], None] | None = None
+        #: True if failures have their packet and exception with them, for somebody in this process.
+        self.keeps_causes = False
         #: The greenlet that called ``run``, and the one that runs the filters for it; see :meth:`park`.
         self.caller: greenlet | None = getcurrent()
         self.runner: greenlet | None = None

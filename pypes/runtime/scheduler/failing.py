@@ -221,7 +221,10 @@ class Failing:
         now = self._core.wall_clock()
         names = named(value, secrets)
         packet, is_whole = as_json(value, secrets)
-        failure = Failure(documents, self._filter.name, name, code, reason, trace, packet, attempts, now, is_whole, None, names)
+        cause = (value, error) if self._core.keeps_causes and error is not None else None
+        failure = Failure(
+            documents, self._filter.name, name, code, reason, trace, packet, attempts, now, is_whole, None, names, cause
+        )
         epoch.fail(failure, reach)
 
     def fail_document(self, epoch: Epoch, document: int, error: BaseException, attempts: int) -> None:

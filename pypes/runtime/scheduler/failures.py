@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from typing import Any
 
 from pypes.core.identity import NAMELESS, Named
 
@@ -77,6 +78,8 @@ class Failure:
     many: Spans | None = field(default=None, compare=False)
     #: The names that the packet gave itself.
     named: Named = NAMELESS
+    #: The packet and the exception themselves, where whoever runs the graph is in the same process and asks for them.
+    cause: tuple[Any, BaseException] | None = field(default=None, compare=False, repr=False)
 
 
 class Failures(list[Failure]):

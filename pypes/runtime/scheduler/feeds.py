@@ -18,13 +18,13 @@ from pypes.runtime.scheduler.inheriting import note
 class Feeds:
     """The epochs that are fed, one after the other. A feed puts one wave on a wire, and the next when that one was taken."""
 
-    __slots__ = ("_by_name", "_completing", "_core", "_inherit", "_joins", "fed", "waiting")
+    __slots__ = ("_completing", "_core", "_inherit", "_joins", "by_name", "fed", "waiting")
 
     def __init__(
         self, core: Core, by_name: Mapping[str, Filter], joins: int, inherit: tuple[str, ...], completing: Completing | None
     ) -> None:
         self._core = core
-        self._by_name = by_name
+        self.by_name = by_name
         #: Bits of the filters that are joins.
         self._joins = joins
         #: Metadata of documents that is to be kept in mind.
@@ -100,7 +100,7 @@ class Feeds:
             return True
         if self._inherit:
             note(self._inherit, epoch, packets, lineages)
-        target = self._by_name.get(filter)
+        target = self.by_name.get(filter)
         if target is None:
             self._refuse(epoch, filter, packets, lineages)
             return True

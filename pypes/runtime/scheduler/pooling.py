@@ -37,6 +37,10 @@ class Placing(Protocol):
     def takes_batches(self) -> bool:
         """True if the packets of a stride are one batch."""
 
+    @property
+    def keeps_order(self) -> bool:
+        """False if packets go on as soon as they are done, whichever were taken before them."""
+
 
 class PoolItem(Protocol):
     """A work item, as far as it is known here."""
@@ -52,6 +56,50 @@ class PoolItem(Protocol):
         """The packet."""
 
     def call_ended(self) -> None: ...
+
+
+class Waiting(Protocol):
+    """The work item that waits for its shares."""
+
+    @property
+    def name(self) -> str: ...
+    def call_ended(self) -> None: ...
+    def wake(self) -> None: ...
+
+
+class Share:
+    """One of several values of a packet that the pool works on."""
+
+    __slots__ = ("_shares", "outcome", "stride", "value")
+
+    def __init__(self, shares: Shares, value: Any) -> None:
+        self._shares = shares
+        self.value = value
+        self.outcome: Outcome | None = None
+        self.stride: Stride | None = None
+
+    @property
+    def name(self) -> str:
+        return self._shares.item.name
+
+    def call_ended(self) -> None:
+        shares = self._shares
+        shares.left -= 1
+        if shares.left:
+            shares.item.wake()  # there is room for more of them
+        else:
+            shares.item.call_ended()
+
+
+class Shares:
+    """The values of one packet that are worked on by themselves: its item goes on when there are none ``left``."""
+
+    __slots__ = ("all", "item", "left")
+
+    def __init__(self, item: Waiting, values: Sequence[Any]) -> None:
+        self.item = item
+        self.all = [Share(self, value) for value in values]
+        self.left = len(self.all)
 
 
 class Stride:

@@ -123,4 +123,8 @@ class Item:
         """A call that it waited for has ended."""
         if not self.is_done:  # else it was given up meanwhile
             self.filter.resumable.append(self)
-            self.filter.core.ready.waiting |= self.filter.bit
+            self.wake()
+
+    def wake(self) -> None:
+        """Have its filter take a turn."""
+        self.filter.core.ready.waiting |= self.filter.bit

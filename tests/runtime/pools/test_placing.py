@@ -10,7 +10,7 @@ import pytest
 from pypes.component import Operator, Transformer
 from pypes.errors import ComponentError, InvalidComponent, InvalidGraph
 from pypes.packet import Packet
-from pypes.runtime.local import Pipeline
+from pypes.pipeline import Pipeline
 from tests.runtime.pools.parts import Work
 
 

@@ -10,7 +10,7 @@ import pytest
 from pypes.component import Transformer
 from pypes.core.limits import MIB
 from pypes.packet import Packet
-from pypes.runtime.local import Pipeline
+from pypes.pipeline import Pipeline
 from tests.runtime.pools.splitting import Count, Split, SplitApart, SplitBatch, forget_peak, memory
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read as on Linux")

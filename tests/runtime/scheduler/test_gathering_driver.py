@@ -11,7 +11,7 @@ from pypes.component import Operator
 from pypes.core.limits import Limits
 from pypes.errors import InvalidComponent
 from pypes.packet import Packet
-from pypes.runtime.local import Pipeline
+from pypes.pipeline import Pipeline
 from pypes.runtime.scheduler import BARRIER, Epoch, Feed, Scheduler
 from pypes.runtime.scheduler.standstill import LOOK_S, STANDSTILL_S
 from tests.runtime.clock import Clock
@@ -228,8 +228,8 @@ def test_a_wave_of_nothing_ends_at_once(max_bytes: int | None) -> None:
 def test_a_pipeline_waits_for_nothing() -> None:
     gather = Gathers(100, LONG_S)
     with Pipeline(Pass, gather, limits=Limits(wave_packets=150)) as pipeline:
-        assert numbers(pipeline.run(packets(200))) == [*range(200)]
-    assert [len(batch) for batch in gather.batches] == [100, 50, 50]
+        assert numbers(pipeline.push([*packets(200)])) == [*range(200)]
+    assert [len(batch) for batch in gather.batches] == [100, 100]
 
 
 def test_a_join_that_waits_for_room_does_not_wait_for_a_batch() -> None:

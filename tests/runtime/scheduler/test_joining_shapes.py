@@ -8,7 +8,7 @@ from typing import Any
 from pypes.component import Component, Operator, Transformer
 from pypes.core.limits import Limits
 from pypes.packet import Packet
-from pypes.runtime.local import Pipeline
+from pypes.pipeline import Pipeline
 from pypes.runtime.scheduler import BARRIER, Epoch, Feed
 from tests.runtime.scheduler.graphs import Pass, packets, running
 from tests.runtime.scheduler.joins import (

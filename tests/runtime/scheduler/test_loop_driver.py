@@ -8,7 +8,7 @@ from pypes.component import Component
 from pypes.core.limits import Limits
 from pypes.ingest.outcome import Fate
 from pypes.packet import Packet
-from pypes.runtime.local import Pipeline
+from pypes.pipeline import Pipeline
 from pypes.runtime.scheduler import Epoch, Feed
 from tests.runtime.scheduler.graphs import running
 
@@ -97,7 +97,7 @@ class Fail(Component):
 
 def test_a_chain_of_loops() -> None:
     with Pipeline(Add, Add) as pipeline:
-        assert numbers(list(pipeline.run(packets(600)))) == [n + 2 for n in range(600)]
+        assert numbers(list(pipeline.push([*packets(600)]))) == [n + 2 for n in range(600)]
 
 
 def test_one_packet_per_turn_leaves_nothing_behind() -> None:
@@ -110,7 +110,7 @@ def test_one_packet_per_turn_leaves_nothing_behind() -> None:
                 self.yield_ctrl()
 
     with Pipeline(OneByOne, Add) as pipeline:
-        assert numbers(list(pipeline.run(packets(300)))) == [n + 1 for n in range(300)]
+        assert numbers(list(pipeline.push([*packets(300)]))) == [n + 1 for n in range(300)]
 
 
 def test_what_the_cursor_did_not_reach_stays_on_the_wire() -> None:
@@ -129,14 +129,14 @@ def test_what_the_cursor_did_not_reach_stays_on_the_wire() -> None:
                 self.yield_ctrl()
 
     with Pipeline(Three) as pipeline:
-        assert numbers(list(pipeline.run(packets(7)))) == list(range(7))
+        assert numbers(list(pipeline.push([*packets(7)]))) == list(range(7))
     assert turns == [3, 3, 1]
 
 
 def test_an_exception_costs_the_packet_under_the_cursor_and_run_starts_again() -> None:
     with Pipeline(Fail) as pipeline:
-        list(pipeline.run(packets(5)))
-        assert [f.documents for f in pipeline.dead_letters] == [(1,), (3,)]
+        list(pipeline.push([*packets(5)]))
+        assert [f.positions for f in pipeline.dead_letters] == [(1,), (3,)]
 
 
 def test_an_exception_past_the_end_costs_all_that_was_not_sent_on() -> None:
@@ -151,8 +151,8 @@ def test_an_exception_past_the_end_costs_all_that_was_not_sent_on() -> None:
                 self.yield_ctrl()
 
     with Pipeline(Sorter) as pipeline:
-        assert numbers(list(pipeline.run(packets(4)))) == [3, 2]
-        assert sorted(f.documents for f in pipeline.dead_letters) == [(0,), (1,)]
+        assert numbers(list(pipeline.push([*packets(4)]))) == [3, 2]
+        assert sorted(f.positions for f in pipeline.dead_letters) == [(0,), (1,)]
 
 
 def test_lineages_follow_the_packet_itself_the_cursor_and_the_whole() -> None:
@@ -180,15 +180,15 @@ def test_lineages_follow_the_packet_itself_the_cursor_and_the_whole() -> None:
                 self.yield_ctrl()
 
     with Pipeline(Remake, FailOver) as pipeline:
-        list(pipeline.run(packets(4)))
-        assert [f.documents for f in pipeline.dead_letters] == [(2,), (0, 1, 2, 3)]
+        list(pipeline.push([*packets(4)]))
+        assert [f.positions for f in pipeline.dead_letters] == [(2,), (0, 1, 2, 3)]
 
 
 def test_a_join_waits_for_its_ancestors_and_pairs_packets() -> None:
     nodes: dict[str, Any] = {"split": Split, "long1": Add, "long2": Tag, "merge": Merge}
     wires = [("split.out", "long1.in"), ("long1.out", "merge.in"), ("split.out2", "long2.in"), ("long2.out", "merge.in2")]
     with Pipeline(nodes=nodes, wires=wires) as pipeline:
-        found = list(pipeline.run(packets(500)))
+        found = list(pipeline.push([*packets(500)]))
     # b's values replace a's: n is that of the branch that does not add
     assert numbers(found) == list(range(500))
     assert all(p.get("tag") for p in found)
@@ -201,8 +201,8 @@ def test_a_filter_that_never_takes_its_input_is_stalled() -> None:
                 self.yield_ctrl()
 
     with Pipeline(Add, Blind) as pipeline:
-        list(pipeline.run(packets(2)))
-        assert [(f.documents, f.filter, f.code) for f in pipeline.dead_letters] == [
+        list(pipeline.push([*packets(2)]))
+        assert [(f.positions, f.node, f.code) for f in pipeline.dead_letters] == [
             ((0,), "blind2", "component.stalled"),
             ((1,), "blind2", "component.stalled"),
         ]
@@ -214,7 +214,7 @@ def test_a_loop_that_raises_before_it_takes_anything_is_stalled_too() -> None:
             raise OSError("always")
 
     with Pipeline(Broken) as pipeline:
-        list(pipeline.run(packets(1)))
+        list(pipeline.push([*packets(1)]))
         assert [f.code for f in pipeline.dead_letters] == ["component.stalled"]
 
 
@@ -257,8 +257,8 @@ def test_values_that_are_not_packets_travel_with_their_lineage() -> None:
                 self.yield_ctrl()
 
     with Pipeline(Words, Check) as pipeline:
-        list(pipeline.run(packets(4)))
-        assert [f.documents for f in pipeline.dead_letters] == [(1,), (3,)]
+        list(pipeline.push([*packets(4)]))
+        assert [f.positions for f in pipeline.dead_letters] == [(1,), (3,)]
 
 
 def test_sending_to_a_full_wire_from_a_loop_parks_it() -> None:
@@ -273,7 +273,7 @@ def test_sending_to_a_full_wire_from_a_loop_parks_it() -> None:
                 self.yield_ctrl()
 
     with Pipeline(Many, Add, limits=Limits(wire_packets=32)) as pipeline:
-        assert len(list(pipeline.run(packets(3)))) == 3000
+        assert len(list(pipeline.push([*packets(3)]))) == 3000
 
 
 def test_send_says_whether_a_wire_leads_on() -> None:
@@ -289,7 +289,7 @@ def test_send_says_whether_a_wire_leads_on() -> None:
                 self.yield_ctrl()
 
     with Pipeline(Ask) as pipeline:
-        list(pipeline.run(packets(1)))
+        list(pipeline.push([*packets(1)]))
     assert told == [False]
 
 
@@ -303,7 +303,7 @@ def test_a_log_line_of_a_loop_names_the_packet_under_the_cursor(caplog: Any) -> 
                 self.yield_ctrl()
 
     with Pipeline(Talk) as pipeline:
-        list(pipeline.run([Packet({"n": n}, {"id": str(n)}) for n in range(2)]))
+        list(pipeline.push([*[Packet({"n": n}, {"id": str(n)}) for n in range(2)]]))
     assert [record.packet_id for record in caplog.records] == ["0", "1"]
 
 

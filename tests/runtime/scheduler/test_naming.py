@@ -14,7 +14,7 @@ from pypes.core.identity import Identity, Version
 from pypes.core.limits import Limits
 from pypes.errors import Retry
 from pypes.packet import Packet
-from pypes.runtime.local import Pipeline
+from pypes.pipeline import Pipeline
 
 #: Document, part and id of a packet.
 Name = tuple[Identity | None, str, str | None]

@@ -31,6 +31,7 @@ class Away(Transformer):
 
     def __init__(self, executor: Executor, most_together: int = 4, *, is_timed: bool = False) -> None:
         super().__init__()
+        self.keeps_order = True
         self.executor, self.most_together, self.is_timed, self.takes_batches = executor, most_together, is_timed, False
 
     def setup(self) -> None:

@@ -10,7 +10,8 @@ from pypes.component import Adapter, Component, Filter, Operator, Publisher, Tra
 from pypes.core.limits import Limits
 from pypes.errors import ComponentError, InvalidComponent, Reject, Retry
 from pypes.packet import Body, Packet
-from pypes.runtime.local import Pipeline
+from pypes.pipeline import Pipeline
+from pypes.testing import run_component
 
 
 def packets(count: int) -> list[Packet]:
@@ -56,39 +57,42 @@ class Picky(Transformer):
 
 def test_a_chain_runs_in_order() -> None:
     with Pipeline(Double, Double) as pipeline:
-        assert numbers(list(pipeline.run(packets(1000)))) == [4 * n for n in range(1000)]
+        assert numbers(list(pipeline.push([*packets(1000)]))) == [4 * n for n in range(1000)]
 
 
 def test_none_drops_and_the_rest_keeps_its_order() -> None:
     with Pipeline(Even, Double) as pipeline:
-        assert numbers(list(pipeline.run(packets(9)))) == [0, 4, 8, 12, 16]
+        assert numbers(list(pipeline.push([*packets(9)]))) == [0, 4, 8, 12, 16]
 
 
 def test_what_is_sent_comes_before_what_is_returned() -> None:
     with Pipeline(Echo) as pipeline:
-        found = list(pipeline.run(packets(3)))
+        found = list(pipeline.push([*packets(3)]))
     assert [(p.get("n"), p.has("copy")) for p in found] == [(n, c) for n in range(3) for c in (True, False)]
 
 
 def test_one_bad_packet_costs_only_itself() -> None:
     with Pipeline(Picky, Double) as pipeline:
-        found = numbers(list(pipeline.run(packets(10))))
+        found = numbers(list(pipeline.push([*packets(10)])))
         failures = pipeline.dead_letters
     assert found == [2 * n for n in range(10) if n not in (3, 5, 7)]
-    assert [(f.documents, f.filter, f.component, f.code) for f in failures] == [
-        ((3,), "picky1", "Picky", "component.raised"),
-        ((5,), "picky1", "Picky", "picky.five"),
-        ((7,), "picky1", "Picky", "component.raised"),
+    assert [(f.positions, f.node, f.code) for f in failures] == [
+        ((3,), "picky1", "component.raised"),
+        ((5,), "picky1", "picky.five"),
+        ((7,), "picky1", "component.raised"),
     ]
-    assert failures[0].error == "ValueError: three"
+    assert failures[0].reason == "ValueError: three"
     assert "raise ValueError" in failures[0].traceback
-    assert b'"n":3' in failures[0].packet
+    assert failures[0].value["n"] == 3
+    letter = run_component(Picky, packets(10)).dead_letters[0]
+    assert (letter.documents, letter.component, letter.error) == ((3,), "Picky", "ValueError: three")
+    assert b'"n":3' in letter.packet
 
 
 def test_a_wired_error_port_takes_the_packet_instead() -> None:
     nodes: dict[str, Any] = {"picky": Picky, "double": Double, "late": Double}
     with Pipeline(nodes=nodes, wires=[("picky.out", "double.in"), ("picky.error", "late.in")]) as pipeline:
-        found = list(pipeline.run(packets(6)))
+        found = list(pipeline.push([*packets(6)]))
         assert pipeline.dead_letters == []
     late = [p for p in found if p.has_meta("error")]
     assert sorted(numbers(late)) == [6, 10]
@@ -101,14 +105,14 @@ def test_sending_to_a_port_that_does_not_exist_is_an_error() -> None:
             self.send("nowhere", packet)
 
     with Pipeline(Lost) as pipeline:
-        assert list(pipeline.run(packets(1))) == []
-        assert "no output port 'nowhere'" in pipeline.dead_letters[0].error
+        assert list(pipeline.push([*packets(1)])) == []
+        assert "no output port 'nowhere'" in pipeline.dead_letters[0].reason
 
 
 def test_fan_out_gives_every_branch_its_own_packet() -> None:
     nodes: dict[str, Any] = {"start": Even, "a": Double, "b": Double}
     with Pipeline(nodes=nodes, wires=[("start.out", "a.in"), ("start.out", "b.in")]) as pipeline:
-        assert sorted(numbers(list(pipeline.run(packets(4))))) == [0, 0, 4, 4]
+        assert sorted(numbers(list(pipeline.push([*packets(4)])))) == [0, 0, 4, 4]
 
 
 def test_retry_comes_back_and_gives_up_after_max_attempts() -> None:
@@ -126,9 +130,9 @@ def test_retry_comes_back_and_gives_up_after_max_attempts() -> None:
                 raise Retry(0.0, "never")
             return packet
 
-    with Pipeline(Flaky) as pipeline:
-        assert sorted(numbers(list(pipeline.run(packets(4))))) == [0, 1, 3]
-        (failure,) = pipeline.dead_letters
+    result = run_component(Flaky, packets(4))
+    assert sorted(numbers(result.packets)) == [0, 1, 3]
+    (failure,) = result.dead_letters
     assert tries == {0: 1, 1: 3, 2: 3, 3: 1}
     assert (failure.code, failure.attempts, failure.error) == ("retry.exhausted", 3, "never")
 
@@ -141,8 +145,8 @@ def test_a_batch_that_raises_is_tried_packet_by_packet() -> None:
             return packets
 
     with Pipeline(Batch) as pipeline:
-        assert numbers(list(pipeline.run(packets(5)))) == [0, 1, 3, 4]
-        assert [f.documents for f in pipeline.dead_letters] == [(2,)]
+        assert numbers(list(pipeline.push([*packets(5)]))) == [0, 1, 3, 4]
+        assert [f.positions for f in pipeline.dead_letters] == [(2,)]
 
 
 def test_batch_results_keep_the_lineage_of_the_packet_they_are() -> None:
@@ -151,8 +155,8 @@ def test_batch_results_keep_the_lineage_of_the_packet_they_are() -> None:
             return [p for p in reversed(packets) if p.get("n") != 1]
 
     with Pipeline(Reverse, Picky) as pipeline:
-        assert numbers(list(pipeline.run(packets(6)))) == [4, 2, 0]
-        assert sorted(f.documents for f in pipeline.dead_letters) == [(3,), (5,)]
+        assert numbers(list(pipeline.push([*packets(6)]))) == [4, 2, 0]
+        assert sorted(f.positions for f in pipeline.dead_letters) == [(3,), (5,)]
 
 
 class Pairs(Operator):
@@ -182,7 +186,7 @@ class Pairs(Operator):
 
 def test_held_packets_are_let_go_when_nothing_else_moves() -> None:
     with Pipeline(Pairs) as pipeline:
-        found = list(pipeline.run(packets(5)))
+        found = list(pipeline.push([*packets(5)]))
     assert [p.get("pair") for p in found] == [[0, 1], [2, 3], 4]
 
 
@@ -193,8 +197,8 @@ def test_a_packet_made_of_several_carries_all_their_lineages() -> None:
                 raise ValueError("bad pair")
 
     with Pipeline(Pairs, Fail) as pipeline:
-        list(pipeline.run(packets(6)))
-        assert [f.documents for f in pipeline.dead_letters] == [(2, 3)]
+        list(pipeline.push([*packets(6)]))
+        assert [f.positions for f in pipeline.dead_letters] == [(2, 3)]
 
 
 def test_a_flush_that_raises_dead_letters_what_was_held() -> None:
@@ -203,8 +207,8 @@ def test_a_flush_that_raises_dead_letters_what_was_held() -> None:
             raise OSError("gone")
 
     with Pipeline(Broken) as pipeline:
-        assert list(pipeline.run(packets(1))) == []
-        assert [(f.documents, f.code) for f in pipeline.dead_letters] == [((0,), "component.flush_failed")]
+        assert list(pipeline.push([*packets(1)])) == []
+        assert [(f.positions, f.code) for f in pipeline.dead_letters] == [((0,), "component.flush_failed")]
 
 
 def test_a_loop_holds_no_packet_that_it_has_not_taken_yet() -> None:
@@ -220,8 +224,8 @@ def test_a_loop_holds_no_packet_that_it_has_not_taken_yet() -> None:
             raise ValueError("cannot flush")
 
     with Pipeline(OneATurn) as pipeline:
-        list(pipeline.run(packets(3)))
-        assert [(f.documents, f.code) for f in pipeline.dead_letters] == [((n,), "component.flush_failed") for n in range(3)]
+        list(pipeline.push([*packets(3)]))
+        assert [(f.positions, f.code) for f in pipeline.dead_letters] == [((n,), "component.flush_failed") for n in range(3)]
 
 
 def test_a_publisher_may_not_hold() -> None:
@@ -249,8 +253,8 @@ def test_a_failed_commit_is_narrowed_down_to_the_guilty_packet() -> None:
 
     strict = Strict()
     with Pipeline(strict) as pipeline:
-        list(pipeline.run(packets(4)))
-        assert [f.documents for f in pipeline.dead_letters] == [(2,)]
+        list(pipeline.push([*packets(4)]))
+        assert [f.positions for f in pipeline.dead_letters] == [(2,)]
     assert sorted(strict.published) == [0, 1, 3]
 
 
@@ -273,7 +277,7 @@ def test_a_full_wire_parks_the_sender_and_memory_stays_bounded() -> None:
 
     rows, watch = Rows(), Watch()
     with Pipeline(rows, watch, limits=Limits(wire_packets=64)) as pipeline:
-        list(pipeline.run(packets(1)))
+        list(pipeline.push([*packets(1)]))
     assert watch.seen == 10_000
     assert most <= 2 * 64
 
@@ -296,7 +300,7 @@ def test_offload_parks_only_its_component() -> None:
 
     nodes: dict[str, Any] = {"start": Even, "slow": Slow, "fast": Fast}
     with Pipeline(nodes=nodes, wires=[("start.out", "slow.in"), ("start.out", "fast.in")]) as pipeline:
-        list(pipeline.run(packets(1)))
+        list(pipeline.push([*packets(1)]))
     assert order == ["fast", "slow"]
 
 
@@ -307,8 +311,8 @@ def test_offload_raises_what_the_call_raises() -> None:
             return packet
 
     with Pipeline(Bad) as pipeline:
-        list(pipeline.run(packets(1)))
-        assert "invalid literal" in pipeline.dead_letters[0].error
+        list(pipeline.push([*packets(1)]))
+        assert "invalid literal" in pipeline.dead_letters[0].reason
 
 
 def test_a_set_up_that_fails_names_the_filter_and_tears_the_others_down() -> None:
@@ -338,7 +342,7 @@ def test_a_log_line_says_what_it_is_about(caplog: pytest.LogCaptureFixture) -> N
             return packet
 
     with Pipeline(nodes={"talk": Talk()}) as pipeline:
-        list(pipeline.run([Packet({"n": 1}, {"receipt": "r1", "id": "7"})]))
+        list(pipeline.push([*[Packet({"n": 1}, {"receipt": "r1", "id": "7"})]]))
     ready, seen = caplog.records
     assert (ready.graph, ready.filter) == ("pipeline", "talk")  # type: ignore[attr-defined]
     assert not hasattr(ready, "packet_id")
@@ -359,8 +363,7 @@ def test_a_failed_packet_with_a_large_body_is_kept_without_it_and_says_so() -> N
         def process(self, packet: Packet) -> None:
             raise Reject("no")
 
-    with Pipeline(Refuse) as pipeline:
-        list(pipeline.run([Packet.from_document({"data": Large(), "n": 1}), Packet({"n": 2})]))
-        large, small = pipeline.dead_letters
+    given = [Packet.from_document({"data": Large(), "n": 1}), Packet({"n": 2})]
+    large, small = run_component(Refuse, given).dead_letters
     assert (b'"n":1' in large.packet, b"data" in large.packet, large.is_whole) == (True, False, False)
     assert small.is_whole

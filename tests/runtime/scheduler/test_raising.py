@@ -14,7 +14,7 @@ from pypes.component import Adapter, Component, Operator, Transformer
 from pypes.core.shown import REASON_CHARS, TRACE_CHARS
 from pypes.errors import ComponentError
 from pypes.packet import Packet
-from pypes.runtime.local import Pipeline
+from pypes.pipeline import Pipeline
 from pypes.runtime.scheduler import Epoch, Feed, Scheduler
 from pypes.runtime.scheduler.process_driver import ProcessDriver
 from tests.runtime.clock import Clock

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pypes.component import Component, Publisher
 from pypes.packet import Packet
-from pypes.runtime.local import Pipeline
+from pypes.pipeline import Pipeline
 from pypes.runtime.scheduler import Epoch, Feed
 from tests.runtime.scheduler.graphs import Keep, packets, running
 

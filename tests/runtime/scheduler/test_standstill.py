@@ -11,7 +11,7 @@ import pytest
 from pypes.component import Operator, Transformer
 from pypes.errors import ComponentError, Retry
 from pypes.packet import Packet
-from pypes.runtime.local import Pipeline
+from pypes.pipeline import Pipeline
 from pypes.runtime.scheduler import Epoch, Feed, Scheduler
 from pypes.runtime.scheduler.standstill import LOOK_S, STANDSTILL_S
 from tests.runtime.clock import Clock
@@ -167,7 +167,8 @@ def test_a_trigger_that_stands_still_is_told_as_failed() -> None:
 
 def test_a_pipeline_ends_with_an_error() -> None:
     with Pipeline(Pass) as pipeline:
-        scheduler = pipeline._scheduler
+        assert pipeline._graph is not None
+        scheduler = pipeline._graph.graph.scheduler
         scheduler.core.ready.block(scheduler.drivers[0])
         with pytest.raises(ComponentError) as caught:
             pipeline.push(packets(1))

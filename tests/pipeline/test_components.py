@@ -95,21 +95,15 @@ def test_components_are_told_of_the_documents_of_parts() -> None:
     assert told == [(Identity("r", "a"), Version("first", 2), False)]
 
 
-def shout(packet: Packet) -> Packet:
-    return packet
-
-
 @pytest.mark.parametrize(
     ("node", "said"),
     [
-        ("g.json", "not of the path 'g.json': run a graph file over documents with `pypes run GRAPH.json FILE`"),
-        (Path("g.json"), "not of the path 'g.json'"),
-        (Graph("news", {}, ()), "not of the graph 'news'"),
-        (shout, "not of the function shout; decorate it with @component"),
-        (Packet, "not of <class 'pypes.packet.Packet'>"),
+        ("g.json", "not made of the path 'g.json': Pipeline.load"),
+        (Path("g.json"), "not made of the path 'g.json'"),
+        (Graph("news", {}, ()), "not made of the graph 'news'"),
         (None, "not of None"),
     ],
-    ids=["text", "path", "graph", "function", "other class", "nothing"],
+    ids=["text", "path", "graph", "nothing"],
 )
 def test_what_is_no_component_is_refused_with_what_to_do(node: Any, said: str) -> None:
     makers: list[Callable[[], Pipeline]] = [lambda: Pipeline(node), lambda: Pipeline(nodes={"a": node})]
@@ -173,7 +167,7 @@ def test_it_stays_usable_and_lazy() -> None:
 
         run = pipeline.run(source())
         assert next(run)["title"] == "T0"
-        assert pushed == pipeline.limits.wave_packets
+        assert pushed <= 2
         assert len(list(run)) == 999
 
 
@@ -208,7 +202,7 @@ def test_isolated_components_run_in_processes_of_their_own() -> None:
         [letter] = pipeline.dead_letters
     assert [packet["title"] for packet in found] == ["A", "C"]
     assert all(packet.get_meta("pid") != os.getpid() for packet in found)
-    assert letter.error == "killed by SIGSEGV in filter apart1"
+    assert letter.reason == "killed by SIGSEGV in filter apart1"
 
 
 def test_an_observer_sees_a_pipeline() -> None:
@@ -258,4 +252,4 @@ def test_a_component_that_calls_back_fails_its_packet() -> None:
     with Pipeline(Recurs) as pipeline:
         assert pipeline.push([Packet()]) == []
         assert pipeline.push([Packet()]) == []
-        assert ["the pipeline is at work" in letter.error for letter in pipeline.dead_letters] == [True, True]
+        assert ["the pipeline is at work" in letter.reason for letter in pipeline.dead_letters] == [True, True]

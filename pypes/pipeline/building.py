@@ -1,0 +1,269 @@
+"""Building: the components and wires of a pipeline, made of what its user gave."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+from pypes.component import Component
+from pypes.component.placed import Placed
+from pypes.errors import InvalidGraph, Problem
+from pypes.graph.model import Graph
+from pypes.pipeline.calling import ByName, Collected, Produced, name_of, parameters_of, same
+from pypes.pipeline.chain import Chain, Group, Join, Step
+from pypes.pipeline.filters import FunctionFilter, JoinFilter, PooledFilter
+from pypes.pipeline.nodes import Node, as_node
+from pypes.pipeline.pool import FunctionExecutor
+
+#: Source, its port, target, its port.
+End = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The nodes and wires that a user gave, with the pipelines among them taken apart."""
+
+    nodes: Mapping[str, Node]
+    ends: Sequence[End]
+
+    @property
+    def entries(self) -> list[str]:
+        """Nodes that no wire leads to."""
+        targets = {end[2] for end in self.ends}
+        return [name for name in self.nodes if name not in targets]
+
+    @property
+    def is_bare(self) -> bool:
+        """True if there are components among the nodes, so that items are packets."""
+        return any(is_component(node.target) for node in self.nodes.values())
+
+
+@dataclass(slots=True)
+class Built:
+    """The filters of a pipeline."""
+
+    components: dict[str, Component] = field(default_factory=dict)
+    ends: list[End] = field(default_factory=list)
+    #: The functions, by the name of their node.
+    steps: dict[str, Step] = field(default_factory=dict)
+    #: The pools that components run in, by name, with options of pools in graphs.
+    pools: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: All there is, if that is functions one after the other in this thread.
+    chain: Chain | None = None
+
+
+def is_component(target: Any) -> bool:
+    """True for a component class or object."""
+    return isinstance(target, Component | Placed) or (isinstance(target, type) and issubclass(target, Component))
+
+
+def given(chain: Sequence[Any], nodes: Mapping[str, Any] | None, wires: Iterable[tuple[str, str]]) -> Given:
+    """Read what a user gave. Raises :class:`InvalidGraph`."""
+
+    found: dict[str, Node] = {}
+    ends: list[End] = []
+    names: list[tuple[str, str]] = []
+    named = nodes.items() if nodes is not None and not chain else ((None, each) for each in chain)
+    inner: dict[str, tuple[str, str]] = {}
+    for place, (name, each) in enumerate(named, 1):
+        target = each.target if isinstance(each, Node) else each
+        own_given = getattr(target, "given", None)
+        if isinstance(own_given, Given):  # a pipeline
+            first, last = _taken_in(own_given, name, found, ends)
+            names.append((first, last))
+            if name is not None:
+                inner[name] = (first, last)
+            continue
+        _check_target(target)
+        own = name if name is not None else _unused(_name_in_chain(target, place), found, place)
+        found[own] = as_node(each)
+        names.append((own, f"{own}.out"))
+    if chain:
+        ends += [(*_parted(last), first, "in") for (_, last), (first, _) in pairwise(names)]
+    else:
+        for source, target in wires:
+            source_name, output = _parted(source)
+            target_name, port = _parted(target)
+            if source_name in inner:
+                source_name, output = _parted(inner[source_name][1])
+            target_name = inner[target_name][0] if target_name in inner else target_name
+            ends.append((source_name, output, target_name, port))
+    return Given(found, ends)
+
+
+def _taken_in(own: Given, name: str | None, found: dict[str, Node], ends: list[End]) -> tuple[str, str]:
+    """Add the nodes of a pipeline that is part of another one; returns its entry and its output."""
+    entries = own.entries
+    sources = {(end[0], end[1]) for end in own.ends}
+    outputs = [each for each in own.nodes if (each, "out") not in sources]
+    if len(entries) != 1 or len(outputs) != 1:
+        raise InvalidGraph(
+            f"a pipeline within another one has one entry and one output, not {len(entries)} and {len(outputs)}: wire its nodes",
+            code="pipeline.nested",
+        )
+    renamed = {each: f"{name}-{each}" if name is not None else _unused(each, found, 2) for each in own.nodes}
+    found.update((renamed[each], node) for each, node in own.nodes.items())
+    ends += [(renamed[a], output, renamed[b], port) for a, output, b, port in own.ends]
+    return renamed[entries[0]], f"{renamed[outputs[0]]}.out"
+
+
+def _parted(end: str) -> tuple[str, str]:
+    name, _, port = end.rpartition(".")
+    return (name, port) if name else (port, "")
+
+
+def _unused(name: str, found: Mapping[str, Node], number: int) -> str:
+    while name in found:
+        name, number = f"{name.rstrip('0123456789')}{number}", number + 1
+    return name
+
+
+def _name_in_chain(target: Any, place: int) -> str:
+    if is_component(target):
+        cls = target.component if isinstance(target, Placed) else target if isinstance(target, type) else type(target)
+        return f"{cls.__name__.lower()}{place}"
+    return name_of(target)
+
+
+def _check_target(target: Any) -> None:
+    if is_component(target) or callable(target):
+        return
+    if isinstance(target, str | os.PathLike | Graph):
+        name = f"graph {target.name!r}" if isinstance(target, Graph) else f"path {os.fspath(target)!r}"
+        raise InvalidGraph(f"a pipeline is not made of the {name}: Pipeline.load gives one of it", code="pipeline.no_component")
+    raise InvalidGraph(
+        f"a pipeline is made of functions, components and other pipelines, not of {target!r}", code="pipeline.no_component"
+    )
+
+
+def build(given: Given, *, track: Iterable[str], ordered: bool) -> Built:
+    """Make the filters. Raises :class:`InvalidGraph` and ``InvalidComponent``."""
+    built = Built(ends=[*given.ends])
+    is_bare = given.is_bare
+    ports_of: dict[str, set[str]] = {}
+    for _, _, target, port in given.ends:
+        ports_of.setdefault(target, set()).add(port)
+    for name, node in given.nodes.items():
+        if is_component(node.target):
+            _place_component(built, name, node)
+        else:
+            _place_function(built, name, node, ports_of.get(name, {"in"}), is_bare=is_bare, ordered=ordered)
+    unknown = [name for name in track if name not in built.steps]
+    if unknown:
+        known = ", ".join(built.steps) or "none"
+        raise InvalidGraph(f"track: there is no function {unknown[0]!r}; there are {known}", code="pipeline.track")
+    for name in track:
+        built.steps[name].kept = []
+    if not is_bare:
+        _fuse(built)
+        only = [*built.components.values()]
+        if len(only) == 1 and type(only[0]) is FunctionFilter:
+            built.chain = only[0].chain
+    return built
+
+
+def _place_component(built: Built, name: str, node: Node) -> None:
+    target = node.target
+    params, pool = dict(node.params), node.pool
+    options: dict[str, Any] = {}
+    if isinstance(target, Placed):
+        params, options, target = {**target.params, **params}, dict(target.options), target.component
+    if isinstance(target, type):
+        component = built.components[name] = target()
+        if params:
+            component.configure(params)
+    elif params:
+        problem = Problem(f"nodes.{name}", f"{', '.join(params)}: a component object has its parameters already", "pipeline.node")
+        raise InvalidGraph("the pipeline cannot be built", problems=[problem])
+    else:
+        built.components[name] = target
+    if node.produces or node.consumes:
+        raise InvalidGraph(
+            f"{name}: produces and consumes are for functions; a component sends what it makes", code="pipeline.node"
+        )
+    if pool is not None:
+        shown = {"processes": pool.processes, "threads": pool.threads, "timeout_s": pool.timeout_s, "memory": pool.memory}
+        options = {key: value for key, value in shown.items() if value}
+        if node.stride > 1:
+            options["stride"] = node.stride
+    if options:
+        built.pools[name] = options
+
+
+def _place_function(built: Built, name: str, node: Node, ports: set[str], *, is_bare: bool, ordered: bool) -> None:
+    function = node.target
+    if node.params:
+        function = _with_parameters(name, function, node.params)
+    emits_many = inspect.isgeneratorfunction(node.target)
+    if emits_many:
+        function = Collected(function)
+    if node.produces:
+        function, emits_many = Produced(function, node.produces, repeat=node.repeat), True
+    parameters = parameters_of(node.target)
+    is_join = bool(ports - {"in"}) and not (len(ports) == 1 and len(parameters) == 1)
+    if is_join:
+        unknown = ports - {*parameters}
+        if unknown:
+            text = f"{name!r} has no parameter {sorted(unknown)[0]!r}; it has {', '.join(parameters) or 'none by name'}"
+            raise InvalidGraph("the pipeline cannot be built", problems=[Problem(f"nodes.{name}", text, "graph.unknown_port")])
+        chosen = tuple(each for each in parameters if each in ports)
+        if node.pool is None:
+            join = Join(name, ByName(function), emits_many=emits_many)
+            built.components[name] = JoinFilter(join, chosen, is_bare=is_bare)
+            built.steps[name] = join
+            return
+        built.components[f"{name}-meet"] = JoinFilter(Join(f"{name}-meet", same), chosen, is_bare=is_bare)
+        built.ends[:] = [(a, b, f"{name}-meet" if c == name else c, d) for a, b, c, d in built.ends]
+        built.ends.append((f"{name}-meet", "out", name, "in"))
+        function = ByName(function)
+    elif ports != {"in"}:
+        built.ends[:] = [(a, b, c, "in" if c == name else d) for a, b, c, d in built.ends]
+    if node.consumes and is_bare:
+        raise InvalidGraph(
+            f"{name}: consumes works among functions, not beside components; use Gather there", code="pipeline.node"
+        )
+    step = (
+        Group(name, function, node.consumes, emits_many=emits_many)
+        if node.consumes
+        else Step(name, function, emits_many=emits_many)
+    )
+    built.steps[name] = step
+    if node.pool is None:
+        built.components[name] = FunctionFilter(Chain((step,)), is_bare=is_bare)
+    else:
+        executor = FunctionExecutor(node.pool, function)
+        built.components[name] = PooledFilter(step, executor, node.stride, is_bare=is_bare, keeps_order=ordered)
+
+
+def _with_parameters(name: str, function: Any, params: Mapping[str, Any]) -> Any:
+    unknown = [each for each in params if each not in parameters_of(function)]
+    if unknown:
+        text = f"{name!r} has no parameter {unknown[0]!r}; it has {', '.join(parameters_of(function)) or 'none by name'}"
+        raise InvalidGraph("the pipeline cannot be built", problems=[Problem(f"nodes.{name}", text, "pipeline.node")])
+    return partial(function, **params)
+
+
+def _fuse(built: Built) -> None:
+    """Make one filter of functions that follow one another in this thread, with nothing else between them."""
+    for source, output, target, _ in [*built.ends]:
+        first, second = _holder(built, source), built.components.get(target)
+        is_only = sum(end[:2] == (first, output) for end in built.ends) == 1 and sum(end[2] == target for end in built.ends) == 1
+        before = built.components.get(first)
+        if not is_only or output != "out" or type(before) is not FunctionFilter or type(second) is not FunctionFilter:
+            continue
+        before.chain = Chain((*before.chain.steps, *second.chain.steps))
+        del built.components[target]
+        built.ends[:] = [(first if a == target else a, b, c, d) for a, b, c, d in built.ends if (a, c) != (first, target)]
+
+
+def _holder(built: Built, name: str) -> str:
+    """The filter that a function is part of."""
+    for filter, component in built.components.items():
+        if isinstance(component, FunctionFilter) and any(step.name == name for step in component.chain.steps):
+            return filter
+    return name

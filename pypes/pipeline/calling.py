@@ -1,0 +1,69 @@
+"""Calling: the ways in which a function is called with what a filter is given, and its results are taken."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pypes.pipeline.items import Done
+
+
+class Collected:
+    """Calls a generator function, and has all of its results."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self._function = function
+
+    def __call__(self, value: Any) -> list[Any]:
+        return [*self._function(value)]
+
+
+class Produced:
+    """Calls a function that returns ``count`` results of an item or, with ``repeat``, one that counts so many times."""
+
+    def __init__(self, function: Callable[[Any], Any], count: int, *, repeat: bool) -> None:
+        self._function = function
+        self._count = count
+        self._repeat = repeat
+
+    def __call__(self, value: Any) -> Any:
+        result = self._function(value)
+        if result is None or type(result) is Done:
+            return result
+        if self._repeat:
+            return [result] * self._count
+        found = [*result]
+        if len(found) != self._count:
+            raise ValueError(f"it returned {len(found)} results, not {self._count} as produces= says")
+        return found
+
+
+class ByName:
+    """Calls a function with the values of its parameters."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, values: Mapping[str, Any]) -> Any:
+        return self._function(**values)
+
+
+def same(value: Any) -> Any:
+    """The value."""
+    return value
+
+
+def parameters_of(function: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of the parameters that a value may come by; of one that cannot say (some of C), only ``in`` is known."""
+    try:
+        found = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return ()
+    return tuple(each.name for each in found if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY))
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """The name of a function, in lower case where it is an object of a class; a word that a port may follow."""
+    name = getattr(function, "__name__", None) or type(function).__name__.lower()
+    return "function" if name == "<lambda>" else str(name)

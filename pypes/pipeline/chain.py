@@ -1,0 +1,213 @@
+"""Chains: functions that are called one after the other, over bundles of items or over one item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
+from typing import Any
+
+from pypes.core.raised import is_interruption
+from pypes.pipeline.items import PASSING, SPECIAL, Bundle, Done, Failed, Position, failed
+
+
+class Step:
+    """A function as a filter: its name, and the way in which it is called and counted.
+
+    ``emits_many``: it returns lists, of which each value is a result.
+    """
+
+    def __init__(self, name: str, function: Callable[..., Any], *, emits_many: bool = False) -> None:
+        self.name = name
+        self.function = function
+        self.emits_many = emits_many
+        self.items = self.failures = 0
+        self.seconds = 0.0
+        #: The results that are kept, if they are to be.
+        self.kept: list[Any] | None = None
+
+    def run(self, bundle: Bundle) -> Bundle:
+        """The bundle that is made of one here. Raises only when the user interrupts the program."""
+        begun = perf_counter()
+        if bundle.is_marked:
+            made = self._around(bundle)
+        else:
+            self.items += len(bundle.values)
+            made = self.sorted_out(bundle.positions, self.results(bundle.values))
+        self.seconds += perf_counter() - begun
+        if self.kept is not None:
+            self.kept += [value for value in made.values if type(value) not in PASSING]
+        return made
+
+    def results(self, values: list[Any]) -> list[Any]:
+        """A result for each value, or its :class:`Failed`.
+
+        PERF: a loop in C. It ends at what the function raises, and has appended all results before: so their number tells whose
+        turn it was, and it goes on with the next one.
+        """
+        results: list[Any] = []
+        each = iter(values)
+        function = self.function
+        while True:
+            try:
+                results.extend(map(function, each))
+                if len(results) == len(values):
+                    return results
+                error: BaseException = RuntimeError("the function raised StopIteration")
+                raise error
+            except BaseException as raised:
+                if is_interruption(raised):
+                    raise
+                error = raised
+            results.append(self.fail(values[len(results)], error))
+
+    def fail(self, value: Any, error: BaseException) -> Failed:
+        """The record of a value that failed here."""
+        self.failures += 1
+        return failed(value, self.name, error)
+
+    def sorted_out(self, positions: Sequence[Position], results: list[Any]) -> Bundle:
+        """A bundle of results of which each belongs to the item beside it: several become values of their own, and none goes."""
+        if self.emits_many:
+            positions, results = self._spread(positions, results)
+        kinds = set(map(type, results))
+        if kinds.isdisjoint(SPECIAL):
+            return Bundle(positions, results)
+        pairs = [(at, result) for at, result in zip(positions, results, strict=True) if result is not None]
+        return Bundle([at for at, _ in pairs], [result for _, result in pairs], is_marked=not kinds.isdisjoint(PASSING))
+
+    def _spread(self, positions: Sequence[Position], results: list[Any]) -> tuple[list[Position], list[Any]]:
+        found: list[tuple[Position, Any]] = []
+        for at, result in zip(positions, results, strict=True):
+            if type(result) in SPECIAL:
+                found.append((at, result))
+            else:
+                within = at if type(at) is tuple else (at,)
+                found += (((*within, number), each) for number, each in enumerate(result))
+        return [at for at, _ in found], [result for _, result in found]
+
+    def _around(self, bundle: Bundle) -> Bundle:
+        """The same for a bundle of which some values pass over this filter."""
+        own = [(at, value) for at, value in zip(bundle.positions, bundle.values, strict=True) if type(value) not in PASSING]
+        self.items += len(own)
+        made = self.sorted_out([at for at, _ in own], self.results([value for _, value in own]))
+        return merged(made, passing(bundle))
+
+
+class Group(Step):
+    """A function of several results that were made of one item: of ``size`` of them, which follow one another.
+
+    Those of which nothing was made are missing in their group. One that has failed fails its group, and no other.
+    """
+
+    def __init__(self, name: str, function: Callable[..., Any], size: int, *, emits_many: bool = False) -> None:
+        super().__init__(name, function, emits_many=emits_many)
+        self.size = size
+
+    def run(self, bundle: Bundle) -> Bundle:
+        groups: dict[tuple[int, ...], list[Any]] = {}
+        kept: list[tuple[Position, Any]] = []
+        for at, value in zip(bundle.positions, bundle.values, strict=True):
+            if type(value) is Done:
+                kept.append((at, value))
+                continue
+            *within, number = at if type(at) is tuple else (at, 0)
+            groups.setdefault((*within, number // self.size), []).append(value)
+        gathered = Bundle([*groups], [*groups.values()])
+        for place, values in enumerate(gathered.values):
+            lost = next((value for value in values if type(value) is Failed), None)
+            if lost is not None:
+                gathered.values[place], gathered.is_marked = lost, True
+        made = super().run(gathered)
+        return merged(made, Bundle([at for at, _ in kept], [value for _, value in kept], is_marked=True)) if kept else made
+
+
+class Join(Step):
+    """A function of several parameters: each call gets, by parameter, what was made of one item on the way to it.
+
+    Where several results were made of the item on each way, the first meet, then the second and so on; where only one way has
+    several, each of them meets the one of the others. An item of which a way brings nothing is dropped here.
+    """
+
+    def meet(self, bundles: Mapping[str, Bundle]) -> Bundle:
+        """The bundle that is made of those of the same items, by parameter."""
+        ways = {parameter: _by_item(bundle) for parameter, bundle in bundles.items()}
+        positions: list[Position] = []
+        calls: list[Any] = []
+        is_marked = False
+        for item in sorted(set().union(*ways.values())):
+            found = {parameter: way.get(item, []) for parameter, way in ways.items()}
+            special = next((value for values in found.values() for value in values if type(value) in PASSING), None)
+            if special is not None:
+                positions.append(item)
+                calls.append(special)
+                is_marked = True
+                continue
+            counts = {len(values) for values in found.values()} - {1}
+            if 0 in counts:
+                continue
+            if len(counts) > 1:
+                told = ", ".join(f"{len(values)} by {parameter!r}" for parameter, values in found.items())
+                calls.append(self.fail(found, ValueError(f"results that were made of one item do not meet: {told}")))
+                positions.append(item)
+                is_marked = True
+                continue
+            for number in range(max(counts, default=1)):
+                positions.append((item, number) if counts else item)
+                calls.append({parameter: values[number % len(values)] for parameter, values in found.items()})
+        return self.run(Bundle(positions, calls, is_marked=is_marked))
+
+
+def _by_item(bundle: Bundle) -> dict[int, list[Any]]:
+    found: dict[int, list[Any]] = {}
+    for at, value in zip(bundle.positions, bundle.values, strict=True):
+        found.setdefault(at[0] if isinstance(at, tuple) else at, []).append(value)
+    return found
+
+
+class Chain:
+    """Steps one after the other."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self.steps = steps
+        #: Each step makes one result of one value, and nothing of it is kept.
+        self._is_plain = all(type(step) is Step and not step.emits_many and step.kept is None for step in steps)
+
+    def run(self, bundle: Bundle) -> Bundle:
+        """The bundle that is made of one. Raises only when the user interrupts the program."""
+        for step in self.steps:
+            bundle = step.run(bundle)
+        return bundle
+
+    def one(self, value: Any) -> Any:
+        """The end of one item: its result, or what stands for that; the chain itself if that may be several results."""
+        if not self._is_plain:
+            return self
+        at, given, now = 0, value, perf_counter()
+        try:
+            for step in self.steps:
+                step.items += 1
+                given = value
+                value = step.function(given)
+                before, now = now, perf_counter()
+                step.seconds += now - before
+                if type(value) in SPECIAL:
+                    return value
+                at += 1
+        except BaseException as error:
+            if is_interruption(error):
+                raise
+            return self.steps[at].fail(given, error)
+        return value
+
+
+def passing(bundle: Bundle) -> Bundle:
+    """The values of a bundle that pass over the filters that are left."""
+    pairs = [(at, value) for at, value in zip(bundle.positions, bundle.values, strict=True) if type(value) in PASSING]
+    return Bundle([at for at, _ in pairs], [value for _, value in pairs], is_marked=True)
+
+
+def merged(*bundles: Bundle) -> Bundle:
+    """The values of several bundles by the positions of their items; those of one position stay in their order."""
+    pairs = [pair for bundle in bundles for pair in zip(bundle.positions, bundle.values, strict=True)]
+    pairs.sort(key=lambda pair: pair[0] if type(pair[0]) is tuple else (pair[0],))
+    return Bundle([at for at, _ in pairs], [value for _, value in pairs], is_marked=any(bundle.is_marked for bundle in bundles))

@@ -1,0 +1,149 @@
+"""Inflow: the items of a run, taken from what the user gave as they are needed."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import islice
+from typing import Any, Protocol
+
+from pypes.core.raised import is_interruption
+
+
+class Inflow(Protocol):
+    """Items, as they come."""
+
+    #: Nothing more comes.
+    is_over: bool
+    #: The exception of the user's own code; then nothing more comes.
+    error: BaseException | None
+
+    def take(self, count: int) -> list[Any]:
+        """At most so many items that are there. Does not block."""
+
+    def close(self) -> None:
+        """Take nothing more."""
+
+
+class Held(Inflow):
+    """Items of a list, or of another collection that has them all."""
+
+    def __init__(self, items: Collection[Any]) -> None:
+        self._each = iter(items)
+        self._left = len(items)
+        self.is_over = not items
+        self.error: BaseException | None = None
+
+    def take(self, count: int) -> list[Any]:
+        try:
+            taken = [*islice(self._each, count)]
+        except Exception as error:  # it was changed meanwhile
+            self.error, taken = error, []
+        self._left -= len(taken)
+        self.is_over = self._left <= 0 or len(taken) < count
+        return taken
+
+    def close(self) -> None:
+        self.is_over = True
+
+
+class Read(Inflow):
+    """Items of an iterator, which may keep whoever asks it waiting: so a thread asks it, for as many as were asked for.
+
+    ``wake`` is called when there is news.
+    """
+
+    def __init__(self, items: Iterable[Any], wake: Callable[[], None]) -> None:
+        self._each = iter(items)
+        self._wake = wake
+        self._taken: deque[Any] = deque()
+        self._change = threading.Condition()
+        #: Items that were handed over, that may be read in all, and that were.
+        self._given = self._asked = self._read_so_far = 0
+        #: Whoever takes has found nothing, and waits to be woken.
+        self._is_awaited = False
+        self._is_closed = self._has_ended = False
+        self._thread: threading.Thread | None = None
+        self.is_over = False
+        self.error: BaseException | None = None
+
+    def take(self, count: int) -> list[Any]:
+        taken = self._taken
+        with self._change:
+            found = [taken.popleft() for _ in range(min(count, len(taken)))]
+            self._given += len(found)
+            self.is_over = self._has_ended and not taken
+            self._is_awaited = not found
+            if self._given + count - len(found) > self._asked:
+                self._asked = self._given + count - len(found)
+                self._change.notify()
+        if self._thread is None and not self.is_over:
+            self._thread = threading.Thread(target=self._read, name="pypes-reading", daemon=True)
+            self._thread.start()
+        return found
+
+    def _read(self) -> None:
+        """The life of the thread."""
+        error: BaseException | None = None
+        each, taken = self._each, self._taken
+        try:
+            while not self._is_closed:
+                # PERF: without the lock, as nobody else changes what is asked here but to make it more
+                while self._read_so_far < self._asked and not self._is_closed:
+                    item = next(each, self)
+                    if item is self:
+                        self._is_closed = True
+                        break
+                    self._read_so_far += 1
+                    taken.append(item)
+                    if self._is_awaited:
+                        self._is_awaited = False
+                        self._wake()
+                with self._change:
+                    while self._read_so_far >= self._asked and not self._is_closed:
+                        self._change.wait()
+        except BaseException as raised:
+            error = raised
+        _close(each)
+        with self._change:
+            self._has_ended, self.error = True, error
+        self._wake()
+
+    def close(self) -> None:
+        """Take nothing more. Does not wait for an iterator that keeps its thread waiting."""
+        with self._change:
+            self._is_closed = self.is_over = True
+            self._taken.clear()
+            self._change.notify()
+
+
+def inflow(items: Iterable[Any], wake: Callable[[], None]) -> Inflow:
+    """The inflow of what a user gave."""
+    # a collection of Python's own has its items; others may be anything behind a length
+    if isinstance(items, Collection) and type(items).__module__ in ("builtins", "collections"):
+        return Held(items)
+    return Read(items, wake)
+
+
+def together(inputs: dict[str, Iterable[Any]]) -> Iterator[dict[str, Any]]:
+    """The items of several inputs, one of each. Raises ``ValueError`` where one ends before another."""
+    each = {name: iter(items) for name, items in inputs.items()}
+    while True:
+        found = {name: item for name, items in each.items() if (item := next(items, each)) is not each}
+        if not found:
+            return
+        if len(found) < len(each):
+            missing = ", ".join(sorted(each.keys() - found.keys()))
+            raise ValueError(f"the input of {missing} ended before that of {', '.join(sorted(found))}")
+        yield found
+
+
+def _close(items: Iterator[Any]) -> None:
+    close = getattr(items, "close", None)
+    if close is not None:
+        try:
+            close()
+        except BaseException as error:
+            if is_interruption(error):
+                raise

@@ -1,0 +1,189 @@
+"""Pools of a pipeline: threads or processes in which functions work on items, those of one filter or of several."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any
+
+import cloudpickle
+
+from pypes.core.pools import MOST_PROCESSES, MOST_THREADS
+from pypes.core.sizes import size_of
+from pypes.errors import InvalidGraph
+from pypes.placement.executor import Executor, Outcome
+from pypes.placement.pool_process import Bounds
+from pypes.placement.process_executor import processes as process_executor
+from pypes.placement.thread_executor import ThreadExecutor
+
+#: A function in bytes.
+Carried = bytes
+
+
+class FunctionWork:
+    """Calls the function that comes with each value; a function is put together once by each worker."""
+
+    def __init__(self) -> None:
+        self._known: dict[Carried, Callable[[Any], Any]] = {}
+
+    def setup(self) -> None:
+        """Nothing to get ready."""
+
+    def run(self, item: tuple[Carried, Any]) -> Any:
+        carried, value = item
+        function = self._known.get(carried)
+        if function is None:
+            function = self._known[carried] = cloudpickle.loads(carried)
+        return function(value)
+
+    def close(self) -> None:
+        """Let go of the functions."""
+        self._known.clear()
+
+
+class PlainWork:
+    """Calls the function that comes with each value, where functions need not travel."""
+
+    def setup(self) -> None:
+        """Nothing to get ready."""
+
+    def run(self, item: tuple[Callable[[Any], Any], Any]) -> Any:
+        function, value = item
+        return function(value)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class Pool:
+    """Workers that filters share: ``with Pool(processes=4) as pool: Pipeline(node(a, pool=pool), node(b, pool=pool))``.
+
+    They are started when it is entered, or when the first pipeline that uses it is made; whoever started them ends them.
+    ``timeout_s`` is for one item, ``memory`` the address space of a process.
+    """
+
+    def __init__(
+        self,
+        *,
+        processes: int | None = None,
+        threads: int | None = None,
+        timeout_s: float | None = None,
+        memory: int | str | None = None,
+    ) -> None:
+        if (processes is None) == (threads is None):
+            raise InvalidGraph("a pool has threads= or processes=", code="pipeline.pool")
+        name, count, most = ("threads", threads, MOST_THREADS) if processes is None else ("processes", processes, MOST_PROCESSES)
+        if type(count) is not int or not 1 <= count <= most:
+            raise InvalidGraph(f"{name} must be a whole number from 1 to {most}, not {count!r}", code="pipeline.pool")
+        if timeout_s is not None and not timeout_s > 0:
+            raise InvalidGraph(
+                f"timeout_s must be a number of seconds greater than zero, not {timeout_s!r}", code="pipeline.pool"
+            )
+        self.processes, self.threads, self.timeout_s = processes or 0, threads or 0, timeout_s
+        self.width = count
+        self.memory = int(size_of(memory)) if isinstance(memory, str) else memory
+        self._executor: Executor | None = None
+        self._users = 0
+        self._lock = threading.Lock()
+        self._out = 0
+        self._waiting: deque[tuple[list[Any], Future[list[Outcome]]]] = deque()
+
+    @property
+    def capacity(self) -> int:
+        """Strides that one filter may have out."""
+        return 2 * self.width
+
+    def setup(self) -> None:
+        """Start the workers, unless another user has; each user calls :meth:`close` once."""
+        self._users += 1
+        if self._executor is not None:
+            return
+        executor: Executor
+        if self.processes:
+            executor = process_executor(FunctionWork, self.processes, Bounds(max_bytes=self.memory, timeout_s=self.timeout_s))
+        else:
+            executor = ThreadExecutor(PlainWork, self.threads)
+        try:
+            executor.setup()
+        except BaseException:
+            self._users -= 1
+            raise
+        self._executor = executor
+
+    def submit(self, function: Any, values: Sequence[Any]) -> Future[list[Outcome]]:
+        """Have the workers call a function, as :meth:`carried` gives it, with each value; waits for room."""
+        future: Future[list[Outcome]] = Future()
+        future.set_running_or_notify_cancel()
+        with self._lock:
+            self._waiting.append(([(function, value) for value in values], future))
+        self._submit_waiting()
+        return future
+
+    def carried(self, function: Callable[[Any], Any]) -> Any:
+        """The function as it travels to the workers. Raises :class:`InvalidGraph` for one that cannot."""
+        if not self.processes:
+            return function
+        try:
+            return cloudpickle.dumps(function)
+        except Exception as error:  # whatever the function refers to raises
+            raise InvalidGraph(f"{function!r} cannot be sent to a process: {error}", code="pipeline.pool") from error
+
+    def _submit_waiting(self) -> None:
+        while True:
+            with self._lock:
+                executor = self._executor
+                if executor is None or not self._waiting or self._out >= executor.capacity:
+                    return
+                self._out += 1
+                items, future = self._waiting.popleft()
+                # in the lock: one thread submits at a time
+                inner = executor.submit(items)
+            inner.add_done_callback(lambda done, future=future: self._ended(done, future))  # type: ignore[misc]
+
+    def _ended(self, done: Future[list[Outcome]], future: Future[list[Outcome]]) -> None:
+        with self._lock:
+            self._out -= 1
+        error = done.exception()
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(done.result())
+        self._submit_waiting()
+
+    def close(self) -> None:
+        """End the workers, once nobody uses them any more."""
+        self._users -= 1
+        if self._users or self._executor is None:
+            return
+        executor, self._executor = self._executor, None
+        executor.close()
+
+    def __enter__(self) -> Pool:
+        self.setup()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class FunctionExecutor:
+    """The workers of a pool, as one filter uses them; see ``Executor``."""
+
+    def __init__(self, pool: Pool, function: Callable[[Any], Any]) -> None:
+        self._pool = pool
+        self._carried = pool.carried(function)
+        self.width = pool.width
+        self.capacity = pool.capacity
+
+    def setup(self) -> None:
+        self._pool.setup()
+
+    def submit(self, items: Sequence[Any], listener: object = None, *, together: bool = False) -> Future[list[Outcome]]:
+        """Have the function called with each of the items."""
+        return self._pool.submit(self._carried, items)
+
+    def close(self) -> None:
+        self._pool.close()

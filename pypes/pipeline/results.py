@@ -1,0 +1,215 @@
+"""Results: what comes out of a pipeline over the items of one run, as it comes."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Generator, Iterator
+from typing import Any, Final, Protocol
+
+from pypes.errors import InvalidGraph
+from pypes.pipeline.inflow import Inflow
+
+#: In place of a result: there is none yet.
+_LATE: Final = object()
+#: A wave that takes less time than this is followed by one of twice as many items, one that takes four times as long by half as
+#: many: the first result comes when the first item is done, and the cost of a wave is shared by many where they are quick.
+WAVE_S: Final = 0.001
+
+
+class Batch:
+    """Items that were taken together: ``count`` of them, from position ``first`` on."""
+
+    __slots__ = ("count", "error", "first", "is_cancelled", "is_done", "items", "results", "run")
+
+    def __init__(self, run: Results, first: int, items: list[Any]) -> None:
+        self.run = run
+        self.first = first
+        self.items = items
+        self.count = len(items)
+        self.results: list[Any] = []
+        #: The error that ends the run after these results.
+        self.error: BaseException | None = None
+        self.is_done = False
+        self.is_cancelled = False
+
+
+class Flow(Protocol):
+    """The filters of a pipeline, as whoever wants results knows them."""
+
+    #: Items that are submitted together; 0: as many as take a short time.
+    stride: int
+
+    @property
+    def has_room(self) -> bool:
+        """True if a batch would not only wait."""
+
+    def submit(self, batch: Batch) -> None:
+        """Take a batch."""
+
+    def run(self) -> None:
+        """Do what can be done without waiting."""
+
+    def wait(self, timeout_s: float | None, *, is_last: bool) -> None:
+        """Wait until there is something to do; ``is_last``: nothing more comes before something is done."""
+
+    def wake(self) -> None:
+        """Have :meth:`wait` return; in any thread."""
+
+    def drain(self) -> None:
+        """Wait until nothing is under way."""
+
+    def close(self) -> None:
+        """End the filters."""
+
+
+class Results(Iterator[Any]):
+    """The results of one run. Items are taken, and worked on, only while somebody asks for results.
+
+    ``next(results)`` and ``for`` wait for the next one; :meth:`next` does so for a time. :meth:`close` ends the run.
+    """
+
+    def __init__(self, flow: Flow, inflow: Inflow, *, buffer: int, ordered: bool, wave: int = 1, is_split: bool = False) -> None:
+        """``wave`` is the number of items that are taken together at first; ``is_split``: each is one for each entry, by name."""
+        self._flow = flow
+        self._inflow = inflow
+        self._buffer = buffer
+        self._is_ordered = ordered
+        self._batches: deque[Batch] = deque()
+        self._done: deque[Batch] = deque()
+        #: Items that were taken, and those of them whose results were not.
+        self._count = self._under_way = 0
+        self._wave = wave
+        self.is_split = is_split
+        self._deadline: float | None = None
+        self._is_over = False
+        self._generator = self._generate()
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._generator  # PERF: what a generator delegates to a list costs no call for each
+
+    def __next__(self) -> Any:
+        return next(self._generator)
+
+    def next(self, timeout_s: float | None = None) -> Any:
+        """The next result. Raises ``TimeoutError`` if there is none in this time, and may be asked again; ``StopIteration``."""
+        self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        try:
+            result = next(self._generator)
+        finally:
+            self._deadline = None
+        if result is _LATE:
+            raise TimeoutError(f"no result within {timeout_s} s")
+        return result
+
+    def close(self) -> None:
+        """End the run: no more items are taken, and those that wait are let go. Does not wait for those that are worked on."""
+        self._generator.close()
+        self._end()
+
+    def __del__(self) -> None:
+        self._end()
+
+    # -- inside -------------------------------------------------------------------------------------------
+
+    def _generate(self) -> Generator[Any, None, None]:
+        try:
+            while True:
+                batch = self._next_batch()
+                if batch is None:
+                    if self._is_over:
+                        return
+                    yield _LATE
+                    continue
+                yield from batch.results
+                batch.results = []
+                self._under_way -= batch.count
+                if batch.error is not None:
+                    self._end()
+                    self._flow.drain()
+                    raise batch.error
+        finally:
+            self._end()
+
+    def _next_batch(self) -> Batch | None:
+        """The next batch that is done; ``None`` if there is none within the time, or none any more."""
+        flow = self._flow
+        while True:
+            if (batch := self._take_done()) is not None:
+                return batch
+            begun = time.perf_counter()
+            is_fed = self._feed()
+            flow.run()
+            if is_fed and not flow.stride:
+                self._adapt(time.perf_counter() - begun)
+            if (batch := self._take_done()) is not None:
+                return batch
+            if not self._batches and self._inflow.is_over:
+                self._is_over = True
+                if self._inflow.error is not None:
+                    raise self._inflow.error
+                return None
+            if is_fed:
+                continue
+            left = None if self._deadline is None else self._deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return None
+            flow.wait(left, is_last=self._inflow.is_over or self._under_way >= self._buffer)
+
+    def _take_done(self) -> Batch | None:
+        if not self._is_ordered:
+            return self._done.popleft() if self._done else None
+        if self._batches and self._batches[0].is_done:
+            return self._batches.popleft()
+        return None
+
+    def _feed(self) -> bool:
+        """Take items, as many as there is room for and a wave has, and submit them; False if there are none now."""
+        room = self._buffer - self._under_way
+        if room <= 0 or self._inflow.is_over or not self._flow.has_room:
+            return False
+        most = self._flow.stride or self._wave
+        items = self._inflow.take(min(room, most))
+        if not items:
+            return False
+        batch = Batch(self, self._count, items)
+        self._count += len(items)
+        self._under_way += len(items)
+        self._batches.append(batch)
+        self._flow.submit(batch)
+        return True
+
+    def expect(self) -> Batch:
+        """A batch without items that somebody else submits."""
+        batch = Batch(self, self._count, [])
+        self._batches.append(batch)
+        return batch
+
+    def _adapt(self, took_s: float) -> None:
+        """Choose the size of the next wave by the time that the last one took."""
+        if took_s < WAVE_S:
+            self._wave = min(2 * self._wave, self._buffer)
+        elif took_s > 4 * WAVE_S:
+            self._wave = max(1, self._wave // 2)
+
+    def batch_done(self, batch: Batch) -> None:
+        """Called by the flow."""
+        batch.is_done = True
+        batch.items = []
+        if not self._is_ordered:
+            self._batches.remove(batch)
+            self._done.append(batch)
+
+    def _end(self) -> None:
+        self._inflow.close()
+        self._is_over = True
+        for batch in self._batches:
+            batch.is_cancelled = True
+        self._batches.clear()
+        self._done.clear()
+
+
+def check_buffer(buffer: int) -> None:
+    """Raise :class:`InvalidGraph` for what is no buffer."""
+    if type(buffer) is not int or buffer < 1:
+        raise InvalidGraph(f"buffer must be a whole number from 1 on, not {buffer!r}", code="pipeline.buffer")
