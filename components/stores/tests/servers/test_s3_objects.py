@@ -277,7 +277,7 @@ def test_what_speaks_of_an_object_fails_it_alone(bucket: Bucket, before: Gate) -
         pipeline.push([Packet({"id": "a"}), Packet({"id": "b"}), Packet({"id": "c"})])
         (letter,) = pipeline.dead_letters
     assert letter.code == "s3.refused_object"
-    assert "KeyTooLongError" in letter.error
+    assert "KeyTooLongError" in letter.reason
     assert bucket.keys() == ["!/a", "!/c"]
 
 
