@@ -17,7 +17,8 @@ _OWN = frozenset(["text", "heading", "page", "page_end", "start", "end"])
 class Chunk(Operator):
     """Cut a text by its structure, and send each chunk as a part of the document.
 
-    No chunk crosses a heading up to ``level``. Inside such a section the cuts are before deeper headings, or else between
+    No chunk crosses a heading up to ``level``, but a heading with nothing below it, and a title in a line before the first one,
+    are in the chunk with what follows. Inside such a section the cuts are before deeper headings, or else between
     blocks (paragraphs, items, tables, code), or else between sentences, lines and rows, or else between words. A table and code
     that fit into a chunk are whole. Where they are not, each chunk of a table begins with its head (the first row).
 

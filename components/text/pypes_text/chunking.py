@@ -43,7 +43,7 @@ def _chunks(text: str, section: Section, longest: int, overlap: int, length: Len
     for first, stop in pairwise(cuts):
         inside = units[first:stop]
         start = _overlapping(text, units, begins, first, overlap, length) if first and overlap else units[first].start
-        said = [unit.headings for unit in inside if not unit.is_heading] or [unit.headings for unit in inside]
+        said = [unit.headings for unit in inside if not unit.is_heading] or [inside[-1].headings]
         yield Stretch(
             start,
             start + len(text[start : inside[-1].end].rstrip()),

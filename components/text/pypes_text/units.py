@@ -19,6 +19,10 @@ _LINE_END: Final = re.compile(r"(\n)()")
 _ENDS_ALONE: Final = frozenset("。！？\n")  # noqa: RUF001
 #: Units shorter than this part of the longest piece are joined to the next ones.
 _FINEST: Final = 64
+#: A line before the first heading is a title up to this part of the longest piece (125 of 2,000 characters).
+_TITLE: Final = 16
+#: A title ends with none of these.
+_NO_TITLE: Final = (".", ",", ";", ":", "。")
 #: Characters that belong to the one before them: variation selectors, joiners.
 _JOINED: Final = frozenset("\u200c\u200d\ufe0e\ufe0f")
 #: At most so many characters that belong together are kept together.
@@ -56,9 +60,11 @@ class Section(NamedTuple):
 def sections_of(text: str, blocks: Sequence[Block], level: int, longest: int, length: Length) -> Iterator[Section]:
     """The sections of a text, which headings up to ``level`` part; a table longer than ``longest`` is a section of its own.
 
-    All of the text is in them but white space between units. A heading is one unit with the sentence behind it.
+    All of the text is in them but white space between units. A heading is one unit with the sentence behind it. Headings with
+    nothing below them, and a title before the first one, are in the section that follows.
     """
     least = longest // _FINEST
+    is_begin = True
     units: list[Unit] = []
     headings: list[tuple[Block, tuple[str, ...]]] = []
     for block, path in with_headings(text, _all_of(text, blocks)):
@@ -67,8 +73,12 @@ def sections_of(text: str, blocks: Sequence[Block], level: int, longest: int, le
                 units += _headings_alone(text, headings, longest, length)
                 headings = []
             if block.level <= level and not headings and units:
-                yield Section(units)
-                units = []
+                if is_begin and _is_title(text, units, longest):
+                    units = [units[0]._replace(is_heading=True)]
+                elif not _are_headings(units):
+                    yield Section(units)
+                    units = []
+                is_begin = False
             headings.append((block, path))
             continue
         size = length.of(text[block.start : block.end])
@@ -77,10 +87,12 @@ def sections_of(text: str, blocks: Sequence[Block], level: int, longest: int, le
             continue
         if block.kind == "table" and size > longest:
             units += _headings_alone(text, headings, longest, length)
-            if units:
+            if units and not _are_headings(units):
                 yield Section(units)
-            yield _table(text, block, path, longest, length)
-            units, headings = [], []
+                units = []
+            table = _table(text, block, path, longest, length)
+            yield table._replace(units=[*units, *table.units])
+            units, headings, is_begin = [], [], False
             continue
         found = _whole_or_parts(text, block, path, size, longest, length)
         if headings:
@@ -96,6 +108,17 @@ def sections_of(text: str, blocks: Sequence[Block], level: int, longest: int, le
     units += _headings_alone(text, headings, longest, length)
     if units:
         yield Section(units)
+
+
+def _is_title(text: str, units: Sequence[Unit], longest: int) -> bool:
+    """True for a single line that names what follows, and is no sentence."""
+    first = units[0]
+    line = text[first.start : first.end].strip()
+    return len(units) == 1 and first.length <= longest // _TITLE and "\n" not in line and not line.endswith(_NO_TITLE)
+
+
+def _are_headings(units: Sequence[Unit]) -> bool:
+    return all(unit.is_heading for unit in units)
 
 
 def _all_of(text: str, blocks: Iterable[Block]) -> Iterator[Block]:

@@ -104,11 +104,10 @@ def test_no_chunk_crosses_a_heading(blocks: list[tuple[str, str, int]], level: i
     for chunk in chunked(packet, size=64, level=level):
         inside = [block for block in builder.blocks if chunk["start"] <= block.start < chunk["end"]]
         headings = [n for n, block in enumerate(inside) if block.kind == "heading" and block.level <= level]
-        # a heading may stand behind those that it is below, and behind nothing else
+        # a heading may stand behind others with nothing below them, and behind the title before all of them
         for n in headings:
-            before = inside[:n]
+            before = inside[1:n] if inside[0] is builder.blocks[0] else inside[:n]
             assert all(block.kind == "heading" for block in before)
-            assert [block.level for block in before] == sorted({block.level for block in before})
 
 
 @pytest.mark.hypothesis
@@ -209,7 +208,32 @@ def test_a_heading_stays_with_what_follows() -> None:
     packet = built(
         ("Looms", "heading", 1), ("Parts", "heading", 2), ("Cards.", "paragraph"), ("Empty", "heading", 2), ("End", "heading", 1)
     )
-    assert texts(packet) == ["Looms\n\nParts\n\nCards.", "Empty", "End"]
+    found = chunked(packet)
+    assert [chunk["text"] for chunk in found] == ["Looms\n\nParts\n\nCards.", "Empty\n\nEnd"]
+    assert [chunk["heading"] for chunk in found] == [["Looms", "Parts"], ["End"]]
+
+
+@pytest.mark.parametrize("kind", ["paragraph", "heading"])
+def test_a_title_stays_with_what_follows(kind: str) -> None:
+    looms = "The loom of Jacquard"
+    packet = built(
+        (looms, kind, int(kind == "heading"), 1),
+        *(("Cards", "heading", 1, 1), ("A hole lifts a thread.", "paragraph", 0, 1)),
+        *(("Knots", "heading", 1, 2), ("A knot holds.", "paragraph", 0, 2)),
+    )
+    first, second = chunked(packet)
+    assert first["text"] == f"{looms}\n\nCards\n\nA hole lifts a thread."
+    assert packet["text"][first["start"] : first["end"]] == first["text"]
+    assert (first["heading"], first["page"], first["page_end"]) == (["Cards"], 1, 1)
+    assert (second["heading"], second["page"]) == (["Knots"], 2)
+
+
+@pytest.mark.parametrize("before", ["It is woven on looms.", "two\nlines", "Looms and all that belongs to them " * 4])
+def test_text_before_the_first_heading_is_a_chunk(before: str) -> None:
+    assert texts(built((before,), ("Cards", "heading", 1), ("A hole lifts a thread.",))) == [
+        before.strip(),
+        "Cards\n\nA hole lifts a thread.",
+    ]
 
 
 def test_headings_below_the_level_are_the_first_places_to_cut() -> None:
@@ -241,14 +265,14 @@ def test_a_long_table_is_cut_between_rows_and_its_head_repeated() -> None:
     packet = Packet()
     builder.put(packet)
     found = chunked(packet, size=200)
-    assert [found[0]["text"], found[-1]["text"]] == ["Sizes", "Behind."]
+    assert found[-1]["text"] == "Behind."
     head = "| name | cm |\n| --- | --- |\n"
     rows: list[str] = []
-    for n, chunk in enumerate(found[1:-1]):
+    for n, chunk in enumerate(found[:-1]):
         assert chunk["text"] == (head if n else "") + packet["text"][chunk["start"] : chunk["end"]]
         assert len(chunk["text"]) <= 200
         assert chunk["heading"] == ["Sizes"]
-        rows += chunk["text"].removeprefix(head).split("\n")
+        rows += chunk["text"].removeprefix("Sizes\n\n").removeprefix(head).split("\n")
     assert rows == [f"| pirn {n} | {n} |" for n in range(40)]
 
 
