@@ -15,7 +15,7 @@ from tests.snippets import ROOT, Block, Runner, blocks_of, commands_of, matches
 DOCS = ROOT / "docs"
 GUIDES = sorted(DOCS.glob("*.md"))
 SHOWN = {"text", "dockerfile", "logrotate"}
-LANGUAGES = {"console", "python", "json", "ini", "html", *CHECKERS, *SHOWN}
+LANGUAGES = {"console", "python", "json", "ini", "html", "xml", *CHECKERS, *SHOWN}
 #: What is shown only, in all documents together: pictures, queries and messages of other programs, and their settings.
 MOST_TEXT = 10
 
