@@ -20,6 +20,7 @@ from benchmarks import (
     memory,
     models,
     office_mix,
+    pipelines,
     pools,
     promises,
     readers,
@@ -52,6 +53,7 @@ CLAIMS: dict[str, Callable[[], Iterable[Line]]] = {
     "models": models.lines,
     "embedding": embedding.lines,
     "pools": pools.lines,
+    "pipelines": pipelines.lines,
     "disk": disk.lines,
     "ordering": lambda: [promises.ordering()],
 }
