@@ -69,7 +69,7 @@ class Step:
         """A bundle of results of which each belongs to the item beside it: several become values of their own, and none goes."""
         if self.emits_many:
             positions, results = self._spread(positions, results)
-        kinds = set(map(type, results))
+        kinds = _kinds(results)
         if kinds.isdisjoint(SPECIAL):
             return Bundle(positions, results)
         pairs = [(at, result) for at, result in zip(positions, results, strict=True) if result is not None]
@@ -182,22 +182,27 @@ class Chain:
         """The end of one item: its result, or what stands for that; the chain itself if that may be several results."""
         if not self._is_plain:
             return self
-        at, given, now = 0, value, perf_counter()
-        try:
-            for step in self.steps:
-                step.items += 1
-                given = value
-                value = step.function(given)
-                before, now = now, perf_counter()
-                step.seconds += now - before
-                if type(value) in SPECIAL:
-                    return value
-                at += 1
-        except BaseException as error:
-            if is_interruption(error):
-                raise
-            return self.steps[at].fail(given, error)
+        now = perf_counter()
+        for step in self.steps:
+            step.items += 1
+            try:
+                made = step.function(value)
+            except BaseException as error:
+                if is_interruption(error):
+                    raise
+                return step.fail(value, error)
+            before, now = now, perf_counter()
+            step.seconds += now - before
+            value = made
+            if type(value) in SPECIAL:
+                break
         return value
+
+
+def _kinds(values: list[Any]) -> set[type]:
+    """The types of values. PERF: most often there is one, which is counted faster than all are put into a set."""
+    kinds = [*map(type, values)]
+    return {kinds[0]} if kinds and kinds.count(kinds[0]) == len(kinds) else {*kinds}
 
 
 def passing(bundle: Bundle) -> Bundle:

@@ -92,13 +92,13 @@ class ChainFlow(Flow):
         bundle = Bundle(range(batch.first, batch.first + batch.count), batch.items)
         self._settling.settle(batch, self._chain.run(bundle))
 
-    def push_one(self, value: Any) -> list[Any]:
+    def call(self, value: Any, position: int = 0) -> list[Any]:
         """The results of one item. PERF: in a fraction of the time that a batch takes."""
         made = self._chain.one(value)
-        if made is not self._chain:
-            return [made] if type(made) not in SPECIAL else [*self._settling.results_of(made, 0)]
-        bundle = self._chain.run(Bundle((0,), [value]))
-        return [result for each in bundle.values for result in self._settling.results_of(each, 0)]
+        if type(made) not in SPECIAL and made is not self._chain:
+            return [made]
+        values = [made] if made is not self._chain else self._chain.run(Bundle((position,), [value])).values
+        return [result for each in values for result in self._settling.results_of(each, position)]
 
     def run(self) -> None:
         """All is done already."""
@@ -119,6 +119,8 @@ class ChainFlow(Flow):
 
 class GraphFlow(Flow):
     """Runs a graph of components: over bundles of items or, if these are packets (``is_bare``), over packets."""
+
+    call = None
 
     def __init__(
         self,

@@ -115,7 +115,7 @@ class Pipeline:
         Raises ``ComponentError`` (``pipeline.busy``) from within a component or an observer of this pipeline.
         """
         if self._chain is not None and len(items) == 1:
-            return self._chain.push_one(items[0])
+            return self._chain.call(items[0])
         return [*Results(self._flow, Held(items), buffer=max(1, len(items)), ordered=True, wave=max(1, len(items)))]
 
     def trigger(self) -> list[Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import chain
 from typing import Any, Final, Protocol
 
 from pypes.errors import InvalidGraph
@@ -39,6 +40,9 @@ class Flow(Protocol):
 
     #: Items that are submitted together; 0: as many as take a short time.
     stride: int
+
+    #: The results of one item, given its position, at once; ``None`` where that may take longer.
+    call: Callable[[Any, int], list[Any]] | None
 
     @property
     def has_room(self) -> bool:
@@ -83,19 +87,22 @@ class Results(Iterator[Any]):
         self.is_split = is_split
         self._deadline: float | None = None
         self._is_over = False
-        self._generator = self._generate()
+        #: The results that are given out one by one.
+        self._current: list[Any] = []
+        self._parts = self._generate()
+        self._each = chain.from_iterable(self._parts)
 
     def __iter__(self) -> Iterator[Any]:
-        return self._generator  # PERF: what a generator delegates to a list costs no call for each
+        return self._each  # PERF: each result of a part costs no call
 
     def __next__(self) -> Any:
-        return next(self._generator)
+        return next(self._each)
 
     def next(self, timeout_s: float | None = None) -> Any:
         """The next result. Raises ``TimeoutError`` if there is none in this time, and may be asked again; ``StopIteration``."""
         self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
         try:
-            result = next(self._generator)
+            result = next(self._each)
         finally:
             self._deadline = None
         if result is _LATE:
@@ -104,7 +111,8 @@ class Results(Iterator[Any]):
 
     def close(self) -> None:
         """End the run: no more items are taken, and those that wait are let go. Does not wait for those that are worked on."""
-        self._generator.close()
+        self._parts.close()
+        self._current.clear()
         self._end()
 
     def __del__(self) -> None:
@@ -112,17 +120,27 @@ class Results(Iterator[Any]):
 
     # -- inside -------------------------------------------------------------------------------------------
 
-    def _generate(self) -> Generator[Any, None, None]:
+    def _generate(self) -> Generator[Sequence[Any], None, None]:
+        """The results, some at a time."""
+        call = self._flow.call if self._buffer == 1 else None
         try:
             while True:
+                # PERF: one at a time, without a batch
+                while call is not None and (items := self._inflow.take(1)):
+                    self._count += 1
+                    self._under_way = 1
+                    self._current = call(items[0], self._count - 1)
+                    yield self._current
+                    self._under_way = 0
                 batch = self._next_batch()
                 if batch is None:
                     if self._is_over:
                         return
-                    yield _LATE
+                    yield (_LATE,)
                     continue
-                yield from batch.results
-                batch.results = []
+                self._current = batch.results
+                yield self._current
+                self._current = batch.results = []
                 self._under_way -= batch.count
                 if batch.error is not None:
                     self._end()
