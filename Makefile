@@ -135,7 +135,8 @@ corpus: install
 TRUTH_S ?= 1200
 truth: install-servers
 	PYPES_TRUTH_OPERATIONS=$${PYPES_TRUTH_OPERATIONS:-100000} PYPES_TRUTH_S=$(TRUTH_S) \
-	  $(BIN)/pytest -m servers -s components/search/tests/servers/test_truth.py components/stores/tests/servers/test_stores_truth.py
+	  $(BIN)/pytest -m servers -s components/search/tests/servers/test_truth.py components/stores/tests/servers/test_stores_truth.py \
+	  components/stores/tests/servers/test_redis_truth.py
 
 chaos: install-test
 	PYPES_CHAOS_S=$${PYPES_CHAOS_S:-600} PYPES_SOAK_S=$${PYPES_SOAK_S:-600} PYPES_POWER_SEEDS=$${PYPES_POWER_SEEDS:-2} \
