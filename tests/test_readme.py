@@ -128,7 +128,7 @@ def wait_for(address: str, receipts: list[str]) -> None:
 
 
 def test_write_a_component(place: Path) -> None:
-    shout, pipeline = blocks("python")
+    shout, _ = blocks("python")
     (graph,) = blocks("json")
     (place / "shout.py").write_text(shout)
     (place / "shout.json").write_text(graph)
@@ -136,11 +136,17 @@ def test_write_a_component(place: Path) -> None:
     assert "ok" in shell(lint, place)
     assert shell(run, place) == '{"text":"HELLO!!!"}\n'
     assert f'prints `{"{"}"text":"HELLO!!!"{"}"}`' in README
-    assert shell(f"{sys.executable} -c '{pipeline}'", place, PYTHONPATH=str(place)) == "HELLO!\n"
     with server(serve, place) as address:
         assert json.loads(shell(deploy.replace(ADDRESS, address), place))["state"] == "live"
         wait_for(address, [json.loads(shell(post.replace(ADDRESS, address), place))["receipt"]])
     assert '{"text":"HELLO!!!"}' in (place / "server.log").read_text()
+
+
+def test_in_a_script(place: Path) -> None:
+    _, script = blocks("python")
+    printed = [line.split() for line in shell(f"{sys.executable} -c '{script}'", place).splitlines()]
+    assert sorted(name for name, _ in printed) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+    assert all(int(count) > 0 for _, count in printed)
 
 
 def test_settings_of_other_programs_are_right(tmp_path: Path) -> None:
