@@ -16,6 +16,7 @@ from pypes.errors import InvalidGraph, Problem
 from pypes.graph.model import Graph
 from pypes.pipeline.calling import ByName, Collected, Produced, name_of, parameters_of, same
 from pypes.pipeline.chain import Chain, Group, Join, Step
+from pypes.pipeline.checking import check, checked_form
 from pypes.pipeline.filters import FunctionFilter, JoinFilter, PooledFilter
 from pypes.pipeline.nodes import Node, as_node
 from pypes.pipeline.pool import FunctionExecutor
@@ -64,7 +65,7 @@ def is_component(target: Any) -> bool:
 
 def given(chain: Sequence[Any], nodes: Mapping[str, Any] | None, wires: Iterable[tuple[str, str]]) -> Given:
     """Read what a user gave. Raises :class:`InvalidGraph`."""
-
+    wires = checked_form(chain, nodes, wires)
     found: dict[str, Node] = {}
     ends: list[End] = []
     names: list[tuple[str, str]] = []
@@ -143,6 +144,9 @@ def _check_target(target: Any) -> None:
 
 def build(given: Given, *, track: Iterable[str], ordered: bool) -> Built:
     """Make the filters. Raises :class:`InvalidGraph` and ``InvalidComponent``."""
+    if isinstance(track, str):
+        raise InvalidGraph(f"track is a list of names, such as [{track!r}]", code="pipeline.track")
+    check(given.nodes, given.ends, [name for name, node in given.nodes.items() if not is_component(node.target)])
     built = Built(ends=[*given.ends])
     is_bare = given.is_bare
     ports_of: dict[str, set[str]] = {}
