@@ -122,8 +122,10 @@ class Calls:
         return keys
 
     def wait(self, timeout_s: float | None) -> None:
-        """Block until a call has ended, or for ``timeout_s``."""
-        select([self._wake_in], [], [], timeout_s)
+        """Block until a call has ended, or somebody wakes it, or for ``timeout_s``."""
+        if select([self._wake_in], [], [], timeout_s)[0] and not self.done:
+            with suppress(BlockingIOError):
+                self._wake_in.recv(4096)  # of no call that has ended: else the next wait would not be one
 
     def close(self) -> None:
         if self._pool is not None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 import weakref
 from collections import deque
+from select import select
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from pypes.component import Transformer
 from pypes.packet import Packet
 from pypes.runtime.scheduler import Feed
+from pypes.runtime.scheduler.calls import Calls
 from tests.runtime.scheduler.graphs import Keep, Pass, packets, running
 
 
@@ -120,3 +123,15 @@ def test_a_ring_of_causes_is_told_once() -> None:
         scheduler.submit(Feed(iter([("ring", packets(1), range(1))]), 1))
         scheduler.drain()
     assert not publisher.numbers
+
+
+def test_a_wake_up_ends_one_wait() -> None:
+    calls = Calls(time.monotonic)
+    try:
+        calls.wake()
+        for timeout_s in (20.0, 0.01):
+            calls.wait(timeout_s)
+        readable, _, _ = select([calls.fd], [], [], 0)
+        assert not readable
+    finally:
+        calls.close()
