@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pypes.pipeline.bucket import Bucket, BucketClosed
     from pypes.pipeline.command import Command, CommandFailed
     from pypes.pipeline.dataflow import Dataflow
     from pypes.pipeline.items import Done, Failed
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from pypes.pipeline.pipeline import Pipeline
     from pypes.pipeline.pool import Pool
     from pypes.pipeline.results import Results
+    from pypes.pipeline.run import Run
 
 _HOMES = {
+    "pypes.pipeline.bucket": ("Bucket", "BucketClosed"),
     "pypes.pipeline.command": ("Command", "CommandFailed"),
     "pypes.pipeline.dataflow": ("Dataflow",),
     "pypes.pipeline.items": ("Done", "Failed"),
@@ -25,10 +28,24 @@ _HOMES = {
     "pypes.pipeline.pipeline": ("Pipeline",),
     "pypes.pipeline.pool": ("Pool",),
     "pypes.pipeline.results": ("Results",),
+    "pypes.pipeline.run": ("Run",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = ["Command", "CommandFailed", "Dataflow", "Done", "Failed", "Pipeline", "Pool", "Results", "node"]
+__all__ = [
+    "Bucket",
+    "BucketClosed",
+    "Command",
+    "CommandFailed",
+    "Dataflow",
+    "Done",
+    "Failed",
+    "Pipeline",
+    "Pool",
+    "Results",
+    "Run",
+    "node",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -77,7 +77,41 @@ class Settling:
         raise value.error
 
 
-class ChainFlow(Flow):
+def busy() -> ComponentError:
+    """The error of whoever wants something of a pipeline that is in use."""
+    return ComponentError(
+        "a run of this pipeline is under way in the background: wait for it or stop it first, or use a second pipeline",
+        code="pipeline.busy",
+    )
+
+
+class Lendable(Flow):
+    """A flow that one thread at a time uses."""
+
+    #: The thread that alone may use it for now.
+    _borrower: threading.Thread | None = None
+
+    def lend(self, thread: threading.Thread) -> None:
+        self.drain()
+        self.leave_thread()
+        self._borrower = thread
+
+    def give_back(self) -> None:
+        try:
+            self.drain()
+        finally:
+            self.leave_thread()
+            self._borrower = None
+
+    def check_free(self) -> None:
+        if self._borrower is not None and threading.current_thread() is not self._borrower:
+            raise busy()
+
+    def leave_thread(self) -> None:
+        """Let go of what belongs to this thread."""
+
+
+class ChainFlow(Lendable):
     """Calls functions one after the other in this thread: what they do to a batch is done when it is submitted."""
 
     stride = 0
@@ -94,6 +128,8 @@ class ChainFlow(Flow):
 
     def call(self, value: Any, position: int = 0) -> list[Any]:
         """The results of one item. PERF: in a fraction of the time that a batch takes."""
+        if self._borrower is not None:
+            self.check_free()
         made = self._chain.one(value)
         if type(made) not in SPECIAL and made is not self._chain:
             return [made]
@@ -117,7 +153,7 @@ class ChainFlow(Flow):
         """There is nothing to end."""
 
 
-class GraphFlow(Flow):
+class GraphFlow(Lendable):
     """Runs a graph of components: over bundles of items or, if these are packets (``is_bare``), over packets."""
 
     call = None
@@ -141,6 +177,7 @@ class GraphFlow(Flow):
         self.removed: dict[str, int] = {}
         self._left: dict[Epoch, list[tuple[Position, Any]]] = {}
         self._open = 0
+        self._is_woken = False
         self.graph = make(self._done)
         self.graph.scheduler.core.keeps_causes = True
 
@@ -173,7 +210,8 @@ class GraphFlow(Flow):
 
     def wait(self, timeout_s: float | None, *, is_last: bool) -> None:
         scheduler = self.graph.scheduler
-        if not scheduler.is_idle:
+        is_woken, self._is_woken = self._is_woken, False
+        if is_woken or not scheduler.is_idle:
             return
         if is_last and scheduler.in_flight and not scheduler.core.calls.running and scheduler.flush_holds():
             return
@@ -185,11 +223,16 @@ class GraphFlow(Flow):
         scheduler.wait(timeout_s)
 
     def wake(self) -> None:
+        # the wake-up itself may be lost among those of calls that have ended, before anybody waits
+        self._is_woken = True
         self.graph.scheduler.core.calls.wake()
 
     def drain(self) -> None:
         with self.graph.at_work():
             self.graph.scheduler.drain()
+
+    def leave_thread(self) -> None:
+        self.graph.scheduler.leave_thread()
 
     def trigger(self, batch: Batch) -> None:
         """Run the sources once, for a batch without items."""

@@ -18,9 +18,17 @@ class Inflow(Protocol):
     is_over: bool
     #: The exception of the user's own code; then nothing more comes.
     error: BaseException | None
+    #: The time (``time.monotonic``) at which it wants to be asked again, whether something came or not.
+    due: float | None = None
+    #: Nothing comes for now, because somebody holds it back.
+    is_held: bool = False
 
     def take(self, count: int) -> list[Any]:
         """At most so many items that are there. Does not block."""
+
+    def hold_back(self) -> None:
+        """Take nothing from the user's own iterator before somebody asks again."""
+        return
 
     def close(self) -> None:
         """Take nothing more."""
@@ -89,7 +97,7 @@ class Read(Inflow):
         each, taken = self._each, self._taken
         try:
             while not self._is_closed:
-                # PERF: without the lock, as nobody else changes what is asked here but to make it more
+                # PERF: without the lock, as what is asked may change at any time
                 while self._read_so_far < self._asked and not self._is_closed:
                     item = next(each, self)
                     if item is self:
@@ -109,6 +117,10 @@ class Read(Inflow):
         with self._change:
             self._has_ended, self.error = True, error
         self._wake()
+
+    def hold_back(self) -> None:
+        with self._change:
+            self._asked = min(self._asked, self._read_so_far)
 
     def close(self) -> None:
         """Take nothing more. Does not wait for an iterator that keeps its thread waiting."""

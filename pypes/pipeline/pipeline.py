@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType, TracebackType
 from typing import Any, get_args
 
 from pypes.core.limits import Limits
-from pypes.errors import InvalidGraph
+from pypes.errors import InvalidGraph, InvalidInput
 from pypes.ingest.outcome import Fate
 from pypes.observe import Observer
+from pypes.pipeline.bucket import Bucket, BucketClosed, Fed
 from pypes.pipeline.building import build, given
-from pypes.pipeline.flow import ChainFlow, DeadLetters, Errors, GraphFlow, Settling
-from pypes.pipeline.inflow import Held, inflow, together
+from pypes.pipeline.flow import ChainFlow, DeadLetters, Errors, GraphFlow, Settling, busy
+from pypes.pipeline.inflow import Held, Inflow, inflow, together
 from pypes.pipeline.results import Flow, Results, check_buffer
+from pypes.pipeline.run import Gate, Run
 from pypes.runtime.local import LocalGraph
 
 #: Batches that may be done and wait for one before them, for each that a pool may have: it goes on while one item takes long.
@@ -71,6 +75,10 @@ class Pipeline:
         self._graph: GraphFlow | None = None
         self._chain: ChainFlow | None = None
         self._flow: Flow
+        #: Those of results that may be wanted still; each has a thread that waits.
+        self._inflows: weakref.WeakSet[Inflow] = weakref.WeakSet()
+        #: The last run in the background.
+        self._run: Run | None = None
         if built.chain is not None and observer is None:
             self._flow = self._chain = ChainFlow(built.chain, self._settling)
         else:
@@ -99,15 +107,60 @@ class Pipeline:
         ``inputs`` has items for each of these filters, by its name: the first of all belong together, then the second and so on.
         An iterator is asked by a thread of its own, so that what is done already can come out while it keeps that waiting.
         """
-        if (items is None) == (not inputs):
-            raise TypeError("run() takes the items, or those of each entry by its name")
-        flow = self._flow
-        if inputs:
-            self._check_inputs(inputs)
-            items = together(inputs)
-        assert items is not None
-        source = inflow(items, flow.wake)
-        return Results(flow, source, buffer=self._buffer, ordered=self._ordered, is_split=bool(inputs))
+        return self._results(self._inflow(items, inputs), is_split=bool(inputs))
+
+    def start(
+        self, items: Iterable[Any] | None = None, *, to: Callable[[Any], object] | None = None, **inputs: Iterable[Any]
+    ) -> Run:
+        """Work on items in the background, as :meth:`run` does; the run can be paused, resumed, stopped and waited for.
+
+        ``to`` is called with each result, in the thread of the run; what it raises ends the run. Without it the results are only
+        counted, and kept where ``track`` says so: results that somebody would have to fetch would keep the run from its end, and
+        so whoever waits for it before. Use :meth:`run` to fetch them.
+
+        Until the run has ended, the pipeline is its own: other calls raise ``ComponentError`` (``pipeline.busy``), but
+        :meth:`close` stops it. Waits for what is under way of a run before.
+        """
+        return self._start(self._inflow(items, inputs), to, is_split=bool(inputs))
+
+    def feed(self, feed: Callable[[Bucket], object], *, source: str = "stream", idle_s: float | None = 10.0) -> Results:
+        """The results for the records that ``feed(bucket)`` puts, with ``bucket.put(record)``, in a thread of its own.
+
+        In a ``"stream"`` records are worked on as they come. ``put`` waits while the buffer is full. Where nothing comes for
+        ``idle_s`` seconds, while it is waited for, the stream has dried: the run ends, the log says so, and the next ``put``
+        raises :class:`~pypes.pipeline.BucketClosed`; ``None``: it never dries. In a ``"batch"`` nothing is worked on before
+        ``feed`` has returned, so that all records are in memory at once.
+
+        What ``feed`` raises is raised after the results of what it has put. Its thread is started when the first result is asked
+        for, and ends by itself alone: once the results or the pipeline are closed, the next ``put`` raises.
+        """
+        if source not in ("stream", "batch"):
+            raise InvalidInput(f"source must be stream or batch, not {source!r}", code="pipeline.source")
+        if idle_s is not None and not idle_s > 0:
+            text = f"idle_s must be a number of seconds greater than zero, or None, not {idle_s!r}"
+            raise InvalidInput(text, code="pipeline.idle_s")
+        bucket = Fed(feed, self._flow.wake, self._buffer, idle_s=idle_s, is_batch=source == "batch")
+        results = self._results(bucket)
+        _count_by(bucket, results)
+        return results
+
+    @contextmanager
+    def bucket(self, *, to: Callable[[Any], object] | None = None) -> Iterator[Bucket]:
+        """A bucket that records are put into from any thread: ``with pipeline.bucket(to=print) as bucket: bucket.put(record)``.
+
+        They are worked on in the background, as by :meth:`start`: ``to`` is called with each result, and without it these are
+        only counted, and kept where ``track`` says so. ``put`` waits while the buffer is full. Leaving the block waits until all
+        is done, and raises the error that ended the run, if one did; leaving it by an exception stops the run.
+        """
+        bucket = Bucket(self._flow.wake, self._buffer)
+        with self._start(bucket, to) as run:
+            try:
+                yield bucket
+            except BucketClosed:
+                if bucket.is_closed:
+                    run.wait()  # the error that ended the run tells more
+                raise
+            bucket.end()
 
     def push(self, items: Sequence[Any]) -> list[Any]:
         """Put some items in together, and return what came out of them.
@@ -120,6 +173,7 @@ class Pipeline:
 
     def trigger(self) -> list[Any]:
         """Run the sources once, as an empty trigger did in the original, and return what came out."""
+        self._flow.check_free()
         if self._graph is None:
             return []
         results = Results(self._flow, Held(()), buffer=1, ordered=True)
@@ -127,6 +181,31 @@ class Pipeline:
         with self._graph.graph.at_work():
             self._graph.trigger(batch)
         return [*results]
+
+    def _inflow(self, items: Iterable[Any] | None, inputs: dict[str, Iterable[Any]]) -> Inflow:
+        if (items is None) == (not inputs):
+            raise TypeError("give the items, or those of each entry by its name")
+        if inputs:
+            self._check_inputs(inputs)
+            items = together(inputs)
+        assert items is not None
+        return inflow(items, self._flow.wake)
+
+    def _results(self, inflow: Inflow, *, is_split: bool = False) -> Results:
+        self._inflows.add(inflow)
+        return Results(self._flow, inflow, buffer=self._buffer, ordered=self._ordered, is_split=is_split)
+
+    def _start(self, inflow: Inflow, to: Callable[[Any], object] | None, *, is_split: bool = False) -> Run:
+        if self._run is not None:
+            if not self._run.has_ended:
+                raise busy()
+            self._run.close()
+        gate = Gate(inflow)
+        results = self._results(gate, is_split=is_split)
+        if isinstance(inflow, Bucket):
+            _count_by(inflow, results)
+        self._run = Run(self._flow, results, gate, to)
+        return self._run
 
     def _check_inputs(self, inputs: Mapping[str, Any]) -> None:
         entries = self.given.entries
@@ -167,7 +246,11 @@ class Pipeline:
         return {} if self._graph is None else self._graph.graph.counts
 
     def close(self) -> None:
-        """End its workers, and tear its components down."""
+        """End its workers, and tear its components down. A run in the background is stopped, with what is under way."""
+        if self._run is not None:
+            self._run.close()
+        for each in self._inflows:
+            each.close()
         self._flow.close()
 
     def __enter__(self) -> Pipeline:
@@ -175,3 +258,9 @@ class Pipeline:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _count_by(bucket: Bucket, results: Results) -> None:
+    """Have a bucket know how much of it is under way; whoever feeds it does not keep results alive that nobody wants."""
+    found = weakref.ref(results)
+    bucket.under_way = lambda: 0 if (alive := found()) is None else alive.under_way

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -63,6 +64,15 @@ class Flow(Protocol):
     def drain(self) -> None:
         """Wait until nothing is under way."""
 
+    def lend(self, thread: threading.Thread) -> None:
+        """Have a thread alone use it, until that gives it back; waits until nothing is under way."""
+
+    def give_back(self) -> None:
+        """Let any thread use it again; called by the one that it was lent to. Waits until nothing is under way."""
+
+    def check_free(self) -> None:
+        """Raise ``ComponentError`` (``pipeline.busy``) in another thread than the one that it is lent to."""
+
     def close(self) -> None:
         """End the filters."""
 
@@ -109,6 +119,15 @@ class Results(Iterator[Any]):
             raise TimeoutError(f"no result within {timeout_s} s")
         return result
 
+    @property
+    def under_way(self) -> int:
+        """Items that were taken and whose results were not."""
+        return self._under_way
+
+    def interrupt(self) -> None:
+        """Have whoever waits for the next result come back without one, and wake the flow after; in any thread."""
+        self._deadline = 0.0
+
     def close(self) -> None:
         """End the run: no more items are taken, and those that wait are let go. Does not wait for those that are worked on."""
         self._parts.close()
@@ -151,7 +170,8 @@ class Results(Iterator[Any]):
 
     def _next_batch(self) -> Batch | None:
         """The next batch that is done; ``None`` if there is none within the time, or none any more."""
-        flow = self._flow
+        flow, inflow = self._flow, self._inflow
+        flow.check_free()
         while True:
             if (batch := self._take_done()) is not None:
                 return batch
@@ -162,17 +182,20 @@ class Results(Iterator[Any]):
                 self._adapt(time.perf_counter() - begun)
             if (batch := self._take_done()) is not None:
                 return batch
-            if not self._batches and self._inflow.is_over:
+            if not self._batches and inflow.is_over:
                 self._is_over = True
-                if self._inflow.error is not None:
-                    raise self._inflow.error
+                if inflow.error is not None:
+                    raise inflow.error
                 return None
             if is_fed:
                 continue
             left = None if self._deadline is None else self._deadline - time.monotonic()
             if left is not None and left <= 0:
                 return None
-            flow.wait(left, is_last=self._inflow.is_over or self._under_way >= self._buffer)
+            if inflow.due is not None:
+                until_due = max(0.0, inflow.due - time.monotonic())
+                left = until_due if left is None else min(left, until_due)
+            flow.wait(left, is_last=inflow.is_over or inflow.is_held or self._under_way >= self._buffer)
 
     def _take_done(self) -> Batch | None:
         if not self._is_ordered:

@@ -87,6 +87,16 @@ class Core:
 
     # -- parking ------------------------------------------------------------------------------------------
 
+    def end_runner(self) -> None:
+        """End the greenlet that runs the filters, in its own thread; the next run begins with another."""
+        runner, self.runner = self.runner, None
+        if runner is not None and not runner.dead:
+            # what a greenlet that is parked refers to would never be collected
+            runner.parent = getcurrent()
+            runner.throw(GreenletExit)
+        # the main greenlet of a thread must not outlive it: what another thread collects of it may crash the process
+        self.caller = None
+
     def park(self, filter: Filter) -> None:
         """Leave a filter where it stands, in the middle of its turn, until it is run again.
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from greenlet import GreenletExit, getcurrent, greenlet
+from greenlet import getcurrent, greenlet
 
 from pypes.component import Component, is_told
 from pypes.core.clock import wall
@@ -36,7 +36,7 @@ from pypes.runtime.scheduler.policies import Policies
 from pypes.runtime.scheduler.published import Published
 from pypes.runtime.scheduler.standstill import Standstill
 from pypes.runtime.scheduler.watching import Watch
-from pypes.runtime.scheduler.wiring import attach, build, set_up, tear_down
+from pypes.runtime.scheduler.wiring import attach, build, end_greenlet, set_up, tear_down
 
 #: Seconds for which :meth:`Scheduler.run` works before it lets its caller look at sockets.
 SLICE_S = 0.005
@@ -124,16 +124,16 @@ class Scheduler:
             tear_down(driver)
         for driver in self.drivers:  # after all of them: what one shares another may use until its own end
             driver.component._shares.give_back_all()
-        runner, self.core.runner = self.core.runner, None
-        if runner is not None and not runner.dead:
-            # what a greenlet that is parked refers to would never be collected
-            runner.parent = getcurrent()
-            runner.throw(GreenletExit)
+        self.core.end_runner()
         self.core.calls.close()
-        # the main greenlet of a thread must not outlive it: what another thread collects of it may crash the process
-        self.core.caller = None
         for driver in self.drivers:
             driver.let_go()
+
+    def leave_thread(self) -> None:
+        """End the greenlets, while no epoch is in flight, so that another thread may go on; loops of components begin anew."""
+        for driver in self.drivers:
+            end_greenlet(driver)
+        self.core.end_runner()
 
     # -- input ------------------------------------------------------------------------------------------
 

@@ -146,13 +146,23 @@ def set_up(driver: Driver) -> None:
 def tear_down(driver: Driver) -> None:
     """End what is left of a filter's turn, and tear its component down; what that raises is logged."""
     for end in (driver.kill, driver.component.teardown):
-        try:
-            end()
-        except BaseException as error:
-            if is_no_failure(error):
-                raise
-            driver.component.log.exception("teardown failed")
+        _quietly(driver, end)
     detach(driver)
+
+
+def end_greenlet(driver: Driver) -> None:
+    """End the greenlet of a filter that has nothing in hand; another one begins with its next turn."""
+    _quietly(driver, driver.kill)
+    driver.let_go()
+
+
+def _quietly(driver: Driver, end: Callable[[], None]) -> None:
+    try:
+        end()
+    except BaseException as error:
+        if is_no_failure(error):
+            raise
+        driver.component.log.exception("teardown failed")
 
 
 def detach(driver: Driver) -> None:
