@@ -24,6 +24,7 @@ AWAITED = {
     "core/watched_tasks.py": "the mechanism itself",
     "placement/keeper.py": "the ends of pool workers, waited for together",
     "placement/thread_executor.py": "pool workers, which hand their errors to whoever sets them up or submits to them",
+    "pipeline/inflow.py": "the reader of an iterator, which hands on what that raises",
     "runtime/generations/parting.py": "the ends of instances, waited for together",
     "runtime/graphs/disposable.py": "the end of a process, awaited by whoever ends it",
     "runtime/pools/node_pools.py": "the set-up of a pool, awaited by the deployments that hold it",

@@ -22,7 +22,7 @@ from tests.snippets import ROOT
 PAGE = (ROOT / "docs/from-pypes-1.md").read_text(encoding="utf-8")
 CLASSES: Mapping[str, type[Component]] = {cls.__name__: cls for cls in (*FIELDS, *OTHERS, Lookup, Template)}
 #: The map that examples name.
-(MAP,) = re.findall(r"^```xml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+(MAP,) = re.findall(r"^```xml map.xml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 #: Plugins that nothing here does the work of.
 ABSENT = {"GeoCode", "Solr"}
 
