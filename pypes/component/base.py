@@ -18,11 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar, ParamSpec, TypeVar, overload
+from typing import Any, ClassVar, ParamSpec, Self, TypeVar, overload
 
 from pypes.component.context import FilterLog
 from pypes.component.counts import Counts
 from pypes.component.example import Example
+from pypes.component.misuse import fault_of_keywords
 from pypes.component.original import OriginalStyle
 from pypes.component.parameters import convert, schema_of
 from pypes.component.placed import Placed
@@ -31,7 +32,7 @@ from pypes.component.store import MOST_ENTRIES, MemoryStores, Store, Stores
 from pypes.core.identity import Completed
 from pypes.core.paths import Paths
 from pypes.core.secrets import Secrets
-from pypes.errors import InvalidInput, Problem
+from pypes.errors import InvalidComponent, InvalidInput, Problem
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -124,6 +125,12 @@ class Component(OriginalStyle):
     behind: str = ""
     #: Names of the metadata that the graph inherits.
     inherits: tuple[str, ...] = ()
+
+    def __new__(cls, *args: Any, **params: Any) -> Self:
+        """Raises ``InvalidComponent`` for parameters by keyword if the ``__init__`` of the class takes none."""
+        if params and (fault := fault_of_keywords(cls, args, params)):
+            raise InvalidComponent(fault, code="component.no_keywords", where=cls.__name__)
+        return super().__new__(cls)
 
     def __init__(self, **params: Any) -> None:
         """``params`` are its parameters; raises ``InvalidInput`` for those that are not valid."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
 
 from pypes.errors import ComponentError
 
@@ -32,3 +33,16 @@ def only_in_run(method: str, name: str) -> ComponentError:
         code="component.style",
         where=name,
     )
+
+
+def fault_of_keywords(cls: Any, args: tuple[Any, ...], params: Mapping[str, Any]) -> str:
+    """The reason why a class with an ``__init__`` of its own cannot be given parameters by keyword, or empty."""
+    try:
+        inspect.signature(cls.__init__).bind(None, *args, **params)
+    except TypeError:
+        given = ", ".join(f"{name}=…" for name in params)
+        return (
+            f"{cls.__name__}({given}): its __init__ takes no such keywords; have it take **params and hand them to "
+            f"super().__init__(**params), or write node({cls.__name__}, {given}) in a pipeline"
+        )
+    return ""
