@@ -98,6 +98,10 @@ class ComponentSettings:
         (), "Folders that must contain all paths in parameters, besides the data folder; empty: any folder but the node's own."
     )
 
+    modules: tuple[str, ...] = _key(
+        (), "Modules whose functions graphs may call (component Call), with those below them; none by default."
+    )
+
     pythons: tuple[str, ...] = _key(
         (), "Interpreters that the pools of graphs may name, whole paths; those of [pool:NAME] here need not be listed."
     )

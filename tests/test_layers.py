@@ -182,6 +182,7 @@ CONTRACT = (
     "pypes.component.searching.",
     "pypes.core.retry_after.",
     "pypes.core.program.",
+    "pypes.core.functions.",
     "pypes.outbox.file.",
     "pypes.structure.",
 )

@@ -23,6 +23,7 @@ COMPONENTS = {
     "Validate": "validate",
     "NormalizeDate": "normalize_date",
     "Exec": "exec_filter",
+    "Call": "call",
     "HTTPCall": "http_call",
     "Lookup": "lookup",
     "Deduplicate": "deduplicate",

@@ -13,19 +13,25 @@ from pypes.errors import InvalidInput, Problem
 
 #: The ``format`` that a parameter has in the schema if it is a path.
 PATH = "path"
+#: The ``format`` of a parameter that names a function.
+FUNCTION = "function"
 #: Stands for standard output where a path is expected; a file of this name is ``./-``.
 STREAM = "-"
 
 
-def Help(text: str, *, path: bool = False, **constraints: Any) -> msgspec.Meta:
+def Help(text: str, *, path: bool = False, function: bool = False, **constraints: Any) -> msgspec.Meta:
     """Describe a parameter: ``Annotated[int, Help("Rows per batch.", ge=1)] = 100``.
 
     ``path``: the text is a file or folder (relative: from the data directory), or ``-`` for standard output. The node checks
     where it leads (:class:`pypes.core.paths.Paths`) when a graph is deployed and when the component is set up.
+    ``function``: the text names a function of Python, ``package.module:name``; the node checks likewise that it may be called.
     ``constraints`` are those of ``msgspec.Meta`` (``ge gt le lt multiple_of pattern min_length max_length``).
     """
-    if path:
-        constraints["extra_json_schema"] = {**(constraints.get("extra_json_schema") or {}), "format": PATH}
+    if path or function:
+        constraints["extra_json_schema"] = {
+            **(constraints.get("extra_json_schema") or {}),
+            "format": FUNCTION if function else PATH,
+        }
     return msgspec.Meta(description=text, **constraints)
 
 
@@ -66,29 +72,34 @@ def schema_of(params: type[Parameters]) -> dict[str, Any]:
 
 def paths_in(schema: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The paths among parameters (plain JSON values), defaults included: the place of each (``files.0``), and the path."""
+    return ((place, value) for place, value in texts_in(schema, params, PATH) if value != STREAM)
+
+
+def texts_in(schema: Mapping[str, Any], params: Mapping[str, Any], format: str) -> Iterator[tuple[str, str]]:
+    """The texts of a format among parameters, defaults included: the place of each, and the text."""
     definitions: Mapping[str, Any] = schema.get("$defs", {})
     for name, declared in schema.get("properties", {}).items():
         if name in params or "default" in declared:
-            yield from _paths(declared, definitions, params.get(name, declared.get("default")), name)
+            yield from _texts(declared, definitions, params.get(name, declared.get("default")), name, format)
 
 
-def _paths(declared: Any, definitions: Mapping[str, Any], value: Any, place: str) -> Iterator[tuple[str, str]]:
+def _texts(declared: Any, definitions: Mapping[str, Any], value: Any, place: str, format: str) -> Iterator[tuple[str, str]]:
     if not isinstance(declared, Mapping):
         return
     if "$ref" in declared:
         declared = definitions.get(declared["$ref"].rsplit("/", 1)[-1], {})
     for each in declared.get("anyOf", ()):
-        yield from _paths(each, definitions, value, place)
+        yield from _texts(each, definitions, value, place, format)
     if isinstance(value, str):
-        if declared.get("format") == PATH and value != STREAM:
+        if declared.get("format") == format:
             yield place, value
     elif isinstance(value, Mapping):
         named, others = declared.get("properties", {}), declared.get("additionalProperties")
         for key, item in value.items():
-            yield from _paths(named.get(key, others), definitions, item, f"{place}.{key}")
+            yield from _texts(named.get(key, others), definitions, item, f"{place}.{key}", format)
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
-            yield from _paths(declared.get("items"), definitions, item, f"{place}.{index}")
+            yield from _texts(declared.get("items"), definitions, item, f"{place}.{index}", format)
 
 
 def convert(params: type[Parameters], given: Mapping[str, Any]) -> tuple[Parameters | None, list[Problem]]:

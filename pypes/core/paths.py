@@ -1,4 +1,4 @@
-"""Paths: where a parameter that is a path may lead on a node."""
+"""Paths: where a parameter that is a path may lead on a node, and whose functions one may name."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ class Paths:
     own: tuple[tuple[str, str], ...] = ()
     #: The folder whose ``*.json`` the node deploys; others may lie beside them, and the data directory below.
     graphs: str = ""
+    #: Modules whose functions parameters may name, with those below them; ``None``: any.
+    modules: tuple[str, ...] | None = None
 
     def problem(self, path: str) -> str:
         """Problem of a path, as a sentence that does not repeat it (it may hold a secret); empty if there is none.

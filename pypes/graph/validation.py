@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from pypes.component import BATCH_OPTIONS, ERROR_PORT
-from pypes.component.parameters import paths_in
+from pypes.component.parameters import FUNCTION, paths_in, texts_in
+from pypes.core.functions import problem_of
 from pypes.core.paths import Paths
 from pypes.core.pools import PoolRules
 from pypes.core.secrets import VARIABLE, holds_mask
@@ -166,17 +167,21 @@ def _path_problems(params: Mapping[str, Any], schema: Mapping[str, Any], prefix:
         message = paths.problem(value)
         if message:
             yield Problem(f"{prefix}{place}", message, "param.path")
+    for place, value in texts_in(schema, params, FUNCTION):
+        message = problem_of(value, paths.modules)
+        if message:
+            yield Problem(f"{prefix}{place}", message, "param.function")
 
 
 def check_paths(params: Mapping[str, Any], schema: Mapping[str, Any], paths: Paths) -> None:
-    """Raise ``InvalidInput`` (code ``param.path``) naming every parameter whose path leads where it may not.
+    """Raise ``InvalidInput`` naming every parameter whose path leads where it may not, or whose function may not be called.
 
     For the process that sets a component up: since the graph was checked, a link may have come.
     """
     problems = list(_path_problems(params, schema, "params.", paths))
     if problems:
         said = "; ".join(f"{problem.path} {problem.message}" for problem in problems)
-        raise InvalidInput(said, code="param.path", problems=problems)
+        raise InvalidInput(said, code=problems[0].code, problems=problems)
 
 
 # -- wires -----------------------------------------------------------------------------------------------

@@ -41,4 +41,5 @@ def paths_of(settings: Settings) -> Paths:
         roots=tuple(map(str, settings.components.roots)),
         own=tuple((str(path), what) for path, what in kept),
         graphs=str(server.graphs),
+        modules=settings.components.modules,
     )
