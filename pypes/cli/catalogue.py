@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from pypes.errors import InvalidComponent
-from pypes.registry import Catalogue, discover
+from pypes.registry import Catalogue, discover_for_user
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -31,8 +30,7 @@ def find_components(load_files: Sequence[Path], *, is_complete: bool = True) -> 
 
     Raises :class:`InvalidComponent` for a load file that cannot be read, unless the catalogue need not be complete.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pypes"
-    catalogue = discover(load_files=load_files, cache_dir=cache)
+    catalogue = discover_for_user(load_files)
     if is_complete:
         require_files(catalogue)
     return catalogue

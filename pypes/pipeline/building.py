@@ -20,6 +20,7 @@ from pypes.pipeline.checking import check, checked_form
 from pypes.pipeline.filters import FunctionFilter, JoinFilter, PooledFilter
 from pypes.pipeline.nodes import Node, as_node
 from pypes.pipeline.pool import FunctionExecutor
+from pypes.pipeline.reading import Installed, nodes_of, read_graph
 
 #: Source, its port, target, its port.
 End = tuple[str, str, str, str]
@@ -31,12 +32,19 @@ class Given:
 
     nodes: Mapping[str, Node]
     ends: Sequence[End]
+    #: The graph that all of it was read from, if it was.
+    origin: Graph | None = None
 
     @property
     def entries(self) -> list[str]:
         """Nodes that no wire leads to."""
         targets = {end[2] for end in self.ends}
         return [name for name in self.nodes if name not in targets]
+
+    @property
+    def inherit(self) -> list[str]:
+        """Metadata that reach all that is made of a document, as the graphs say of which there are filters."""
+        return sorted({each for node in self.nodes.values() if node.origin for each in node.origin[0].inherit})
 
     @property
     def is_bare(self) -> bool:
@@ -60,7 +68,7 @@ class Built:
 
 def is_component(target: Any) -> bool:
     """True for a component class or object."""
-    return isinstance(target, Component | Placed) or (isinstance(target, type) and issubclass(target, Component))
+    return isinstance(target, Component | Placed | Installed) or (isinstance(target, type) and issubclass(target, Component))
 
 
 def given(chain: Sequence[Any], nodes: Mapping[str, Any] | None, wires: Iterable[tuple[str, str]]) -> Given:
@@ -74,7 +82,13 @@ def given(chain: Sequence[Any], nodes: Mapping[str, Any] | None, wires: Iterable
     for place, (name, each) in enumerate(named, 1):
         target = each.target if isinstance(each, Node) else each
         own_given = getattr(target, "given", None)
+        if isinstance(target, str | os.PathLike | Graph):
+            own_given = given_of(target)
+        elif isinstance(target, Given):
+            own_given = target
         if isinstance(own_given, Given):  # a pipeline
+            if nodes is None and len(chain) == 1:
+                return own_given
             first, last = _taken_in(own_given, name, found, ends)
             names.append((first, last))
             if name is not None:
@@ -97,11 +111,18 @@ def given(chain: Sequence[Any], nodes: Mapping[str, Any] | None, wires: Iterable
     return Given(found, ends)
 
 
+def given_of(graph: str | os.PathLike[str] | Graph, load: Sequence[str | os.PathLike[str]] = ()) -> Given:
+    """The nodes and wires of a graph or of its file. Raises :class:`InvalidGraph`; see :func:`nodes_of`."""
+    read = read_graph(graph)
+    ends = [(wire.source, wire.output, wire.target, wire.input) for wire in read.wires]
+    return Given(nodes_of(read, load), ends, read)
+
+
 def _taken_in(own: Given, name: str | None, found: dict[str, Node], ends: list[End]) -> tuple[str, str]:
     """Add the nodes of a pipeline that is part of another one; returns its entry and its output."""
     entries = own.entries
     sources = {(end[0], end[1]) for end in own.ends}
-    outputs = [each for each in own.nodes if (each, "out") not in sources]
+    outputs = [each for each, node in own.nodes.items() if (each, "out") not in sources and _has_out(node.target)]
     if len(entries) != 1 or len(outputs) != 1:
         raise InvalidGraph(
             f"a pipeline within another one has one entry and one output, not {len(entries)} and {len(outputs)}: wire its nodes",
@@ -111,6 +132,14 @@ def _taken_in(own: Given, name: str | None, found: dict[str, Node], ends: list[E
     found.update((renamed[each], node) for each, node in own.nodes.items())
     ends += [(renamed[a], output, renamed[b], port) for a, output, b, port in own.ends]
     return renamed[entries[0]], f"{renamed[outputs[0]]}.out"
+
+
+def _has_out(target: Any) -> bool:
+    """True unless it is a component, such as a publisher, that has no output ``out``."""
+    target = target.component if isinstance(target, Placed) else target
+    if isinstance(target, Component):
+        return "out" in target.get_out_ports()
+    return not is_component(target) or "out" in (target.spec.outputs if isinstance(target, Installed) else target.outputs)
 
 
 def _parted(end: str) -> tuple[str, str]:
@@ -134,11 +163,9 @@ def _name_in_chain(target: Any, place: int) -> str:
 def _check_target(target: Any) -> None:
     if is_component(target) or callable(target):
         return
-    if isinstance(target, str | os.PathLike | Graph):
-        name = f"graph {target.name!r}" if isinstance(target, Graph) else f"path {os.fspath(target)!r}"
-        raise InvalidGraph(f"a pipeline is not made of the {name}: Pipeline.load gives one of it", code="pipeline.no_component")
     raise InvalidGraph(
-        f"a pipeline is made of functions, components and other pipelines, not of {target!r}", code="pipeline.no_component"
+        f"a pipeline is made of functions, components, graphs and other pipelines, not of {target!r}",
+        code="pipeline.no_component",
     )
 
 
@@ -172,9 +199,11 @@ def build(given: Given, *, track: Iterable[str], ordered: bool) -> Built:
 
 
 def _place_component(built: Built, name: str, node: Node) -> None:
-    target = node.target
+    target: Any = node.target
     params, pool = dict(node.params), node.pool
     options: dict[str, Any] = {}
+    if isinstance(target, Installed):
+        options, target = target.options, target.make()
     if isinstance(target, Placed):
         params, options, target = {**target.params, **params}, dict(target.options), target.component
     if isinstance(target, type):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, cast
 
 from pypes.component import Operator
+from pypes.packet import Packet
 from pypes.pipeline.chain import Chain, Join, Step, merged
 from pypes.pipeline.items import Bundle, Done, Failed
 from pypes.pipeline.pool import FunctionExecutor
@@ -32,6 +33,8 @@ class FunctionFilter(Operator):
     def process(self, packet: Any) -> Any:
         if not self.is_bare:
             return self.made_of_bundle(packet)
+        if isinstance(packet, Packet) and packet.is_deletion:
+            return packet  # as on a node: functions are for documents
         self.send_each(self.made_of(Bundle((0,), [packet])))
         return None
 

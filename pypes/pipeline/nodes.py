@@ -8,6 +8,7 @@ from typing import Any
 
 from pypes.core.pools import MOST_STRIDE
 from pypes.errors import InvalidGraph
+from pypes.graph.model import Graph, GraphNode
 from pypes.pipeline.pool import Pool
 
 
@@ -27,6 +28,8 @@ class Node:
     produces: int = 0
     consumes: int = 0
     repeat: bool = False
+    #: The graph that it was read from, and the filter there.
+    origin: tuple[Graph, GraphNode] | None = None
 
 
 def node(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType, TracebackType
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 from pypes.core.limits import Limits
 from pypes.errors import InvalidGraph, InvalidInput
+from pypes.graph.model import Graph
 from pypes.ingest.outcome import Fate
 from pypes.observe import Observer
+from pypes.pipeline import saving
 from pypes.pipeline.bucket import Bucket, BucketClosed, Fed
-from pypes.pipeline.building import build, given
+from pypes.pipeline.building import build, given, given_of
 from pypes.pipeline.flow import ChainFlow, DeadLetters, Errors, GraphFlow, Settling, busy
 from pypes.pipeline.inflow import Held, Inflow, inflow, together
 from pypes.pipeline.results import Flow, Results, check_buffer
@@ -30,9 +33,10 @@ class Pipeline:
     """Functions, components and other pipelines as one graph: what is put in comes out at its end.
 
     ``Pipeline(load, clean, str.upper)`` has them follow one another; ``nodes`` and ``wires`` (``("a.out", "b.in")``) make any
-    graph. A function is called with one value and returns the result: ``None`` drops the item, :class:`~pypes.pipeline.Done` has
-    it pass over what is left, and each value of a generator function is a result. A function of several parameters whose names
-    are ports of wires gets what these carry of one item. :func:`~pypes.pipeline.node` says where a function runs.
+    graph. The path of a graph file, and a :class:`pypes.Graph`, stand for all that is in them. A function is called with one
+    value and returns the result: ``None`` drops the item, :class:`~pypes.pipeline.Done` has it pass over what is left, and
+    each value of a generator function is a result. A function of several parameters whose names are ports of wires gets what
+    these carry of one item. :func:`~pypes.pipeline.node` says where a function runs.
 
     :meth:`run` is lazy: items are taken and worked on as results are asked for, at most ``buffer`` of them between input and
     output. Results come in the order of their items, unless ``ordered`` is False. An item that failed is left out and kept in
@@ -91,6 +95,7 @@ class Pipeline:
                     limits=limits,
                     observer=observer,
                     pools={**built.pools, **pools},
+                    inherit=self.given.inherit,
                     on_done=on_done,
                 ),
                 self._settling,
@@ -98,6 +103,41 @@ class Pipeline:
                 most_open=AHEAD * max((node.pool.capacity for node in pooled if node.pool is not None), default=0) or 1,
                 is_bare=is_bare,
             )
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str] | Graph, /, *, load: Sequence[str | os.PathLike[str]] = (), **options: Any
+    ) -> Self:
+        """The pipeline of a graph file, as :meth:`save` or anybody else has written it.
+
+        Components are the installed ones, and those of the Python files in ``load``; filters ``Call`` are functions, which are
+        imported: load what you trust. ``${NAME}`` in parameters is that environment variable, relative paths start in the working
+        directory, and pools are those of the file. Routes, limits and schedules are for nodes. ``options`` are those of
+        :class:`Pipeline`. Raises ``InvalidGraph``, ``InvalidComponent`` and ``InvalidInput``.
+        """
+        return cls(given_of(path, load), **options)
+
+    def save(self, path: str | os.PathLike[str], *, name: str | None = None) -> None:
+        """Write it to a file as a graph in Pypes' JSON form, which :meth:`load`, ``pypes run`` and nodes read.
+
+        ``name`` is that of the graph, by default the one it was loaded with, or that of the file. Raises ``InvalidGraph`` with
+        everything in it that has no name: lambdas, functions within functions or in the program itself, objects. A component
+        that is not installed is written by the name of its class: say in which file it is (``load=``, ``--load``) to whoever
+        reads the graph.
+        """
+        saving.save(self.given, path, name)
+
+    def deploy(
+        self, url: str, *, name: str | None = None, routes: Sequence[str] | None = None, token: str | None = None
+    ) -> dict[str, Any]:
+        """Put it on a node, where it takes the documents of ``routes`` (by default, its name); what the node tells of it.
+
+        On a node items are packets, so there are an adapter and a publisher, and functions take packets. The node must have the
+        components, and allow the modules of functions (``modules`` in ``[components]``). ``token``: by default ``PYPES_TOKEN`` of
+        the environment. Blocks until the graph runs there. Raises ``InvalidGraph`` with all that is wrong, ``InvalidInput`` for
+        what else the node refuses, ``Unavailable``.
+        """
+        return saving.deploy(self.given, url, name, routes, token)
 
     # -- running ------------------------------------------------------------------------------------------
 

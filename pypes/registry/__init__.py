@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pypes.registry.catalogue import Broken, Catalogue
     from pypes.registry.code import Code, codes_of, differences, digest_of
     from pypes.registry.commands import load_command
-    from pypes.registry.discovery import component_files, discover
+    from pypes.registry.discovery import component_files, discover, discover_for_user
     from pypes.registry.loading import load, make
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "differences",
     "digest_of",
     "discover",
+    "discover_for_user",
     "load",
     "load_command",
     "make",
@@ -39,6 +40,7 @@ _HOMES = {
     "digest_of": "code",
     "component_files": "discovery",
     "discover": "discovery",
+    "discover_for_user": "discovery",
     "load": "loading",
     "load_command": "commands",
     "make": "loading",

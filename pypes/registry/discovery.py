@@ -84,6 +84,12 @@ def _sorted(specs: Iterable[ComponentSpec]) -> list[ComponentSpec]:
     return sorted(specs, key=lambda spec: (spec.name, spec.distribution))
 
 
+def discover_for_user(load_files: Sequence[Path] = ()) -> Catalogue:
+    """As :func:`discover`, for a program that a user runs: what is described is kept in the user's cache directory."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pypes"
+    return discover(load_files=load_files, cache_dir=cache)
+
+
 def component_files(load_files: Sequence[Path] = ()) -> frozenset[tuple[str, int, int]]:
     """The state of what :func:`discover` looks at first: load files, and the folders that distributions are installed into.
 

@@ -46,7 +46,8 @@ class LocalGraph:
     """A graph of components in this process and thread, ready to run: what is submitted to :attr:`scheduler` is collected here.
 
     Each output port without a wire has a :class:`Collect` in :attr:`outputs`. ``on_done`` is called with each epoch that is done.
-    ``pools`` has filters work in pools of this graph, by name. Raises ``InvalidGraph`` and ``InvalidComponent``.
+    ``pools`` has filters work in pools of this graph, by name. ``inherit`` names metadata that reach all made of a document.
+    Raises ``InvalidGraph`` and ``InvalidComponent``.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class LocalGraph:
         limits: Limits | None = None,
         observer: Observer | None = None,
         pools: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        inherit: Iterable[str] = (),
         on_done: Callable[[Epoch], None] = lambda epoch: None,
     ) -> None:
         self.limits = limits or Limits()
@@ -75,6 +77,7 @@ class LocalGraph:
             name="pipeline",
             nodes={name: GraphNode(name, type(each).__name__, {}) for name, each in made.items()},
             wires=tuple(Wire(*end) for end in wires),
+            inherit=tuple(inherit),
         )
         _check(graph, made)
         made.update(_pooled(graph, made, pools, self.limits))

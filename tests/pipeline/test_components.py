@@ -6,13 +6,12 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 from greenlet import getcurrent
 
-from pypes import Component, Filter, Graph, InvalidGraph, Packet, Pipeline, Publisher, Transformer
+from pypes import Component, Filter, InvalidGraph, Packet, Pipeline, Publisher, Transformer
 from pypes.core.identity import Completed, Identity, Version
 from pypes.errors import ComponentError
 from pypes.ingest.outcome import Fate
@@ -95,22 +94,13 @@ def test_components_are_told_of_the_documents_of_parts() -> None:
     assert told == [(Identity("r", "a"), Version("first", 2), False)]
 
 
-@pytest.mark.parametrize(
-    ("node", "said"),
-    [
-        ("g.json", "not made of the path 'g.json': Pipeline.load"),
-        (Path("g.json"), "not made of the path 'g.json'"),
-        (Graph("news", {}, ()), "not made of the graph 'news'"),
-        (None, "not of None"),
-    ],
-    ids=["text", "path", "graph", "nothing"],
-)
-def test_what_is_no_component_is_refused_with_what_to_do(node: Any, said: str) -> None:
+@pytest.mark.parametrize("node", [None, 7, ["a"]], ids=repr)
+def test_what_is_no_component_is_refused_with_what_to_do(node: Any) -> None:
     makers: list[Callable[[], Pipeline]] = [lambda: Pipeline(node), lambda: Pipeline(nodes={"a": node})]
     for make in makers:
         with pytest.raises(InvalidGraph) as raised:
             make()
-        assert said in str(raised.value)
+        assert f"made of functions, components, graphs and other pipelines, not of {node!r}" in str(raised.value)
         assert raised.value.code == "pipeline.no_component"
 
 

@@ -1,0 +1,241 @@
+"""Saving: a pipeline as a graph in Pypes' JSON form, where every part of it can be found again by a name."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import urllib3
+
+from pypes.component import Component
+from pypes.component.placed import Placed
+from pypes.core.functions import name_of_function
+from pypes.core.pools import Pool as PoolOptions
+from pypes.core.pools import read_pool
+from pypes.errors import InvalidComponent, InvalidGraph, InvalidInput, Problem, Unavailable
+from pypes.graph.codec import NAME, dumps, from_obj, to_obj
+from pypes.graph.model import Graph, GraphNode, Wire
+from pypes.pipeline.building import Given, is_component
+from pypes.pipeline.calling import parameters_of
+from pypes.pipeline.nodes import Node
+from pypes.pipeline.pool import Pool
+from pypes.pipeline.reading import CALL
+from pypes.placement.found_again import given_parameters, home_of
+from pypes.registry.discovery import discover_for_user
+
+#: Seconds for a deployment, in which a node sets the graph up.
+DEPLOY_S: Final = 120.0
+
+
+def save(given: Given, path: str | os.PathLike[str], name: str | None) -> None:
+    """Write a pipeline to a file, as a whole or not at all. Raises :class:`InvalidGraph` with all that cannot be saved."""
+    target = Path(path)
+    graph = graph_of(given, name or (given.origin.name if given.origin else _as_name(target.stem)))
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    draft.write_text(dumps(graph), encoding="utf-8")
+    draft.replace(target)
+
+
+def _as_name(text: str) -> str:
+    return text if NAME.fullmatch(text) else "pipeline"
+
+
+def graph_of(given: Given, name: str) -> Graph:
+    """A pipeline as a graph. Raises :class:`InvalidGraph` with all parts that have no name."""
+    writer = _Writer(given)
+    nodes = {each: writer.node(each, node) for each, node in given.nodes.items()}
+    if writer.problems:
+        raise InvalidGraph("the pipeline cannot be saved", where=name, problems=writer.problems)
+    wires = tuple(Wire(source, output, target, writer.port(target, port)) for source, output, target, port in given.ends)
+    base = given.origin or Graph(name, {})
+    kept = {each: pool for each, pool in base.pools.items() if any(node.pool == each for node in nodes.values())}
+    graph = replace(base, name=name, nodes=nodes, wires=wires, pools={**kept, **writer.pools})
+    return from_obj(to_obj(graph))  # names included, which Python may have given
+
+
+class _Writer:
+    """Makes the filters of a graph, and gathers what is wrong."""
+
+    def __init__(self, given: Given) -> None:
+        self.problems: list[Problem] = []
+        self.pools: dict[str, PoolOptions] = {}
+        self._given = given
+        self._names: dict[tuple[str, str], str] | None = None
+        self._catalogue: Mapping[str, Any] = {}
+        self._strides: dict[int, list[int]] = {}
+        for node in given.nodes.values():
+            if node.pool is not None:
+                self._strides.setdefault(id(node.pool), []).append(node.stride)
+        self._shared: dict[int, str] = {}
+
+    def add(self, name: str, message: str) -> None:
+        self.problems.append(Problem(f"nodes.{name}", message, "pipeline.unsaved"))
+
+    def port(self, target: str, port: str) -> str:
+        """The input port of a wire: that of a function with one parameter is ``in``, whatever its name."""
+        node = self._given.nodes.get(target)
+        return port if node is None or is_component(node.target) or target in joins_of(self._given) else "in"
+
+    def node(self, name: str, node: Node) -> GraphNode:
+        """A filter."""
+        if node.origin is not None:
+            return self._of_origin(name, node)
+        if is_component(node.target):
+            return self._component(name, node)
+        params: dict[str, Any] = {}
+        try:
+            params["function"] = name_of_function(node.target)
+        except ValueError as error:
+            self.add(name, str(error))
+        options = {"options": dict(node.params), "produces": node.produces, "consumes": node.consumes, "repeat": node.repeat}
+        params |= {option: value for option, value in options.items() if value}
+        return self._checked(GraphNode(name, CALL, params, pool=self._pool(name, node)))
+
+    def _of_origin(self, name: str, node: Node) -> GraphNode:
+        assert node.origin is not None
+        graph, origin = node.origin
+        pool = origin.pool
+        if isinstance(pool, str) and pool in graph.pools and self._given.origin is not graph:
+            known = self.pools.setdefault(pool, graph.pools[pool])
+            pool = pool if known == graph.pools[pool] else graph.pools[pool]
+        return replace(origin, name=name, pool=pool)
+
+    def _component(self, name: str, node: Node) -> GraphNode:
+        target, params, pool = node.target, dict(node.params), self._pool(name, node)
+        if isinstance(target, Placed):
+            params = {**target.params, **params}
+            if pool is None and target.options:
+                pool = read_pool(target.options, lambda option, message: self.add(name, f"{option} {message}"))
+            target = target.component
+        cls = target if isinstance(target, type) else type(target)
+        if isinstance(target, Component):
+            params = self._parameters(name, target)
+        return self._checked(GraphNode(name, self._registered(name, cls), params, pool=pool))
+
+    def _parameters(self, name: str, component: Component) -> dict[str, Any]:
+        """The parameters of a component that differ from its defaults."""
+        try:
+            fresh = given_parameters(type(component)())
+        except Exception as error:  # whatever its __init__ raises
+            self.add(name, f"{type(component).__name__} is made with arguments that are no parameters: {error}")
+            return {}
+        given = given_parameters(component)
+        return {each: value for each, value in given.items() if each not in fresh or fresh[each] != value}
+
+    def _registered(self, name: str, cls: type[Component]) -> str:
+        """The name by which graphs know a class."""
+        if self._names is None:
+            self._catalogue = discover_for_user(())
+            self._names = {(spec.module, spec.attr): spec.name for spec in self._catalogue.values()}
+        known = self._names.get((cls.__module__, cls.__qualname__))
+        if known is not None:
+            return known
+        try:
+            file = home_of(cls)[0]
+        except InvalidComponent:
+            self.add(name, f"{cls.__name__} is defined within a function; define it at the top level of a module")
+            return cls.__name__
+        if cls.__name__ in self._catalogue:
+            self.add(name, f"{file}: another component is installed as {cls.__name__}; rename the class, or install it")
+        return cls.__name__
+
+    def _pool(self, name: str, node: Node) -> PoolOptions | str | None:
+        pool = node.pool
+        if pool is None:
+            return None
+        strides = self._strides[id(pool)]
+        if len(strides) == 1:
+            return self._options(name, pool, node.stride)
+        if id(pool) not in self._shared:
+            self._shared[id(pool)] = own = f"pool{len(self._shared) + 1}"
+            self.pools[own] = self._options(name, pool, min(strides))
+        return self._shared[id(pool)]
+
+    def _options(self, name: str, pool: Pool, stride: int) -> PoolOptions:
+        if pool.threads:
+            if pool.timeout_s:
+                self.add(name, "timeout_s: pools of threads have none in graphs; use processes, or leave it out")
+            return PoolOptions(threads=pool.threads)
+        return PoolOptions(processes=pool.processes, stride=stride, timeout_s=pool.timeout_s, memory=pool.memory)
+
+    def _checked(self, node: GraphNode) -> GraphNode:
+        for param, value in node.params.items():
+            try:
+                json.dumps(value, allow_nan=False)
+            except (TypeError, ValueError) as error:
+                self.add(node.name, f"{param}: {value!r} is no JSON value: {error}")
+        return node
+
+
+def joins_of(given: Given) -> set[str]:
+    """The functions that are called with several parameters, by the ports of their wires."""
+    ports: dict[str, set[str]] = {}
+    for _, _, target, port in given.ends:
+        ports.setdefault(target, set()).add(port)
+    found = set()
+    for name, node in given.nodes.items():
+        own = ports.get(name, set())
+        if not is_component(node.target) and own - {"in"} and not (len(own) == 1 and len(parameters_of(node.target)) == 1):
+            found.add(name)
+    return found
+
+
+# -- on a node --------------------------------------------------------------------------------------------
+
+
+def deploy(given: Given, url: str, name: str | None, routes: Sequence[str] | None, token: str | None) -> dict[str, Any]:
+    """Put a pipeline on a node; the graph as the node tells of it. Blocks until it runs there.
+
+    Raises :class:`InvalidGraph` with all that is wrong, ``InvalidInput`` for what the node refuses, ``Unavailable``.
+    """
+    name = name or (given.origin.name if given.origin else "pipeline")
+    graph = graph_of(given, name)
+    if routes is not None or not graph.routes:
+        graph = replace(graph, routes=tuple(routes) if routes is not None else (name,))
+    if problems := [*_not_on_a_node(given)]:
+        raise InvalidGraph("the pipeline cannot be deployed", where=name, problems=problems)
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise InvalidInput(f"{url!r} is not the address of a node; give one like http://127.0.0.1:8080", code="client.url")
+    secret = token or os.environ.get("PYPES_TOKEN")
+    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {secret}"} if secret else {})}
+    address = f"{parts.scheme}://{parts.netloc}/graphs/{urllib.parse.quote(name)}"
+    with urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=10, read=DEPLOY_S)) as http:
+        try:
+            answer = http.request("PUT", address, body=json.dumps(to_obj(graph)).encode(), headers=headers)
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable(f"{parts.netloc} cannot be reached: {error}", code="client.unreachable") from error
+    try:
+        told: dict[str, Any] = json.loads(answer.data)
+    except ValueError:
+        told = {}
+    if answer.status < 300:
+        return told
+    problems = [Problem(each.get("path", ""), each["message"], each.get("code", "")) for each in told.get("errors", ())]
+    said = told.get("detail") or told.get("title") or answer.reason or ""
+    kind = InvalidGraph if problems else InvalidInput
+    raise kind(f"{parts.netloc}: {answer.status} {said}", code=told.get("code", "client.refused"), where=name, problems=problems)
+
+
+def _not_on_a_node(given: Given) -> list[Problem]:
+    """The parts of a pipeline that only a program can run."""
+    found = []
+    joins = joins_of(given)
+    for name, node in given.nodes.items():
+        if is_component(node.target):
+            continue
+        if name in joins:
+            text = "a function of several parameters joins items in a program; on a node, packets meet in a component"
+            found.append(Problem(f"nodes.{name}", text, "pipeline.not_on_a_node"))
+        if node.consumes:
+            text = "consumes: a node groups nothing; gather parts with Gather"
+            found.append(Problem(f"nodes.{name}", text, "pipeline.not_on_a_node"))
+    if not given.is_bare:
+        text = "on a node, items are packets: begin with an adapter, such as JSON, and end with a publisher, such as JSONLines"
+        found.append(Problem("nodes", text, "pipeline.not_on_a_node"))
+    return found
