@@ -286,12 +286,16 @@ class Pipeline:
         return {} if self._graph is None else self._graph.graph.counts
 
     def close(self) -> None:
-        """End its workers, and tear its components down. A run in the background is stopped, with what is under way."""
+        """End its workers, and tear its components down. A run in the background is stopped, with what is under way.
+
+        Results that are asked for later raise ``ComponentError`` (``pipeline.closed``).
+        """
         if self._run is not None:
             self._run.close()
         for each in self._inflows:
             each.close()
         self._flow.close()
+        self._flow.is_closed = True
 
     def __enter__(self) -> Pipeline:
         return self

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import chain
 from typing import Any, Final, Protocol
 
-from pypes.errors import InvalidGraph
+from pypes.errors import ComponentError, InvalidGraph
 from pypes.pipeline.inflow import Inflow
 
 #: In place of a result: there is none yet.
@@ -41,6 +41,8 @@ class Flow(Protocol):
 
     #: Items that are submitted together; 0: as many as take a short time.
     stride: int
+    #: The filters have been torn down.
+    is_closed: bool = False
 
     #: The results of one item, given its position, at once; ``None`` where that may take longer.
     call: Callable[[Any, int], list[Any]] | None
@@ -144,6 +146,11 @@ class Results(Iterator[Any]):
         call = self._flow.call if self._buffer == 1 else None
         try:
             while True:
+                if self._flow.is_closed:
+                    raise ComponentError(
+                        "the pipeline is closed, and its workers have ended: ask for results within its with block",
+                        code="pipeline.closed",
+                    )
                 # PERF: one at a time, without a batch
                 while call is not None and (items := self._inflow.take(1)):
                     self._count += 1

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pypes import Component, Done, Failed, InvalidGraph, Packet, Pipeline, Pool, node
+from pypes.errors import ComponentError
 from pypes.pipeline.flow import MOST_LETTERS
 from tests.pipeline.samples import add, double, no_three, odd, pair, same
 
@@ -280,3 +281,18 @@ def test_a_run_that_is_given_up_leaves_nothing_running() -> None:
     while {*threading.enumerate()} - before and time.monotonic() < deadline:
         threading.Event().wait(0.01)
     assert {*threading.enumerate()} == before
+
+
+def test_results_are_asked_for_before_the_pipeline_is_closed() -> None:
+    for place in PLACES[:2]:
+        with Pipeline(node(add, **place), buffer=2) as pipeline:
+            results = pipeline.run(range(9))
+            assert next(results) == 1
+        with pytest.raises(ComponentError, match="ask for results within its with block") as raised:
+            list(results)
+        assert raised.value.code == "pipeline.closed"
+        with pytest.raises(ComponentError, match="ask for results within its with block"):
+            [*pipeline.run([1, 2])]
+        with pytest.raises(ComponentError, match="ask for results within its with block"):
+            pipeline.push([1, 2])
+        pipeline.close()
