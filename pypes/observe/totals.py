@@ -52,6 +52,11 @@ class Totals(Observer):
         taken, self._totals = self._totals, {}
         return taken
 
+    @property
+    def so_far(self) -> dict[str, FilterTotal]:
+        """Totals since :meth:`take` was last called, as they go on to change; in any thread."""
+        return dict(self._totals)
+
     def _of(self, filter: str) -> FilterTotal:
         found = self._totals.get(filter)
         if found is None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pypes.pipeline.pool import Pool
     from pypes.pipeline.results import Results
     from pypes.pipeline.run import Run
+    from pypes.pipeline.stats import NodeStats
 
 _HOMES = {
     "pypes.pipeline.bucket": ("Bucket", "BucketClosed"),
@@ -29,6 +30,7 @@ _HOMES = {
     "pypes.pipeline.pool": ("Pool",),
     "pypes.pipeline.results": ("Results",),
     "pypes.pipeline.run": ("Run",),
+    "pypes.pipeline.stats": ("NodeStats",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -40,6 +42,7 @@ __all__ = [
     "Dataflow",
     "Done",
     "Failed",
+    "NodeStats",
     "Pipeline",
     "Pool",
     "Results",

@@ -21,7 +21,8 @@ class Step:
         self.function = function
         self.emits_many = emits_many
         self.items = self.failures = 0
-        self.seconds = 0.0
+        #: Seconds in the function, and those for which items were with a pool and not worked on.
+        self.seconds = self.waiting_s = 0.0
         #: The results that are kept, if they are to be.
         self.kept: list[Any] | None = None
 

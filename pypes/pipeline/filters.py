@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from time import perf_counter
 from typing import Any, ClassVar, Protocol, cast
 
 from pypes.component import Operator
@@ -87,11 +88,21 @@ class PooledFilter(FunctionFilter):
     def _results(self, values: list[Any]) -> list[Any]:
         if not values:
             return []
+        begun, worked_s = perf_counter(), 0.0
         outcomes = cast(_InPool, self._run_context).run_each_in_pool(values)
-        return [
-            outcome.value if outcome.error is None else self._step.fail(value, outcome.error)
-            for value, outcome in zip(values, outcomes, strict=True)
-        ]
+        step = self._step
+        results = []
+        for value, outcome in zip(values, outcomes, strict=True):
+            if outcome.error is not None:
+                results.append(step.fail(value, outcome.error))
+            else:
+                seconds, result = outcome.value
+                worked_s += seconds
+                results.append(result)
+        took_s = perf_counter() - begun
+        step.waiting_s += max(0.0, took_s * len(values) - worked_s)
+        step.seconds += worked_s - took_s  # the step adds the time that all of this took
+        return results
 
     def teardown(self) -> None:
         self.executor.close()

@@ -12,7 +12,7 @@ from pypes.errors import ComponentError
 from pypes.ingest.outcome import Fate
 from pypes.pipeline.chain import Chain, merged
 from pypes.pipeline.items import SPECIAL, Bundle, Done, Failed, Position
-from pypes.pipeline.results import Batch, Flow
+from pypes.pipeline.results import Batch, Flow, Results
 from pypes.runtime.local import LocalGraph
 from pypes.runtime.scheduler import Epoch, Failure
 
@@ -176,6 +176,8 @@ class GraphFlow(Lendable):
         self.fates: list[Fate] = []
         self.removed: dict[str, int] = {}
         self._left: dict[Epoch, list[tuple[Position, Any]]] = {}
+        #: The same by output port, for runs that want to know it.
+        self._by_port: dict[Epoch, list[tuple[str, Any]]] = {}
         self._open = 0
         self._is_woken = False
         self.graph = make(self._done)
@@ -245,14 +247,19 @@ class GraphFlow(Lendable):
 
     def _done(self, epoch: Epoch) -> None:
         self._open -= 1
-        for output in self.graph.outputs:
+        for output, port in zip(self.graph.outputs, self.graph.ports.values(), strict=True):
             for other, lineage, value in output.take():
                 for root, ordinals in other.roots((lineage,)):
+                    run: Results = root.feed.deliveries.run  # type: ignore[attr-defined]
+                    if run.by_port is not None:
+                        self._by_port.setdefault(root, []).append((port, value))
                     # a value that was made of several items stands where the first of them does
                     self._left.setdefault(root, []).append((next(iter(ordinals), 0), value))
                     break
         batch: Batch = epoch.feed.deliveries  # type: ignore[assignment]
         found = self._left.pop(epoch, [])
+        if batch.run.by_port is not None:
+            batch.run.by_port.append((batch.first, self._by_port.pop(epoch, [])))
         lost = [_failed(letter, batch) for letter in epoch.dead_letters]
         if self._is_bare:
             # components may have changed the order, and mean it

@@ -6,6 +6,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, get_args
 
@@ -13,14 +14,16 @@ from pypes.core.limits import Limits
 from pypes.errors import InvalidGraph, InvalidInput
 from pypes.graph.model import Graph
 from pypes.ingest.outcome import Fate
-from pypes.observe import Observer
+from pypes.observe import Observer, Totals
 from pypes.pipeline import saving
 from pypes.pipeline.bucket import Bucket, BucketClosed, Fed
 from pypes.pipeline.building import build, given, given_of
 from pypes.pipeline.flow import ChainFlow, DeadLetters, Errors, GraphFlow, Settling, busy
 from pypes.pipeline.inflow import Held, Inflow, inflow, together
+from pypes.pipeline.ports import Ports
 from pypes.pipeline.results import Flow, Results, check_buffer
 from pypes.pipeline.run import Gate, Run
+from pypes.pipeline.stats import NodeStats, stats_of
 from pypes.runtime.local import LocalGraph
 
 #: Batches that may be done and wait for one before them, for each that a pool may have: it goes on while one item takes long.
@@ -79,6 +82,8 @@ class Pipeline:
         self._graph: GraphFlow | None = None
         self._chain: ChainFlow | None = None
         self._flow: Flow
+        #: Counts of components, where nobody else observes them.
+        self._totals: Totals | None = None
         #: Those of results that may be wanted still; each has a thread that waits.
         self._inflows: weakref.WeakSet[Inflow] = weakref.WeakSet()
         #: The last run in the background.
@@ -88,12 +93,13 @@ class Pipeline:
         else:
             pooled = [node for node in self.given.nodes.values() if node.pool is not None]
             is_bare = self.given.is_bare
+            self._totals = Totals() if is_bare and observer is None else None
             self._flow = self._graph = GraphFlow(
                 lambda on_done: LocalGraph(
                     built.components,
                     built.ends,
                     limits=limits,
-                    observer=observer,
+                    observer=observer or self._totals,
                     pools={**built.pools, **pools},
                     inherit=self.given.inherit,
                     on_done=on_done,
@@ -103,6 +109,9 @@ class Pipeline:
                 most_open=AHEAD * max((node.pool.capacity for node in pooled if node.pool is not None), default=0) or 1,
                 is_bare=is_bare,
             )
+        graph = self._graph
+        open_ports = [f"{name}.out" for name in built.components] if graph is None else graph.graph.ports.values()
+        self._ports = Ports(built.components, open_ports)
 
     @classmethod
     def load(
@@ -209,7 +218,21 @@ class Pipeline:
         """
         if self._chain is not None and len(items) == 1:
             return self._chain.call(items[0])
-        return [*Results(self._flow, Held(items), buffer=max(1, len(items)), ordered=True, wave=max(1, len(items)))]
+        return [*self._wave(items)]
+
+    def push_by_port(self, items: Sequence[Any]) -> dict[str, list[Any]]:
+        """Put some items in together, and return what came out of each output that no wire leads from: ``{"filter.out": […]}``.
+
+        With ``errors="return"``, the failures of a filter are at its port ``error``.
+        """
+        results = self._wave(items)
+        if self._graph is None:
+            [port] = self._ports.names
+            given = [*results]
+            return self._ports.sort([(port, each) for each in given], given)
+        found = results.by_port = []
+        given = [*results]
+        return self._ports.sort([pair for _, pairs in sorted(found, key=itemgetter(0)) for pair in pairs], given)
 
     def trigger(self) -> list[Any]:
         """Run the sources once, as an empty trigger did in the original, and return what came out."""
@@ -234,6 +257,9 @@ class Pipeline:
     def _results(self, inflow: Inflow, *, is_split: bool = False) -> Results:
         self._inflows.add(inflow)
         return Results(self._flow, inflow, buffer=self._buffer, ordered=self._ordered, is_split=is_split)
+
+    def _wave(self, items: Sequence[Any]) -> Results:
+        return Results(self._flow, Held(items), buffer=max(1, len(items)), ordered=True, wave=max(1, len(items)))
 
     def _start(self, inflow: Inflow, to: Callable[[Any], object] | None, *, is_split: bool = False) -> Run:
         if self._run is not None:
@@ -262,8 +288,19 @@ class Pipeline:
 
     @property
     def tracked(self) -> dict[str, list[Any]]:
-        """The results of functions that are kept, by name, in the order in which they were made."""
+        """The results of functions that are kept, by name, in the order in which they were made.
+
+        All of them are kept, without a bound: empty a list (``pipeline.tracked["clean"].clear()``) once it was read.
+        """
         return {name: step.kept for name, step in self._steps.items() if step.kept is not None}
+
+    @property
+    def stats(self) -> dict[str, NodeStats]:
+        """Items, failures, seconds and waiting of each node since the pipeline was made, also while a run is under way.
+
+        Components are not counted where an ``observer`` was given: it is told all of this.
+        """
+        return stats_of(self.given.nodes, self._steps, self._totals)
 
     @property
     def entries(self) -> list[str]:

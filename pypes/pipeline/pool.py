@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from time import perf_counter
 from types import TracebackType
 from typing import Any
 
@@ -23,6 +24,10 @@ from pypes.placement.thread_executor import ThreadExecutor
 Carried = bytes
 
 
+#: The seconds that a function took, and its result.
+Timed = tuple[float, Any]
+
+
 class FunctionWork:
     """Calls the function that comes with each value; a function is put together once by each worker."""
 
@@ -32,12 +37,14 @@ class FunctionWork:
     def setup(self) -> None:
         """Nothing to get ready."""
 
-    def run(self, item: tuple[Carried, Any]) -> Any:
+    def run(self, item: tuple[Carried, Any]) -> Timed:
         carried, value = item
         function = self._known.get(carried)
         if function is None:
             function = self._known[carried] = cloudpickle.loads(carried)
-        return function(value)
+        begun = perf_counter()
+        result = function(value)
+        return perf_counter() - begun, result
 
     def close(self) -> None:
         """Let go of the functions."""
@@ -50,9 +57,11 @@ class PlainWork:
     def setup(self) -> None:
         """Nothing to get ready."""
 
-    def run(self, item: tuple[Callable[[Any], Any], Any]) -> Any:
+    def run(self, item: tuple[Callable[[Any], Any], Any]) -> Timed:
         function, value = item
-        return function(value)
+        begun = perf_counter()
+        result = function(value)
+        return perf_counter() - begun, result
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -182,7 +191,7 @@ class FunctionExecutor:
         self._pool.setup()
 
     def submit(self, items: Sequence[Any], listener: object = None, *, together: bool = False) -> Future[list[Outcome]]:
-        """Have the function called with each of the items."""
+        """Have the function called with each of the items; the value of each outcome is :data:`Timed`."""
         return self._pool.submit(self._carried, items)
 
     def close(self) -> None:

@@ -97,6 +97,8 @@ class Results(Iterator[Any]):
         self._count = self._under_way = 0
         self._wave = wave
         self.is_split = is_split
+        #: If it is wanted: first position and results of each batch, these with the output ports where they came out.
+        self.by_port: list[tuple[int, list[tuple[str, Any]]]] | None = None
         self._deadline: float | None = None
         self._is_over = False
         #: The results that are given out one by one.
