@@ -42,6 +42,8 @@ class Settling:
     def __init__(self, errors: Errors) -> None:
         self._errors = errors
         self.skips = errors == "skip"
+        #: Items that have failed so far.
+        self.failures = 0
         self.dead_letters = DeadLetters()
 
     def settle(self, batch: Batch, made: Bundle) -> None:
@@ -68,6 +70,7 @@ class Settling:
             return (value.value,)
         if type(value) is not Failed:
             return (value,)
+        self.failures += 1
         value.positions = value.positions or ((at[0],) if isinstance(at, tuple) else (at,))
         if self._errors == "return":
             return (value,)

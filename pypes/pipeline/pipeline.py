@@ -21,6 +21,7 @@ from pypes.pipeline.building import build, given, given_of
 from pypes.pipeline.flow import ChainFlow, DeadLetters, Errors, GraphFlow, Settling, busy
 from pypes.pipeline.inflow import Held, Inflow, inflow, together
 from pypes.pipeline.ports import Ports
+from pypes.pipeline.progress import Bar, total_of
 from pypes.pipeline.results import Flow, Results, check_buffer
 from pypes.pipeline.run import Gate, Run
 from pypes.pipeline.stats import NodeStats, stats_of
@@ -52,6 +53,9 @@ class Pipeline:
     log says so. Components that override ``complete`` are told of packets with an identity; the versions of these are in their
     metadata ``receipt`` (or ``origin``), ``index`` and ``run``, as in a node.
 
+    ``progress`` shows a bar on standard error while results are taken, if that is a terminal: items that are done and have
+    failed, how fast they are, and when all will be done where the input has a length.
+
     ``track`` are functions whose results are kept, in :attr:`tracked`. An ``observer`` (:mod:`pypes.observe`) sees the packets on
     their way and the time of each filter. Use it as a context manager, or call :meth:`close`. Raises ``InvalidGraph``.
     """
@@ -65,6 +69,7 @@ class Pipeline:
         ordered: bool = True,
         errors: Errors = "skip",
         track: Sequence[str] = (),
+        progress: bool = False,
         limits: Limits | None = None,
         observer: Observer | None = None,
         pools: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
@@ -76,6 +81,7 @@ class Pipeline:
         self.given = given(chain, nodes, wires)
         self._buffer = buffer
         self._ordered = ordered
+        self._shows_progress = progress
         self._settling = Settling(errors)
         built = build(self.given, track=track, ordered=ordered)
         self._steps = built.steps
@@ -156,7 +162,8 @@ class Pipeline:
         ``inputs`` has items for each of these filters, by its name: the first of all belong together, then the second and so on.
         An iterator is asked by a thread of its own, so that what is done already can come out while it keeps that waiting.
         """
-        return self._results(self._inflow(items, inputs), is_split=bool(inputs))
+        total = total_of(items, inputs)
+        return self._results(self._inflow(items, inputs), is_split=bool(inputs), total=total)
 
     def start(
         self, items: Iterable[Any] | None = None, *, to: Callable[[Any], object] | None = None, **inputs: Iterable[Any]
@@ -170,7 +177,8 @@ class Pipeline:
         Until the run has ended, the pipeline is its own: other calls raise ``ComponentError`` (``pipeline.busy``), but
         :meth:`close` stops it. Waits for what is under way of a run before.
         """
-        return self._start(self._inflow(items, inputs), to, is_split=bool(inputs))
+        total = total_of(items, inputs)
+        return self._start(self._inflow(items, inputs), to, is_split=bool(inputs), total=total)
 
     def feed(self, feed: Callable[[Bucket], object], *, source: str = "stream", idle_s: float | None = 10.0) -> Results:
         """The results for the records that ``feed(bucket)`` puts, with ``bucket.put(record)``, in a thread of its own.
@@ -254,20 +262,23 @@ class Pipeline:
         assert items is not None
         return inflow(items, self._flow.wake)
 
-    def _results(self, inflow: Inflow, *, is_split: bool = False) -> Results:
+    def _results(self, inflow: Inflow, *, is_split: bool = False, total: int | None = None) -> Results:
         self._inflows.add(inflow)
-        return Results(self._flow, inflow, buffer=self._buffer, ordered=self._ordered, is_split=is_split)
+        bar = Bar(total, lambda: self._settling.failures) if self._shows_progress else None
+        return Results(self._flow, inflow, buffer=self._buffer, ordered=self._ordered, is_split=is_split, bar=bar)
 
     def _wave(self, items: Sequence[Any]) -> Results:
         return Results(self._flow, Held(items), buffer=max(1, len(items)), ordered=True, wave=max(1, len(items)))
 
-    def _start(self, inflow: Inflow, to: Callable[[Any], object] | None, *, is_split: bool = False) -> Run:
+    def _start(
+        self, inflow: Inflow, to: Callable[[Any], object] | None, *, is_split: bool = False, total: int | None = None
+    ) -> Run:
         if self._run is not None:
             if not self._run.has_ended:
                 raise busy()
             self._run.close()
         gate = Gate(inflow)
-        results = self._results(gate, is_split=is_split)
+        results = self._results(gate, is_split=is_split, total=total)
         if isinstance(inflow, Bucket):
             _count_by(inflow, results)
         self._run = Run(self._flow, results, gate, to)

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 from pypes.errors import ComponentError, InvalidGraph
 from pypes.pipeline.inflow import Inflow
+from pypes.pipeline.progress import Bar
 
 #: In place of a result: there is none yet.
 _LATE: Final = object()
@@ -85,8 +86,21 @@ class Results(Iterator[Any]):
     ``next(results)`` and ``for`` wait for the next one; :meth:`next` does so for a time. :meth:`close` ends the run.
     """
 
-    def __init__(self, flow: Flow, inflow: Inflow, *, buffer: int, ordered: bool, wave: int = 1, is_split: bool = False) -> None:
-        """``wave`` is the number of items that are taken together at first; ``is_split``: each is one for each entry, by name."""
+    def __init__(
+        self,
+        flow: Flow,
+        inflow: Inflow,
+        *,
+        buffer: int,
+        ordered: bool,
+        wave: int = 1,
+        is_split: bool = False,
+        bar: Bar | None = None,
+    ) -> None:
+        """``wave`` is the number of items that are taken together at first; ``is_split``: each is one for each entry, by name.
+
+        ``bar`` shows them.
+        """
         self._flow = flow
         self._inflow = inflow
         self._buffer = buffer
@@ -103,7 +117,7 @@ class Results(Iterator[Any]):
         self._is_over = False
         #: The results that are given out one by one.
         self._current: list[Any] = []
-        self._parts = self._generate()
+        self._parts = self._generate() if bar is None else bar.along(self, self._generate())
         self._each = chain.from_iterable(self._parts)
 
     def __iter__(self) -> Iterator[Any]:
@@ -127,6 +141,11 @@ class Results(Iterator[Any]):
     def under_way(self) -> int:
         """Items that were taken and whose results were not."""
         return self._under_way
+
+    @property
+    def done(self) -> int:
+        """Items whose results have come out."""
+        return self._count - self._under_way
 
     def interrupt(self) -> None:
         """Have whoever waits for the next result come back without one, and wake the flow after; in any thread."""
