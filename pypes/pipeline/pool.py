@@ -87,13 +87,16 @@ class Pool:
         name, count, most = ("threads", threads, MOST_THREADS) if processes is None else ("processes", processes, MOST_PROCESSES)
         if type(count) is not int or not 1 <= count <= most:
             raise InvalidGraph(f"{name} must be a whole number from 1 to {most}, not {count!r}", code="pipeline.pool")
-        if timeout_s is not None and not timeout_s > 0:
+        if timeout_s is not None and not (isinstance(timeout_s, int | float) and timeout_s > 0):
             raise InvalidGraph(
                 f"timeout_s must be a number of seconds greater than zero, not {timeout_s!r}", code="pipeline.pool"
             )
         self.processes, self.threads, self.timeout_s = processes or 0, threads or 0, timeout_s
         self.width = count
-        self.memory = int(size_of(memory)) if isinstance(memory, str) else memory
+        try:
+            self.memory = None if memory is None else int(size_of(str(memory)))
+        except ValueError as error:
+            raise InvalidGraph(f"memory {error}, not {memory!r}", code="pipeline.pool") from None
         self._executor: Executor | None = None
         self._users = 0
         self._lock = threading.Lock()

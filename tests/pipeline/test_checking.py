@@ -55,6 +55,8 @@ async def generated(value: int) -> AsyncIterator[int]:
         ),
         (lambda: Pipeline(node(scaled, value=2)), "is called with the value as 'value', so that cannot be given"),
         (lambda: Pipeline(lambda: 3), "'function' takes no value"),
+        (lambda: node(same, processes=1, memory="2 lots"), "memory must be a size, such as 1048576 or 64MiB, not '2 lots'"),
+        (lambda: node(same, threads=1, timeout_s="3"), "timeout_s must be a number of seconds greater than zero, not '3'"),  # type: ignore[arg-type]
         (lambda: Pipeline(same, track="same"), r"track is a list of names, such as \['same'\]"),
     ],
 )
