@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -56,6 +56,11 @@ class Totals(Observer):
     def so_far(self) -> dict[str, FilterTotal]:
         """Totals since :meth:`take` was last called, as they go on to change; in any thread."""
         return dict(self._totals)
+
+    def add(self, totals: Mapping[str, FilterTotal]) -> None:
+        """Add what another one has taken."""
+        for filter, total in totals.items():
+            self._of(filter).add(total)
 
     def _of(self, filter: str) -> FilterTotal:
         found = self._totals.get(filter)

@@ -11,24 +11,22 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Self, get_args
 
 from pypes.core.limits import Limits
-from pypes.errors import InvalidGraph, InvalidInput
+from pypes.errors import ComponentError, InvalidGraph, InvalidInput
 from pypes.graph.model import Graph
 from pypes.ingest.outcome import Fate
 from pypes.observe import Observer, Totals
 from pypes.pipeline import saving
 from pypes.pipeline.bucket import Bucket, BucketClosed, Fed
-from pypes.pipeline.building import build, given, given_of
+from pypes.pipeline.building import given, given_of
 from pypes.pipeline.flow import ChainFlow, DeadLetters, Errors, GraphFlow, Settling, busy
 from pypes.pipeline.inflow import Held, Inflow, inflow, together
-from pypes.pipeline.ports import Ports
+from pypes.pipeline.instances import CopiesFlow
+from pypes.pipeline.making import FlowMaker
 from pypes.pipeline.progress import Bar, total_of
 from pypes.pipeline.results import Flow, Results, check_buffer
 from pypes.pipeline.run import Gate, Run
 from pypes.pipeline.stats import NodeStats, stats_of
-from pypes.runtime.local import LocalGraph
 
-#: Batches that may be done and wait for one before them, for each that a pool may have: it goes on while one item takes long.
-AHEAD = 4
 #: Items between input and output at most, where the user does not say.
 BUFFER = 1000
 
@@ -56,6 +54,11 @@ class Pipeline:
     ``progress`` shows a bar on standard error while results are taken, if that is a terminal: items that are done and have
     failed, how fast they are, and when all will be done where the input has a length.
 
+    With ``instances`` the whole pipeline is copied to so many processes, and each item goes to one of them, some together. Order,
+    failures and ``buffer`` are as ever; kept results, stats and counts come back. A publisher commits what came together. An item
+    that ends its process twice has failed, and no other. Functions may be lambdas; threads work within each copy, and filters
+    have no processes of their own. :attr:`fates` and :attr:`removed` are empty then.
+
     ``track`` are functions whose results are kept, in :attr:`tracked`. An ``observer`` (:mod:`pypes.observe`) sees the packets on
     their way and the time of each filter. Use it as a context manager, or call :meth:`close`. Raises ``InvalidGraph``.
     """
@@ -70,6 +73,7 @@ class Pipeline:
         errors: Errors = "skip",
         track: Sequence[str] = (),
         progress: bool = False,
+        instances: int | None = None,
         limits: Limits | None = None,
         observer: Observer | None = None,
         pools: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
@@ -83,41 +87,22 @@ class Pipeline:
         self._ordered = ordered
         self._shows_progress = progress
         self._settling = Settling(errors)
-        built = build(self.given, track=track, ordered=ordered)
-        self._steps = built.steps
-        self._graph: GraphFlow | None = None
-        self._chain: ChainFlow | None = None
-        self._flow: Flow
-        #: Counts of components, where nobody else observes them.
-        self._totals: Totals | None = None
         #: Those of results that may be wanted still; each has a thread that waits.
         self._inflows: weakref.WeakSet[Inflow] = weakref.WeakSet()
         #: The last run in the background.
         self._run: Run | None = None
-        if built.chain is not None and observer is None:
-            self._flow = self._chain = ChainFlow(built.chain, self._settling)
+        make = FlowMaker(track if isinstance(track, str) else tuple(track), ordered, limits, observer, dict(pools))
+        flow: ChainFlow | GraphFlow | CopiesFlow
+        self._totals: Totals | None
+        if instances is None:
+            self._steps, flow, self._ports, self._totals = make(self.given, self._settling)
         else:
-            pooled = [node for node in self.given.nodes.values() if node.pool is not None]
-            is_bare = self.given.is_bare
-            self._totals = Totals() if is_bare and observer is None else None
-            self._flow = self._graph = GraphFlow(
-                lambda on_done: LocalGraph(
-                    built.components,
-                    built.ends,
-                    limits=limits,
-                    observer=observer or self._totals,
-                    pools={**built.pools, **pools},
-                    inherit=self.given.inherit,
-                    on_done=on_done,
-                ),
-                self._settling,
-                stride=0 if is_bare else max((node.stride for node in pooled), default=0),
-                most_open=AHEAD * max((node.pool.capacity for node in pooled if node.pool is not None), default=0) or 1,
-                is_bare=is_bare,
-            )
-        graph = self._graph
-        open_ports = [f"{name}.out" for name in built.components] if graph is None else graph.graph.ports.values()
-        self._ports = Ports(built.components, open_ports)
+            flow = CopiesFlow(self.given, make, instances, self._settling, buffer=buffer)
+            self._steps, self._totals = flow.steps, flow.totals
+        self._flow: Flow = flow
+        self._graph = flow if isinstance(flow, GraphFlow) else None
+        self._chain = flow if isinstance(flow, ChainFlow) else None
+        self._copies = flow if isinstance(flow, CopiesFlow) else None
 
     @classmethod
     def load(
@@ -233,6 +218,7 @@ class Pipeline:
 
         With ``errors="return"``, the failures of a filter are at its port ``error``.
         """
+        self._check_here("push_by_port")
         results = self._wave(items)
         if self._graph is None:
             [port] = self._ports.names
@@ -245,6 +231,7 @@ class Pipeline:
     def trigger(self) -> list[Any]:
         """Run the sources once, as an empty trigger did in the original, and return what came out."""
         self._flow.check_free()
+        self._check_here("trigger")
         if self._graph is None:
             return []
         results = Results(self._flow, Held(()), buffer=1, ordered=True)
@@ -283,6 +270,10 @@ class Pipeline:
             _count_by(inflow, results)
         self._run = Run(self._flow, results, gate, to)
         return self._run
+
+    def _check_here(self, method: str) -> None:
+        if self._copies is not None:
+            raise ComponentError(f"{method} works in one process: leave out instances= for it", code="pipeline.instances")
 
     def _check_inputs(self, inputs: Mapping[str, Any]) -> None:
         entries = self.given.entries
@@ -331,6 +322,8 @@ class Pipeline:
     @property
     def counts(self) -> dict[str, dict[str, int]]:
         """By filter and name, what the components have counted (:meth:`pypes.Component.count`) so far."""
+        if self._copies is not None:
+            return self._copies.counts
         return {} if self._graph is None else self._graph.graph.counts
 
     def close(self) -> None:

@@ -173,12 +173,20 @@ class Pool:
         executor, self._executor = self._executor, None
         executor.close()
 
+    def __reduce__(self) -> Any:
+        """A pool of the same kind, in the process that it is sent to."""
+        return _pool_of, (self.processes, self.threads, self.timeout_s, self.memory)
+
     def __enter__(self) -> Pool:
         self.setup()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _pool_of(processes: int, threads: int, timeout_s: float | None, memory: int | None) -> Pool:
+    return Pool(processes=processes or None, threads=threads or None, timeout_s=timeout_s, memory=memory)
 
 
 class FunctionExecutor:

@@ -94,6 +94,10 @@ class LocalGraph:
         """By filter and name, what the components have counted (:meth:`pypes.Component.count`) so far."""
         return {name: totals for name, each in self.scheduler.watch.counts.items() if (totals := each.totals)}
 
+    def take_counts(self) -> dict[str, dict[str, int]]:
+        """As :attr:`counts`, since this was last asked."""
+        return {name: taken for name, each in self.scheduler.watch.counts.items() if (taken := each.take())}
+
     def submit(self, packets: Sequence[Any], deliveries: Any = ()) -> Epoch:
         """Submit packets, each a document, to the filters that no wire leads to: clones to all of these but one."""
         lineages = range(len(packets))

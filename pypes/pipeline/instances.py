@@ -1,0 +1,290 @@
+"""Instances: copies of a whole pipeline in processes, each of which works on some of the items."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+import cloudpickle
+
+from pypes.component import Component
+from pypes.component.placed import Placed
+from pypes.core.pools import MOST_PROCESSES, MOST_STRIDE
+from pypes.errors import InvalidGraph, Problem
+from pypes.observe import FilterTotal, Totals
+from pypes.pipeline.building import Given, build
+from pypes.pipeline.chain import Step
+from pypes.pipeline.copies import Folded, fault_of_files, fault_of_travel
+from pypes.pipeline.flow import Lendable, Settling
+from pypes.pipeline.inflow import Held
+from pypes.pipeline.items import Bundle, Failed, failed
+from pypes.pipeline.making import FlowMaker
+from pypes.pipeline.nodes import Node
+from pypes.pipeline.reading import Installed
+from pypes.pipeline.results import Batch, Flow, Results
+from pypes.placement.executor import Outcome
+from pypes.placement.process_executor import processes
+from pypes.placement.retold import Told, heard, told
+
+#: A stride that takes less time is followed by one of twice as many items, one that takes four times as long by half as many:
+#: the first results come soon, and the cost of a stride is shared by many where they are quick.
+STRIDE_S: Final = 0.002
+
+
+class Lost(NamedTuple):
+    """A failure on its way from a copy."""
+
+    value: Any
+    node: str
+    told: Told
+    traceback: str
+    code: str
+    reason: str
+
+
+class Spent(NamedTuple):
+    """The work of a copy on one stride: seconds, and by filter what functions, and what components, have done."""
+
+    seconds: float
+    #: Items, failures, seconds, those of waiting, and the results that are kept.
+    steps: Mapping[str, tuple[int, int, float, float, list[Any]]]
+    totals: Mapping[str, FilterTotal]
+    counts: Mapping[str, Mapping[str, int]]
+
+
+class Split(dict[str, Any]):
+    """An item for each entry, by its name."""
+
+
+class ByItem(Settling):
+    """Keeps the results of each item by themselves."""
+
+    def __init__(self) -> None:
+        super().__init__("return")
+        self._found: dict[int, list[Any]] = {}
+
+    def settle(self, batch: Batch, made: Bundle) -> None:
+        """Take the results of a batch, which is done."""
+        found: list[list[Any]] = [[] for _ in range(batch.count)]
+        for at, value in zip(made.positions, made.values, strict=True):
+            found[(at[0] if isinstance(at, tuple) else at) - batch.first] += self.results_of(value, at)
+        self._found.update(enumerate(found, batch.first))
+        batch.run.batch_done(batch)
+
+    def take(self) -> list[list[Any]]:
+        """The results of all items since this was last asked."""
+        found, self._found = self._found, {}
+        return [found[at] for at in sorted(found)]
+
+
+class Copy:
+    """One copy of a pipeline, as work of a process (``BatchWork``)."""
+
+    def __init__(self, given: Given, make: FlowMaker) -> None:
+        self._given = given
+        self._make = make
+        self._flow: Flow | None = None
+
+    def setup(self) -> None:
+        self._settling = ByItem()
+        self._made = self._make(self._given, self._settling)
+        self._flow = self._made.flow
+
+    def run(self, item: Any) -> tuple[list[Any], Spent]:
+        """The results of one item."""
+        return self._push([item])[0].value  # type: ignore[no-any-return]
+
+    def run_batch(self, items: Sequence[Any]) -> list[Outcome]:
+        """The results of each of the items; what was spent is beside those of the first."""
+        return self._push(items)
+
+    def _push(self, items: Sequence[Any]) -> list[Outcome]:
+        assert self._flow is not None
+        begun = time.perf_counter()
+        is_split = type(items[0]) is Split
+        count = len(items)
+        for _ in Results(self._flow, Held([*items]), buffer=count + 1, ordered=True, wave=count, is_split=is_split):
+            """They are kept beside their items."""
+        found = [[_leaving(result) for result in results] for results in self._settling.take()]
+        totals = {} if self._made.totals is None else self._made.totals.take()
+        spent = Spent(time.perf_counter() - begun, _spent(self._made.steps), totals, _counts(self._flow))
+        return [Outcome((results, spent if not at else None)) for at, results in enumerate(found)]
+
+    def close(self) -> None:
+        if self._flow is not None:
+            self._flow.close()
+
+
+def _leaving(result: Any) -> Any:
+    """A result as it travels: a failure with an exception that does, and without a value that does not."""
+    if type(result) is not Failed:
+        return result
+    value = result.value
+    try:
+        cloudpickle.dumps(value)
+    except Exception:  # whatever the value refers to raises
+        value = None
+    return Lost(value, result.node, told(result.error), result.traceback, result.code, result.reason)
+
+
+def _arrived(result: Any) -> Any:
+    if type(result) is not Lost:
+        return result
+    return Failed(result.value, result.node, heard(result.told), result.traceback, (), result.code, result.reason)
+
+
+def _spent(steps: Mapping[str, Step]) -> dict[str, tuple[int, int, float, float, list[Any]]]:
+    found = {}
+    for name, step in steps.items():
+        kept = step.kept or []
+        found[name] = (step.items, step.failures, step.seconds, step.waiting_s, kept)
+        step.items, step.failures, step.seconds, step.waiting_s = 0, 0, 0.0, 0.0
+        if step.kept is not None:
+            step.kept = []
+    return found
+
+
+def _counts(flow: Flow) -> dict[str, dict[str, int]]:
+    graph = getattr(flow, "graph", None)
+    return {} if graph is None else graph.take_counts()
+
+
+class CopyMaker:
+    """Makes a copy in the process that it is called in. It travels there with cloudpickle."""
+
+    def __init__(self, given: Given, make: FlowMaker) -> None:
+        self._given = replace(given, nodes={name: _folded(node) for name, node in given.nodes.items()})
+        self._make = make
+
+    def __call__(self) -> Copy:
+        nodes = {name: _unfolded(node) for name, node in self._given.nodes.items()}
+        return Copy(replace(self._given, nodes=nodes), self._make)
+
+
+def _folded(node: Node) -> Node:
+    return replace(node, target=Folded(node.target)) if isinstance(node.target, Component) else node
+
+
+def _unfolded(node: Node) -> Node:
+    return replace(node, target=node.target.unfolded()) if isinstance(node.target, Folded) else node
+
+
+class CopiesFlow(Lendable):
+    """Gives strides of items to copies of a pipeline, each to one of them."""
+
+    call = None
+
+    def __init__(self, given: Given, make: FlowMaker, count: int, settling: Settling, *, buffer: int) -> None:
+        """Raises :class:`InvalidGraph`, and what else the pipeline raises when it is made in a copy."""
+        _check(given, make, count)
+        self._settling = settling
+        #: The functions, by name, with what all copies have spent; they are not called here.
+        self.steps = build(given, track=make.track, ordered=make.ordered).steps
+        self.totals = Totals()
+        self.counts: dict[str, dict[str, int]] = {}
+        self._executor = processes(CopyMaker(given, make), count, name="instances")
+        self._most = max(1, min(MOST_STRIDE, buffer // self._executor.capacity))
+        self.stride = 1
+        self._out = 0
+        self._done: deque[tuple[Batch, Future[list[Outcome]]]] = deque()
+        self._news = threading.Event()
+        self._executor.setup()
+
+    @property
+    def has_room(self) -> bool:
+        return self._out < self._executor.capacity
+
+    def submit(self, batch: Batch) -> None:
+        self.check_free()
+        items = [Split(item) for item in batch.items] if batch.run.is_split else batch.items
+        self._out += 1
+        future = self._executor.submit(items, together=True)
+        future.add_done_callback(lambda done: self._ended(batch, done))
+
+    def _ended(self, batch: Batch, done: Future[list[Outcome]]) -> None:
+        """In any thread."""
+        self._done.append((batch, done))
+        self._news.set()
+
+    def run(self) -> None:
+        while self._done:
+            batch, done = self._done.popleft()
+            self._out -= 1
+            if not batch.is_cancelled:
+                error = done.exception()
+                outcomes = [Outcome(None, error)] * batch.count if error is not None else done.result()
+                self._settling.settle(batch, self._bundle(batch, outcomes))
+
+    def _bundle(self, batch: Batch, outcomes: Sequence[Outcome]) -> Bundle:
+        positions: list[int] = []
+        values: list[Any] = []
+        for at, (value, outcome) in enumerate(zip(batch.items, outcomes, strict=True), batch.first):
+            if outcome.error is not None:
+                found = [failed(value, "pipeline", outcome.error)]
+            else:
+                results, spent = outcome.value
+                found = [_arrived(result) for result in results]
+                if spent is not None:
+                    self._add(spent)
+            positions += [at] * len(found)
+            values += found
+        return Bundle(positions, values, is_marked=any(type(value) is Failed for value in values))
+
+    def _add(self, spent: Spent) -> None:
+        if spent.seconds < STRIDE_S:
+            self.stride = min(2 * self.stride, self._most)
+        elif spent.seconds > 4 * STRIDE_S:
+            self.stride = max(1, self.stride // 2)
+        for name, (items, failures, seconds, waiting_s, kept) in spent.steps.items():
+            step = self.steps[name]
+            step.items, step.failures = step.items + items, step.failures + failures
+            step.seconds, step.waiting_s = step.seconds + seconds, step.waiting_s + waiting_s
+            if step.kept is not None:
+                step.kept += kept
+        self.totals.add(spent.totals)
+        for name, counts in spent.counts.items():
+            totals = self.counts.setdefault(name, {})
+            for each, count in counts.items():
+                totals[each] = totals.get(each, 0) + count
+
+    def wait(self, timeout_s: float | None, *, is_last: bool) -> None:
+        if not self._done:
+            self._news.wait(timeout_s)
+        self._news.clear()
+
+    def wake(self) -> None:
+        self._news.set()
+
+    def drain(self) -> None:
+        while self._out:
+            self.wait(None, is_last=True)
+            self.run()
+
+    def close(self) -> None:
+        self._executor.close()
+
+
+def _check(given: Given, make: FlowMaker, count: int) -> None:
+    """Raise :class:`InvalidGraph` for what cannot run as copies."""
+    if type(count) is not int or not 1 <= count <= MOST_PROCESSES:
+        raise InvalidGraph(
+            f"instances must be a whole number from 1 to {MOST_PROCESSES}, not {count!r}", code="pipeline.instances"
+        )
+    if make.observer is not None:
+        raise InvalidGraph("an observer sees what runs in its own process: leave out instances=", code="pipeline.instances")
+    problems = []
+    for name, node in given.nodes.items():
+        target = node.target
+        options = {**(target.options if isinstance(target, Placed | Installed) else {}), **make.pools.get(name, {})}
+        if options.get("processes") or (node.pool is not None and node.pool.processes):
+            problems.append((name, "it has processes of its own, and each of the instances is one: leave out one of them"))
+        elif isinstance(target, Component) and (fault := fault_of_files(target) or fault_of_travel(target)):
+            problems.append((name, fault))
+    if problems:
+        found = [Problem(f"nodes.{name}", text, "pipeline.instances") for name, text in problems]
+        raise InvalidGraph("the pipeline cannot run in instances", problems=found)

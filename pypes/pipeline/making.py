@@ -1,0 +1,66 @@
+"""Making: the filters of a pipeline in this process, ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from pypes.core.limits import Limits
+from pypes.observe import Observer, Totals
+from pypes.pipeline.building import Given, build
+from pypes.pipeline.chain import Step
+from pypes.pipeline.flow import ChainFlow, GraphFlow, Settling
+from pypes.pipeline.ports import Ports
+from pypes.runtime.local import LocalGraph
+
+#: Batches that may be done and wait for one before them, for each that a pool may have: it goes on while one item takes long.
+AHEAD: Final = 4
+
+
+class Made(NamedTuple):
+    """The filters of a pipeline: its functions by name, what runs them, its open outputs, and the counts of its components.
+
+    ``totals`` is ``None`` where there are no components, or where somebody else observes them.
+    """
+
+    steps: Mapping[str, Step]
+    flow: ChainFlow | GraphFlow
+    ports: Ports
+    totals: Totals | None
+
+
+@dataclass(frozen=True)
+class FlowMaker:
+    """Makes the filters of a pipeline, with the options that its user gave; where copies of it run, it travels there."""
+
+    track: Sequence[str]
+    ordered: bool
+    limits: Limits | None
+    observer: Observer | None
+    pools: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __call__(self, given: Given, settling: Settling) -> Made:
+        """The filters. Raises ``InvalidGraph`` and ``InvalidComponent``."""
+        built = build(given, track=self.track, ordered=self.ordered)
+        if built.chain is not None and self.observer is None:
+            ports = Ports(built.components, [f"{name}.out" for name in built.components])
+            return Made(built.steps, ChainFlow(built.chain, settling), ports, None)
+        pooled = [node for node in given.nodes.values() if node.pool is not None]
+        totals = Totals() if given.is_bare and self.observer is None else None
+        flow = GraphFlow(
+            lambda on_done: LocalGraph(
+                built.components,
+                built.ends,
+                limits=self.limits,
+                observer=self.observer or totals,
+                pools={**built.pools, **self.pools},
+                inherit=given.inherit,
+                on_done=on_done,
+            ),
+            settling,
+            stride=0 if given.is_bare else max((node.stride for node in pooled), default=0),
+            most_open=AHEAD * max((node.pool.capacity for node in pooled if node.pool is not None), default=0) or 1,
+            is_bare=given.is_bare,
+        )
+        return Made(built.steps, flow, Ports(built.components, flow.graph.ports.values()), totals)
