@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from operator import itemgetter
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, get_args
@@ -18,6 +18,7 @@ from pypes.observe import Observer, Totals
 from pypes.pipeline import saving
 from pypes.pipeline.bucket import Bucket, BucketClosed, Fed
 from pypes.pipeline.building import given, given_of
+from pypes.pipeline.command import Command
 from pypes.pipeline.flow import ChainFlow, DeadLetters, Errors, GraphFlow, Settling, busy
 from pypes.pipeline.inflow import Held, Inflow, inflow, together
 from pypes.pipeline.instances import CopiesFlow
@@ -327,10 +328,17 @@ class Pipeline:
         return {} if self._graph is None else self._graph.graph.counts
 
     def close(self) -> None:
-        """End its workers, and tear its components down. A run in the background is stopped, with what is under way.
+        """End its workers and the programs of its commands, and tear its components down.
 
-        Results that are asked for later raise ``ComponentError`` (``pipeline.closed``).
+        A run in the background is stopped, with what is under way. Results that are asked for later raise ``ComponentError``
+        (``pipeline.closed``).
         """
+        if self._run is not None:
+            with suppress(TimeoutError):
+                self._run.stop(timeout_s=0)
+        for node in self.given.nodes.values():
+            if isinstance(node.target, Command):  # a thread that waits for a program cannot be ended
+                node.target.close()
         if self._run is not None:
             self._run.close()
         for each in self._inflows:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pypes import Command
+from pypes import Command, Pipeline, node
 from pypes.errors import InvalidInput
 from pypes.pipeline import CommandFailed
 
@@ -270,3 +270,24 @@ def test_all_that_it_started_ends_with_its_process(alive: Path, number: signal.S
         owner.wait()
     waiting.join()
     assert ("KeyboardInterrupt" in said) == (number == signal.SIGINT)
+
+
+# -- in a pipeline --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", [{}, {"threads": 2}, {"processes": 1}], ids=["here", "threads", "processes"])
+def test_a_filter_of_a_pipeline(place: dict[str, Any]) -> None:
+    counted = Command(["wc", "-c"], decode=int)
+    with Pipeline(str.strip, node(Command(UPPER), **place), node(counted, **place), errors="return") as pipeline:
+        one, failed, two = pipeline.run([" a ", " \ud800 ", "bc"])
+        assert (one, two) == (1, 2)
+        assert (failed.node, type(failed.error)) == ("tr", UnicodeEncodeError)
+
+
+@pytest.mark.parametrize("place", [{}, {"threads": 1}], ids=["here", "threads"])
+def test_the_end_of_a_pipeline_ends_programs_that_threads_wait_for(place: dict[str, Any], alive: Path) -> None:
+    with Pipeline(node(shell(LONG, env={"ALIVE": str(alive)}), **place)) as pipeline:
+        pipeline.start([""])
+        running = alive.open()
+    with running:
+        assert running.read() == ""
