@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pypes.graph.model import Graph
     from pypes.packet import Packet
     from pypes.pipeline import Command, Done, Failed, Pipeline, Pool, node
+    from pypes.pipeline.steps import steps
 
 __version__ = "0.1.0"
 
@@ -52,6 +53,7 @@ _HOMES = {
     "pypes.component.functions": ("component",),
     "pypes.graph.model": ("Graph",),
     "pypes.packet": ("Packet",),
+    "pypes.pipeline.steps": ("steps",),
     "pypes.pipeline": ("Command", "Done", "Failed", "Pipeline", "Pool", "node"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -82,6 +84,7 @@ __all__ = [
     "Unreachable",
     "component",
     "node",
+    "steps",
 ]
 
 
