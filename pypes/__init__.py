@@ -10,6 +10,7 @@ Layers, each importing only from those before it (``tests/test_layers.py`` holds
     placement                                                          executors; components in processes of their own
     runtime                                                            the scheduler, instances, workers, the supervisor
     pipeline                                                           pipelines of functions and programs, in Python
+    compat                                                             the forms of libraries from which Pypes descends
     testing                                                            parts for tests of components, graphs and Pypes itself
     api                                                                HTTP
     cli, __main__                                                      the command ``pypes``

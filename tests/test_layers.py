@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("placement",),
     ("runtime",),
     ("pipeline",),
+    ("compat",),
     ("testing",),
     ("api",),
     ("cli", "__main__"),
