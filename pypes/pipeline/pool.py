@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from time import perf_counter
 from types import TracebackType
 from typing import Any
@@ -15,10 +17,13 @@ import cloudpickle
 from pypes.core.pools import MOST_PROCESSES, MOST_THREADS
 from pypes.core.sizes import size_of
 from pypes.errors import InvalidGraph
-from pypes.placement.executor import Executor, Outcome
+from pypes.placement.executor import Executor, ExecutorClosed, Outcome
 from pypes.placement.pool_process import Bounds
 from pypes.placement.process_executor import processes as process_executor
 from pypes.placement.thread_executor import ThreadExecutor
+
+#: Seconds for which closing waits for items that threads are in the midst of: who interrupts the program does not wait long.
+CLOSING_S = 0.5
 
 #: A function in bytes.
 Carried = bytes
@@ -99,7 +104,8 @@ class Pool:
             raise InvalidGraph(f"memory {error}, not {memory!r}", code="pipeline.pool") from None
         self._executor: Executor | None = None
         self._users = 0
-        self._lock = threading.Lock()
+        #: Held while workers are started or ended, and while something is submitted.
+        self._starting, self._lock = threading.Lock(), threading.Lock()
         self._out = 0
         self._waiting: deque[tuple[list[Any], Future[list[Outcome]]]] = deque()
 
@@ -110,26 +116,28 @@ class Pool:
 
     def setup(self) -> None:
         """Start the workers, unless another user has; each user calls :meth:`close` once."""
-        self._users += 1
-        if self._executor is not None:
-            return
-        executor: Executor
+        with self._starting:
+            if self._executor is None:
+                executor = self._made()
+                executor.setup()
+                self._executor = executor
+            self._users += 1
+
+    def _made(self) -> Executor:
         if self.processes:
-            executor = process_executor(FunctionWork, self.processes, Bounds(max_bytes=self.memory, timeout_s=self.timeout_s))
-        else:
-            executor = ThreadExecutor(PlainWork, self.threads)
-        try:
-            executor.setup()
-        except BaseException:
-            self._users -= 1
-            raise
-        self._executor = executor
+            return process_executor(FunctionWork, self.processes, Bounds(max_bytes=self.memory, timeout_s=self.timeout_s))
+        return ThreadExecutor(PlainWork, self.threads, timeout_s=self.timeout_s, closing_s=CLOSING_S)
 
     def submit(self, function: Any, values: Sequence[Any]) -> Future[list[Outcome]]:
-        """Have the workers call a function, as :meth:`carried` gives it, with each value; waits for room."""
+        """Have the workers call a function, as :meth:`carried` gives it, with each value; waits for room.
+
+        Raises ``ExecutorClosed`` if the workers have been ended.
+        """
         future: Future[list[Outcome]] = Future()
         future.set_running_or_notify_cancel()
         with self._lock:
+            if self._executor is None:
+                raise ExecutorClosed("the pool is closed")
             self._waiting.append(([(function, value) for value in values], future))
         self._submit_waiting()
         return future
@@ -149,13 +157,25 @@ class Pool:
                 executor = self._executor
                 if executor is None or not self._waiting or self._out >= executor.capacity:
                     return
-                self._out += 1
                 items, future = self._waiting.popleft()
                 # in the lock: one thread submits at a time
-                inner = executor.submit(items)
-            inner.add_done_callback(lambda done, future=future: self._ended(done, future))  # type: ignore[misc]
+                try:
+                    inner = executor.submit(items)
+                except ExecutorClosed as error:
+                    self._waiting.appendleft((items, future))
+                    refusal = error
+                    break
+                self._out += 1
+            inner.add_done_callback(partial(self._ended, future))
+        self._refuse_waiting(refusal)
 
-    def _ended(self, done: Future[list[Outcome]], future: Future[list[Outcome]]) -> None:
+    def _refuse_waiting(self, error: ExecutorClosed) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, deque()
+        for _, future in waiting:
+            future.set_exception(error)
+
+    def _ended(self, future: Future[list[Outcome]], done: Future[list[Outcome]]) -> None:
         with self._lock:
             self._out -= 1
         error = done.exception()
@@ -167,11 +187,20 @@ class Pool:
 
     def close(self) -> None:
         """End the workers, once nobody uses them any more."""
-        self._users -= 1
-        if self._users or self._executor is None:
-            return
-        executor, self._executor = self._executor, None
-        executor.close()
+        with self._starting:
+            self._users = max(0, self._users - 1)
+            if self._users or self._executor is None:
+                return
+            with self._lock:
+                executor, self._executor = self._executor, None
+            executor.close()
+        self._refuse_waiting(ExecutorClosed("the pool was closed"))
+
+    def __del__(self) -> None:
+        # nobody can use the workers any more; ended beside, because this may be one of their own threads
+        executor = getattr(self, "_executor", None)
+        if executor is not None and not sys.is_finalizing():
+            threading.Thread(target=executor.close, name="pypes-pool-end", daemon=True).start()
 
     def __reduce__(self) -> Any:
         """A pool of the same kind, in the process that it is sent to."""
@@ -197,13 +226,17 @@ class FunctionExecutor:
         self._carried = pool.carried(function)
         self.width = pool.width
         self.capacity = pool.capacity
+        self._is_user = False
 
     def setup(self) -> None:
         self._pool.setup()
+        self._is_user = True
 
     def submit(self, items: Sequence[Any], listener: object = None, *, together: bool = False) -> Future[list[Outcome]]:
         """Have the function called with each of the items; the value of each outcome is :data:`Timed`."""
         return self._pool.submit(self._carried, items)
 
     def close(self) -> None:
-        self._pool.close()
+        if self._is_user:  # also asked for where another filter could not be set up
+            self._is_user = False
+            self._pool.close()

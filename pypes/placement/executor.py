@@ -160,9 +160,10 @@ class Runner:
         is_wanted: Callable[[], bool] = lambda: True,
         *,
         together: bool = False,
+        outcomes: list[Outcome] | None = None,
     ) -> list[Outcome]:
-        """The outcomes of the items, of as many as are wanted."""
-        outcomes: list[Outcome] = []
+        """The outcomes of the items, of as many as are wanted. Those in ``outcomes`` there are already; it gets the others."""
+        outcomes = [] if outcomes is None else outcomes
         self._listener = listener
         if together and len(items) > 1 and self._run_batch is not None:
             try:
@@ -174,7 +175,7 @@ class Runner:
                     raise
                 self._gathered = None
                 outcomes.clear()
-        for self._at, item in enumerate(items):
+        for self._at, item in enumerate(items[len(outcomes) :], len(outcomes)):
             if not is_wanted():
                 break
             outcomes.append(self._with_parts(outcome_of(self._run, item)))

@@ -74,6 +74,15 @@ class ItemLost(Reject):
         self.loss = loss
 
 
+class ItemLate(ItemLost, TimeoutError):
+    """The error of an item that took too long."""
+
+
+def lost(loss: Loss) -> ItemLost:
+    """The error of the item that a pool worker had in hand."""
+    return ItemLate(loss) if loss.code == TIMEOUT else ItemLost(loss)
+
+
 def order_of(make: Make, speech: Speech, bounds: Bounds) -> bytes:
     """The order for pool workers, which is the same for all of one executor. Raises ``ComponentError``."""
     import cloudpickle

@@ -16,7 +16,7 @@ from typing import Any
 from pypes.placement.channel import PassingChannel
 from pypes.placement.executor import Listener, Outcome
 from pypes.placement.gathered import Gathered
-from pypes.placement.pool_process import TIMEOUT, ItemLost, Loss
+from pypes.placement.pool_process import TIMEOUT, Loss, lost
 from pypes.placement.progress import ALL, NUMBERS, Progress, SeenProgress
 
 #: A pool worker whose strides take longer than this gets the next one when it is done: others may be done before.
@@ -194,7 +194,7 @@ class Strides:
             for index in reversed(unfinished):
                 is_cause = part.is_alone or own in (index, ALL)
                 if self._is_failed(seat, part, index, loss, is_cause=is_cause, is_known=is_known):
-                    self._note(part.stride, [(index, Outcome(None, ItemLost(loss)))])
+                    self._note(part.stride, [(index, Outcome(None, lost(loss)))])
                 else:
                     seat.alone.appendleft(Part(part.stride, (index,), is_alone=True))
 
