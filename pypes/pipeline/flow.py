@@ -12,8 +12,8 @@ from pypes.errors import ComponentError
 from pypes.ingest.outcome import Fate
 from pypes.pipeline.chain import Chain, merged
 from pypes.pipeline.items import SPECIAL, Bundle, Done, Failed, Position
-from pypes.pipeline.results import Batch, Flow, Results
-from pypes.runtime.local import LocalGraph
+from pypes.pipeline.results import Batch, Flow, Pull
+from pypes.runtime.local import LocalGraph, at_work
 from pypes.runtime.scheduler import Epoch, Failure
 
 #: The end of an item that failed.
@@ -124,27 +124,45 @@ class ChainFlow(Lendable):
         self._chain = chain
         self._settling = settling
         self._news = threading.Event()
+        self._work = threading.Lock()
 
     def submit(self, batch: Batch) -> None:
-        bundle = Bundle(range(batch.first, batch.first + batch.count), batch.items)
-        self._settling.settle(batch, self._chain.run(bundle))
+        self._begin()
+        try:
+            bundle = self._chain.run(Bundle(range(batch.first, batch.first + batch.count), batch.items))
+        finally:
+            self._work.release()
+        self._settling.settle(batch, bundle)
+
+    def _begin(self) -> None:
+        """Raises ``ComponentError`` (``pipeline.busy``) from within a function, and in a second thread."""
+        if not self._work.acquire(blocking=False):
+            raise at_work()
 
     def call(self, value: Any, position: int = 0) -> list[Any]:
         """The results of one item. PERF: in a fraction of the time that a batch takes."""
         if self._borrower is not None:
             self.check_free()
-        made = self._chain.one(value)
-        if type(made) not in SPECIAL and made is not self._chain:
-            return [made]
-        values = [made] if made is not self._chain else self._chain.run(Bundle((position,), [value])).values
+        self._begin()
+        try:
+            made = self._chain.one(value)
+            if type(made) not in SPECIAL and made is not self._chain:
+                return [made]
+            values = [made] if made is not self._chain else self._chain.run(Bundle((position,), [value])).values
+        finally:
+            self._work.release()
         return [result for each in values for result in self._settling.results_of(each, position)]
 
     def run(self) -> None:
         """All is done already."""
 
     def wait(self, timeout_s: float | None, *, is_last: bool) -> None:
-        self._news.wait(timeout_s)
-        self._news.clear()
+        self._begin()
+        try:
+            self._news.wait(timeout_s)
+            self._news.clear()
+        finally:
+            self._work.release()
 
     def wake(self) -> None:
         self._news.set()
@@ -225,7 +243,8 @@ class GraphFlow(Lendable):
             with self.graph.at_work():
                 scheduler.standstill.end_all()
             raise ComponentError(f"{count} epochs stood still and nothing would wake them", code="scheduler.stuck")
-        scheduler.wait(timeout_s)
+        with self.graph.at_work():  # else another thread would come in
+            scheduler.wait(timeout_s)
 
     def wake(self) -> None:
         # the wake-up itself may be lost among those of calls that have ended, before anybody waits
@@ -237,7 +256,7 @@ class GraphFlow(Lendable):
             self.graph.scheduler.drain()
 
     def leave_thread(self) -> None:
-        self.graph.scheduler.leave_thread()
+        self.graph.leave_thread()
 
     def trigger(self, batch: Batch) -> None:
         """Run the sources once, for a batch without items."""
@@ -253,7 +272,7 @@ class GraphFlow(Lendable):
         for output, port in zip(self.graph.outputs, self.graph.ports.values(), strict=True):
             for other, lineage, value in output.take():
                 for root, ordinals in other.roots((lineage,)):
-                    run: Results = root.feed.deliveries.run  # type: ignore[attr-defined]
+                    run: Pull = root.feed.deliveries.run  # type: ignore[attr-defined]
                     if run.by_port is not None:
                         self._by_port.setdefault(root, []).append((port, value))
                     # a value that was made of several items stands where the first of them does

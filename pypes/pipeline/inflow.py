@@ -79,10 +79,14 @@ class Read(Inflow):
     def take(self, count: int) -> list[Any]:
         taken = self._taken
         with self._change:
+            # before the look: what the thread appends after it, it tells of
+            self._is_awaited = True
+            has_ended = self._has_ended
             found = [taken.popleft() for _ in range(min(count, len(taken)))]
             self._given += len(found)
-            self.is_over = self._has_ended and not taken
-            self._is_awaited = not found
+            self.is_over = has_ended and not taken
+            if found:
+                self._is_awaited = False
             if self._given + count - len(found) > self._asked:
                 self._asked = self._given + count - len(found)
                 self._change.notify()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -24,7 +25,7 @@ from pypes.pipeline.inflow import Held, Inflow, inflow, together
 from pypes.pipeline.instances import CopiesFlow
 from pypes.pipeline.making import FlowMaker
 from pypes.pipeline.progress import Bar, total_of
-from pypes.pipeline.results import Flow, Results, check_buffer
+from pypes.pipeline.results import Flow, Pull, Results, check_buffer
 from pypes.pipeline.run import Gate, Run
 from pypes.pipeline.stats import NodeStats, stats_of
 
@@ -89,7 +90,7 @@ class Pipeline:
         self._shows_progress = progress
         self._settling = Settling(errors)
         #: Those of results that may be wanted still; each has a thread that waits.
-        self._inflows: weakref.WeakSet[Inflow] = weakref.WeakSet()
+        self._pulls: weakref.WeakSet[Pull] = weakref.WeakSet()
         #: The last run in the background.
         self._run: Run | None = None
         make = FlowMaker(track if isinstance(track, str) else tuple(track), ordered, limits, observer, dict(pools))
@@ -225,7 +226,7 @@ class Pipeline:
             [port] = self._ports.names
             given = [*results]
             return self._ports.sort([(port, each) for each in given], given)
-        found = results.by_port = []
+        found = results.pull.by_port = []
         given = [*results]
         return self._ports.sort([pair for _, pairs in sorted(found, key=itemgetter(0)) for pair in pairs], given)
 
@@ -235,11 +236,11 @@ class Pipeline:
         self._check_here("trigger")
         if self._graph is None:
             return []
-        results = Results(self._flow, Held(()), buffer=1, ordered=True)
-        batch = results.expect()
+        pull = self._begun(Pull(self._flow, Held(()), buffer=1, ordered=True))
+        batch = pull.expect()
         with self._graph.graph.at_work():
             self._graph.trigger(batch)
-        return [*results]
+        return [*Results(pull, self)]
 
     def _inflow(self, items: Iterable[Any] | None, inputs: dict[str, Iterable[Any]]) -> Inflow:
         if (items is None) == (not inputs):
@@ -251,12 +252,17 @@ class Pipeline:
         return inflow(items, self._flow.wake)
 
     def _results(self, inflow: Inflow, *, is_split: bool = False, total: int | None = None) -> Results:
-        self._inflows.add(inflow)
+        pull = Pull(self._flow, inflow, buffer=self._buffer, ordered=self._ordered, is_split=is_split)
         bar = Bar(total, lambda: self._settling.failures) if self._shows_progress else None
-        return Results(self._flow, inflow, buffer=self._buffer, ordered=self._ordered, is_split=is_split, bar=bar)
+        return Results(self._begun(pull), self, bar)
+
+    def _begun(self, pull: Pull) -> Pull:
+        self._pulls.add(pull)
+        return pull
 
     def _wave(self, items: Sequence[Any]) -> Results:
-        return Results(self._flow, Held(items), buffer=max(1, len(items)), ordered=True, wave=max(1, len(items)))
+        count = max(1, len(items))
+        return Results(self._begun(Pull(self._flow, Held(items), buffer=count, ordered=True, wave=count)), self)
 
     def _start(
         self, inflow: Inflow, to: Callable[[Any], object] | None, *, is_split: bool = False, total: int | None = None
@@ -341,10 +347,16 @@ class Pipeline:
                 node.target.close()
         if self._run is not None:
             self._run.close()
-        for each in self._inflows:
-            each.close()
         self._flow.close()
         self._flow.is_closed = True
+        for pull in [*self._pulls]:
+            pull.end()
+
+    def __del__(self) -> None:
+        flow: Flow | None = getattr(self, "_flow", None)
+        if flow is None or flow.is_closed or sys.is_finalizing():  # it was not made, or all ends anyway
+            return
+        self.close()
 
     def __enter__(self) -> Pipeline:
         return self
@@ -355,5 +367,5 @@ class Pipeline:
 
 def _count_by(bucket: Bucket, results: Results) -> None:
     """Have a bucket know how much of it is under way; whoever feeds it does not keep results alive that nobody wants."""
-    found = weakref.ref(results)
+    found = weakref.ref(results.pull)
     bucket.under_way = lambda: 0 if (alive := found()) is None else alive.under_way

@@ -14,7 +14,7 @@ from pypes.pipeline.inflow import Inflow
 from pypes.pipeline.progress import Bar
 
 #: In place of a result: there is none yet.
-_LATE: Final = object()
+LATE: Final = object()
 #: A wave that takes less time than this is followed by one of twice as many items, one that takes four times as long by half as
 #: many: the first result comes when the first item is done, and the cost of a wave is shared by many where they are quick.
 WAVE_S: Final = 0.001
@@ -25,7 +25,7 @@ class Batch:
 
     __slots__ = ("count", "error", "first", "is_cancelled", "is_done", "items", "results", "run")
 
-    def __init__(self, run: Results, first: int, items: list[Any]) -> None:
+    def __init__(self, run: Pull, first: int, items: list[Any]) -> None:
         self.run = run
         self.first = first
         self.items = items
@@ -80,10 +80,10 @@ class Flow(Protocol):
         """End the filters."""
 
 
-class Results(Iterator[Any]):
-    """The results of one run. Items are taken, and worked on, only while somebody asks for results.
+class Pull:
+    """The work of one run: items are taken, and worked on, only while somebody asks for the next of its :meth:`parts`.
 
-    ``next(results)`` and ``for`` wait for the next one; :meth:`next` does so for a time. :meth:`close` ends the run.
+    It does not know who asks: whoever lets go of the results ends the run.
     """
 
     def __init__(
@@ -95,12 +95,8 @@ class Results(Iterator[Any]):
         ordered: bool,
         wave: int = 1,
         is_split: bool = False,
-        bar: Bar | None = None,
     ) -> None:
-        """``wave`` is the number of items that are taken together at first; ``is_split``: each is one for each entry, by name.
-
-        ``bar`` shows them.
-        """
+        """``wave`` is the number of items that are taken together at first; ``is_split``: each is one for each entry, by name."""
         self._flow = flow
         self._inflow = inflow
         self._buffer = buffer
@@ -113,29 +109,11 @@ class Results(Iterator[Any]):
         self.is_split = is_split
         #: If it is wanted: first position and results of each batch, these with the output ports where they came out.
         self.by_port: list[tuple[int, list[tuple[str, Any]]]] | None = None
-        self._deadline: float | None = None
+        #: Time until which the next result is waited for.
+        self.deadline: float | None = None
         self._is_over = False
         #: The results that are given out one by one.
-        self._current: list[Any] = []
-        self._parts = self._generate() if bar is None else bar.along(self, self._generate())
-        self._each = chain.from_iterable(self._parts)
-
-    def __iter__(self) -> Iterator[Any]:
-        return self._each  # PERF: each result of a part costs no call
-
-    def __next__(self) -> Any:
-        return next(self._each)
-
-    def next(self, timeout_s: float | None = None) -> Any:
-        """The next result. Raises ``TimeoutError`` if there is none in this time, and may be asked again; ``StopIteration``."""
-        self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        try:
-            result = next(self._each)
-        finally:
-            self._deadline = None
-        if result is _LATE:
-            raise TimeoutError(f"no result within {timeout_s} s")
-        return result
+        self.current: list[Any] = []
 
     @property
     def under_way(self) -> int:
@@ -147,23 +125,11 @@ class Results(Iterator[Any]):
         """Items whose results have come out."""
         return self._count - self._under_way
 
-    def interrupt(self) -> None:
-        """Have whoever waits for the next result come back without one, and wake the flow after; in any thread."""
-        self._deadline = 0.0
+    def parts(self, owner: object) -> Generator[Sequence[Any], None, None]:
+        """The results, some at a time, :data:`LATE` where there is none in time.
 
-    def close(self) -> None:
-        """End the run: no more items are taken, and those that wait are let go. Does not wait for those that are worked on."""
-        self._parts.close()
-        self._current.clear()
-        self._end()
-
-    def __del__(self) -> None:
-        self._end()
-
-    # -- inside -------------------------------------------------------------------------------------------
-
-    def _generate(self) -> Generator[Sequence[Any], None, None]:
-        """The results, some at a time."""
+        ``owner``, the pipeline, lives as long as they do.
+        """
         call = self._flow.call if self._buffer == 1 else None
         try:
             while True:
@@ -176,25 +142,25 @@ class Results(Iterator[Any]):
                 while call is not None and (items := self._inflow.take(1)):
                     self._count += 1
                     self._under_way = 1
-                    self._current = call(items[0], self._count - 1)
-                    yield self._current
+                    self.current = call(items[0], self._count - 1)
+                    yield self.current
                     self._under_way = 0
                 batch = self._next_batch()
                 if batch is None:
                     if self._is_over:
                         return
-                    yield (_LATE,)
+                    yield (LATE,)
                     continue
-                self._current = batch.results
-                yield self._current
-                self._current = batch.results = []
+                self.current = batch.results
+                yield self.current
+                self.current = batch.results = []
                 self._under_way -= batch.count
                 if batch.error is not None:
-                    self._end()
+                    self.end()
                     self._flow.drain()
                     raise batch.error
         finally:
-            self._end()
+            self.end()
 
     def _next_batch(self) -> Batch | None:
         """The next batch that is done; ``None`` if there is none within the time, or none any more."""
@@ -203,6 +169,8 @@ class Results(Iterator[Any]):
         while True:
             if (batch := self._take_done()) is not None:
                 return batch
+            if self._is_over:  # the pipeline was closed
+                return None
             begun = time.perf_counter()
             is_fed = self._feed()
             flow.run()
@@ -217,7 +185,7 @@ class Results(Iterator[Any]):
                 return None
             if is_fed:
                 continue
-            left = None if self._deadline is None else self._deadline - time.monotonic()
+            left = None if self.deadline is None else self.deadline - time.monotonic()
             if left is not None and left <= 0:
                 return None
             if inflow.due is not None:
@@ -255,27 +223,78 @@ class Results(Iterator[Any]):
         return batch
 
     def _adapt(self, took_s: float) -> None:
-        """Choose the size of the next wave by the time that the last one took."""
-        if took_s < WAVE_S:
-            self._wave = min(2 * self._wave, self._buffer)
-        elif took_s > 4 * WAVE_S:
+        """Choose the size of the next wave by the time that the last one took.
+
+        One that is not done after that works elsewhere, and its items come out together: they are to be few.
+        """
+        if took_s > 4 * WAVE_S or (self._batches and not self._batches[-1].is_done):
             self._wave = max(1, self._wave // 2)
+        elif took_s < WAVE_S:
+            self._wave = min(2 * self._wave, self._buffer)
 
     def batch_done(self, batch: Batch) -> None:
         """Called by the flow."""
         batch.is_done = True
         batch.items = []
-        if not self._is_ordered:
+        if not self._is_ordered and not batch.is_cancelled:
             self._batches.remove(batch)
             self._done.append(batch)
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Take no more items, and let go of those that wait. Does not wait for those that are worked on."""
         self._inflow.close()
         self._is_over = True
         for batch in self._batches:
             batch.is_cancelled = True
         self._batches.clear()
         self._done.clear()
+
+
+class Results(Iterator[Any]):
+    """The results of one run. Items are taken, and worked on, only while somebody asks for results.
+
+    ``next(results)`` and ``for`` wait for the next one; :meth:`next` does so for a time. :meth:`close` ends the run, and so does
+    letting go of it.
+    """
+
+    def __init__(self, pull: Pull, owner: object, bar: Bar | None = None) -> None:
+        """``bar`` shows them; ``owner``, the pipeline, lives as long as they do."""
+        self.pull = pull
+        parts = pull.parts(owner)
+        self._parts = parts if bar is None else bar.along(pull, parts)
+        self._each = chain.from_iterable(self._parts)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._each  # PERF: each result of a part costs no call
+
+    def __next__(self) -> Any:
+        return next(self._each)
+
+    def next(self, timeout_s: float | None = None) -> Any:
+        """The next result. Raises ``TimeoutError`` if there is none in this time, and may be asked again; ``StopIteration``."""
+        self.pull.deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        try:
+            result = next(self._each)
+        finally:
+            self.pull.deadline = None
+        if result is LATE:
+            raise TimeoutError(f"no result within {timeout_s} s")
+        return result
+
+    @property
+    def under_way(self) -> int:
+        """Items that were taken and whose results were not."""
+        return self.pull.under_way
+
+    def interrupt(self) -> None:
+        """Have whoever waits for the next result come back without one, and wake the flow after; in any thread."""
+        self.pull.deadline = 0.0
+
+    def close(self) -> None:
+        """End the run: no more items are taken, and those that wait are let go. Does not wait for those that are worked on."""
+        self._parts.close()
+        self.pull.current.clear()
+        self.pull.end()
 
 
 def check_buffer(buffer: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,6 +25,7 @@ from pypes.runtime.pools.placing import place_made
 from pypes.runtime.scheduler import Epoch, Feed, Scheduler
 from pypes.runtime.scheduler.completions import Known
 from pypes.runtime.scheduler.lineage import Lineage
+from pypes.runtime.scheduler.wiring import tear_component_down
 
 
 class Collect(Publisher):
@@ -86,7 +88,9 @@ class LocalGraph:
             component._shares.resources = resources
         self.entries = [name for name in Plan(graph).order if not any(wire.target == name for wire in graph.wires)]
         self.scheduler = Scheduler(graph, made, limits=self.limits, on_done=on_done, observer=observer)
-        self._is_running = False
+        self._work = threading.Lock()
+        #: The thread that its greenlets are in, once it has run.
+        self._thread: threading.Thread | None = None
         self.scheduler.setup()
 
     @property
@@ -109,27 +113,53 @@ class LocalGraph:
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """While the scheduler runs. Raises ``ComponentError`` (``pipeline.busy``) from within a component or an observer."""
-        self.check_idle()
-        self._is_running = True
+        """While the scheduler runs. Raises ``ComponentError`` (``pipeline.busy``) from within it, and from other threads."""
+        if not self._work.acquire(blocking=False):
+            raise at_work()
         try:
+            self._enter_thread()
             yield
         finally:
-            self._is_running = False
+            self._work.release()
 
     def check_idle(self) -> None:
         """Raise ``ComponentError`` if this is asked from within."""
-        if self._is_running:
+        if self._work.locked():
+            raise at_work()
+
+    def leave_thread(self) -> None:
+        """Let another thread go on, while nothing is in flight; called in the one that it has run in."""
+        self.scheduler.leave_thread()
+        self._thread = None
+
+    def _enter_thread(self) -> None:
+        thread = threading.current_thread()
+        if self._thread is None:
+            self._thread = thread
+        elif self._thread is not thread:
             raise ComponentError(
-                "the pipeline is at work, so its components, observers and other threads can neither push, trigger nor close it; "
-                "do that after push or trigger has returned, or use a second pipeline",
+                f"the pipeline has run in the thread {self._thread.name} and belongs to it; make another one for this thread",
                 code="pipeline.busy",
             )
 
     def close(self) -> None:
-        """Tear the components down."""
+        """Tear the components down; in another thread than that in which they ran, they are not asked to end what they do."""
         self.check_idle()
-        self.scheduler.teardown()
+        if self._thread in (None, threading.current_thread()):
+            self.scheduler.teardown()
+        else:
+            for driver in self.scheduler.drivers:
+                tear_component_down(driver)
+            self.scheduler.core.calls.close()
+
+
+def at_work() -> ComponentError:
+    """The error of whoever uses a pipeline that is at work."""
+    return ComponentError(
+        "the pipeline is at work, so its components, observers and other threads can neither push, trigger nor close it; "
+        "do that after push or trigger has returned, or use a second pipeline",
+        code="pipeline.busy",
+    )
 
 
 def _pooled(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import Any
+
+from pypes import Component, Packet
 
 
 def add(value: int) -> int:
@@ -29,3 +33,19 @@ def same(value: Any) -> Any:
 
 def pair(left: Any, right: Any) -> tuple[Any, Any]:
     return left, right
+
+
+#: Numbers that :class:`Waits` lets pass.
+PASSED: set[int] = set()
+
+
+class Waits(Component):
+    """Works on a packet until its number is among those that pass."""
+
+    __metatype__ = "FILTER"
+
+    def process(self, packet: Packet) -> Packet:
+        deadline = time.monotonic() + 20
+        while packet["number"] not in PASSED and time.monotonic() < deadline:
+            threading.Event().wait(0.001)
+        return packet

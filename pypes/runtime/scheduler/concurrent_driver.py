@@ -197,6 +197,7 @@ class ConcurrentDriver(Driver):
         if self.naming is not None:
             self.naming.forget(item.value)
         self.epoch = None
+        item.stride = None  # which refers to the item: it would stay until a collection of garbage
         item.release()
 
     def _emit_sent(self, item: Item) -> None:
@@ -310,7 +311,7 @@ class ConcurrentDriver(Driver):
             self.pooling.add(share, share.value)
         while shares.left:
             self._wait(item)
-        return [share.outcome for share in shares.all if share.outcome is not None]
+        return shares.taken()
 
     def made_together(self) -> None:
         """Something was made of the whole batch in the pool that the item in hand was part of."""

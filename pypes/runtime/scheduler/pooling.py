@@ -101,6 +101,14 @@ class Shares:
         self.all = [Share(self, value) for value in values]
         self.left = len(self.all)
 
+    def taken(self) -> list[Outcome]:
+        """The outcomes of all of them. These refer to one another, and to what they were made of: they let go of that."""
+        outcomes = [share.outcome for share in self.all if share.outcome is not None]
+        for share in self.all:
+            share.stride = share.outcome = share.value = None
+        self.all.clear()
+        return outcomes
+
 
 class Stride:
     """Items that are out together; among the calls of the scheduler until the executor has done with them."""
@@ -186,7 +194,10 @@ class Pooling:
         except ExecutorClosed as error:
             outcomes = [Outcome(None, error)] * len(stride.items)
         stride.error = outcomes[0].error
-        _tell(stride.items, outcomes, stride)
+        items = stride.items
+        # the future refers to the stride, and so to the items: all of it would stay until a collection of garbage
+        del stride.items, stride.future
+        _tell(items, outcomes, stride)
 
 
 def _tell(items: Sequence[PoolItem], outcomes: Sequence[Outcome], stride: Stride | None = None) -> None:

@@ -145,8 +145,13 @@ def set_up(driver: Driver) -> None:
 
 def tear_down(driver: Driver) -> None:
     """End what is left of a filter's turn, and tear its component down; what that raises is logged."""
-    for end in (driver.kill, driver.component.teardown):
-        _quietly(driver, end)
+    _quietly(driver, driver.kill)
+    tear_component_down(driver)
+
+
+def tear_component_down(driver: Driver) -> None:
+    """Tear a component down; what that raises is logged."""
+    _quietly(driver, driver.component.teardown)
     detach(driver)
 
 

@@ -1,0 +1,89 @@
+"""Inflow: the items of a run, and the thread that asks an iterator for them."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+
+from pypes import Pipeline, node
+from pypes.pipeline.inflow import Read
+from tests.pipeline.samples import add
+
+
+class Seen(deque[int]):
+    """Items of which one arrives just after somebody has looked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_raced = False
+        self.looked = threading.Event()
+        self.appended = threading.Event()
+
+    def __len__(self) -> int:
+        found = super().__len__()
+        if self.is_raced:
+            self.is_raced = False
+            self.looked.set()
+            assert self.appended.wait(20)
+        return found
+
+    def append(self, item: int) -> None:
+        super().append(item)
+        self.appended.set()
+
+
+def test_an_item_that_comes_just_after_the_look_is_told_of() -> None:
+    woken = threading.Event()
+    taken = Seen()
+
+    def items() -> Iterator[int]:
+        yield 1
+        assert taken.looked.wait(20)
+        yield 2
+
+    read = Read(items(), woken.set)
+    read._taken = taken
+    found = read.take(2)
+    while not found:
+        assert woken.wait(20)
+        found = read.take(2)
+    assert found == [1]
+    woken.clear()
+    taken.appended.clear()
+    taken.is_raced = True
+    assert read.take(1) == []
+    assert woken.wait(20)
+    assert read.take(1) == [2]
+    read.close()
+
+
+def test_whoever_waits_for_a_slow_input_sleeps() -> None:
+    goes_on = threading.Event()
+    waits = 0
+
+    def items() -> Iterator[int]:
+        yield 1
+        assert goes_on.wait(20)
+        yield 2
+
+    with Pipeline(node(add, threads=1)) as pipeline:
+        flow = pipeline._flow
+        wait = flow.wait
+
+        def counted(timeout_s: float | None, *, is_last: bool) -> None:
+            nonlocal waits
+            waits += 1
+            if waits > 5:
+                goes_on.set()  # so that it fails, and does not last
+            wait(timeout_s, is_last=is_last)
+
+        flow.wait = counted  # type: ignore[method-assign]
+        results = pipeline.run(items())
+        assert next(results) == 2
+        waits = 0
+        timer = threading.Timer(0.1, goes_on.set)
+        timer.start()
+        assert next(results) == 3
+        timer.join()
+    assert waits <= 3
