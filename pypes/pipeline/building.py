@@ -17,6 +17,7 @@ from pypes.graph.model import Graph
 from pypes.pipeline.calling import ByName, Collected, Produced, name_of, parameters_of, same
 from pypes.pipeline.chain import Chain, Group, Join, Step
 from pypes.pipeline.checking import check, checked_form
+from pypes.pipeline.depths import Depths
 from pypes.pipeline.filters import FunctionFilter, JoinFilter, PooledFilter
 from pypes.pipeline.nodes import Node, as_node
 from pypes.pipeline.pool import FunctionExecutor
@@ -191,6 +192,7 @@ def build(given: Given, *, track: Iterable[str], ordered: bool) -> Built:
     for name in track:
         built.steps[name].kept = []
     if not is_bare:
+        _measure(built)
         _fuse(built)
         only = [*built.components.values()]
         if len(only) == 1 and type(only[0]) is FunctionFilter:
@@ -279,6 +281,24 @@ def _with_parameters(name: str, function: Any, params: Mapping[str, Any]) -> Any
         text = f"{name!r} has no parameter {unknown[0]!r}; it has {', '.join(parameters_of(function)) or 'none by name'}"
         raise InvalidGraph("the pipeline cannot be built", problems=[Problem(f"nodes.{name}", text, "pipeline.node")])
     return partial(function, **params)
+
+
+def _measure(built: Built) -> None:
+    """Tell those steps to which several values go how far the positions of these have something in common."""
+    steps: dict[str, Step] = {}
+    sources: dict[str, dict[str, list[str]]] = {}
+    for name, component in built.components.items():
+        assert isinstance(component, FunctionFilter)
+        (steps[name],) = component.chain.steps
+    for source, _, target, port in built.ends:
+        sources.setdefault(target, {}).setdefault(port, []).append(source)
+    spreading = {name for name, step in steps.items() if step.emits_many}
+    depths = Depths(sources, spreading, {name for name, step in steps.items() if isinstance(step, Group)})
+    for name, step in steps.items():
+        if isinstance(step, Join):
+            step.depth = depths.of_meeting(name)
+        elif isinstance(step, Group):
+            step.depth = depths.of_input(name)
 
 
 def _fuse(built: Built) -> None:

@@ -97,22 +97,26 @@ class Step:
 class Group(Step):
     """A function of several results that were made of one item: of ``size`` of them, which follow one another.
 
-    Those of which nothing was made are missing in their group. One that has failed fails its group, and no other.
+    Those of which nothing was made are missing in their group. One that has failed fails its group, and no other. ``depth`` is
+    the length of their positions: what failed before they were made has a shorter one, and belongs to no group.
     """
+
+    depth = 1
 
     def __init__(self, name: str, function: Callable[..., Any], size: int, *, emits_many: bool = False) -> None:
         super().__init__(name, function, emits_many=emits_many)
         self.size = size
 
     def run(self, bundle: Bundle) -> Bundle:
-        groups: dict[tuple[int, ...], list[Any]] = {}
+        groups: dict[Position, list[Any]] = {}
         kept: list[tuple[Position, Any]] = []
         for at, value in zip(bundle.positions, bundle.values, strict=True):
-            if type(value) is Done:
-                kept.append((at, value))
+            if type(value) is Done or (type(value) is Failed and _depth_of(at) < self.depth):
+                # not among the numbers of groups
+                kept.append((_short(at[:-1]) if isinstance(at, tuple) and len(at) == self.depth > 1 else at, value))
                 continue
-            *within, number = at if type(at) is tuple else (at, 0)
-            groups.setdefault((*within, number // self.size), []).append(value)
+            key = (*at[:-1], at[-1] // self.size) if isinstance(at, tuple) else at
+            groups.setdefault(key, []).append(value)
         gathered = Bundle([*groups], [*groups.values()])
         for place, values in enumerate(gathered.values):
             lost = next((value for value in values if type(value) is Failed), None)
@@ -123,46 +127,59 @@ class Group(Step):
 
 
 class Join(Step):
-    """A function of several parameters: each call gets, by parameter, what was made of one item on the way to it.
+    """A function of several parameters: each call gets, by parameter, what was made of one value on the way to it.
 
-    Where several results were made of the item on each way, the first meet, then the second and so on; where only one way has
-    several, each of them meets the one of the others. An item of which a way brings nothing is dropped here.
+    Values belong together whose positions are the same up to ``depth``: those of the value that the ways have in common. Where
+    several results were made of that on each way, the first meet, then the second and so on; where only one way has several,
+    each of them meets the one of the others. A value of which a way brings nothing is dropped here.
     """
+
+    depth = 1
 
     def meet(self, bundles: Mapping[str, Bundle]) -> Bundle:
         """The bundle that is made of those of the same items, by parameter."""
-        ways = {parameter: _by_item(bundle) for parameter, bundle in bundles.items()}
+        ways = {parameter: _by_common(bundle, self.depth) for parameter, bundle in bundles.items()}
         positions: list[Position] = []
         calls: list[Any] = []
         is_marked = False
-        for item in sorted(set().union(*ways.values())):
-            found = {parameter: way.get(item, []) for parameter, way in ways.items()}
-            special = next((value for values in found.values() for value in values if type(value) in PASSING), None)
+        for common in sorted(set().union(*ways.values())):
+            found = {parameter: way.get(common, []) for parameter, way in ways.items()}
+            special = next((value for pairs in found.values() for _, value in pairs if type(value) in PASSING), None)
+            counts = {len(pairs) for pairs in found.values()} - {1}
+            if special is None and len(counts - {0}) > 1 and 0 not in counts:
+                told = ", ".join(f"{len(pairs)} by {parameter!r}" for parameter, pairs in found.items())
+                error = ValueError(f"results that were made of one item do not meet: {told}")
+                special = self.fail({parameter: [value for _, value in pairs] for parameter, pairs in found.items()}, error)
             if special is not None:
-                positions.append(item)
+                positions.append(_short(common))
                 calls.append(special)
                 is_marked = True
-                continue
-            counts = {len(values) for values in found.values()} - {1}
-            if 0 in counts:
-                continue
-            if len(counts) > 1:
-                told = ", ".join(f"{len(values)} by {parameter!r}" for parameter, values in found.items())
-                calls.append(self.fail(found, ValueError(f"results that were made of one item do not meet: {told}")))
-                positions.append(item)
-                is_marked = True
-                continue
-            for number in range(max(counts, default=1)):
-                positions.append((item, number) if counts else item)
-                calls.append({parameter: values[number % len(values)] for parameter, values in found.items()})
+            elif 0 not in counts:
+                count = max(counts, default=1)
+                deepest = max(
+                    (pairs for pairs in found.values() if len(pairs) == count), key=lambda pairs: _depth_of(pairs[0][0])
+                )
+                positions += [at for at, _ in deepest]
+                calls += [
+                    {parameter: pairs[number % len(pairs)][1] for parameter, pairs in found.items()} for number in range(count)
+                ]
         return self.run(Bundle(positions, calls, is_marked=is_marked))
 
 
-def _by_item(bundle: Bundle) -> dict[int, list[Any]]:
-    found: dict[int, list[Any]] = {}
+def _by_common(bundle: Bundle, depth: int) -> dict[tuple[int, ...], list[tuple[Position, Any]]]:
+    """The values of a bundle by what their positions have in common with those on other ways."""
+    found: dict[tuple[int, ...], list[tuple[Position, Any]]] = {}
     for at, value in zip(bundle.positions, bundle.values, strict=True):
-        found.setdefault(at[0] if isinstance(at, tuple) else at, []).append(value)
+        found.setdefault(at[:depth] if isinstance(at, tuple) else (at,), []).append((at, value))
     return found
+
+
+def _short(at: tuple[int, ...]) -> Position:
+    return at if len(at) > 1 else at[0]
+
+
+def _depth_of(at: Position) -> int:
+    return len(at) if isinstance(at, tuple) else 1
 
 
 class Chain:
