@@ -11,7 +11,7 @@ import msgspec
 from pypes.errors import ComponentError
 from pypes.ingest.outcome import Fate
 from pypes.pipeline.chain import Chain, merged
-from pypes.pipeline.items import SPECIAL, Bundle, Done, Failed, Position
+from pypes.pipeline.items import PASSING, SPECIAL, Bundle, Done, Failed, Position
 from pypes.pipeline.results import Batch, Flow, Pull
 from pypes.runtime.local import LocalGraph, at_work
 from pypes.runtime.scheduler import Epoch, Failure
@@ -290,7 +290,7 @@ class GraphFlow(Lendable):
             self._note(epoch)
         else:
             bundles = [value for _, value in found]
-            made = bundles[0] if len(bundles) == 1 else merged(*bundles)
+            made = _once(bundles[0] if len(bundles) == 1 else merged(*bundles))
             if lost:  # of the machinery itself: nothing is known of single items
                 whole = [(batch.first + at, lost[0][1]) for at in range(batch.count)]
                 made = _bundle(whole, is_marked=True)
@@ -310,6 +310,21 @@ def _failed(letter: Failure, batch: Batch) -> tuple[int, Failed]:
     value, error = letter.cause or (batch.items[at] if at < batch.count else None, ComponentError(letter.error, code=letter.code))
     positions = tuple(batch.first + document for document in letter.documents)
     return at, Failed(value, letter.filter, error, letter.traceback, positions, letter.code, letter.error)
+
+
+def _once(made: Bundle) -> Bundle:
+    """What passes over filters counts once, on however many ways it has come."""
+    if not made.is_marked:
+        return made
+    seen: set[int] = set()
+    pairs: list[tuple[Position, Any]] = []
+    for at, value in zip(made.positions, made.values, strict=True):
+        if type(value) in PASSING:
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
+        pairs.append((at, value))
+    return _bundle(pairs, is_marked=True)
 
 
 def _bundle(pairs: Sequence[tuple[Position, Any]], *, is_marked: bool = False) -> Bundle:
