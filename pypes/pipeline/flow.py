@@ -313,7 +313,7 @@ def _failed(letter: Failure, batch: Batch) -> tuple[int, Failed]:
 
 
 def _once(made: Bundle) -> Bundle:
-    """What passes over filters counts once, on however many ways it has come."""
+    """A bundle in which each value that passes over filters is once, on however many ways it has come."""
     if not made.is_marked:
         return made
     seen: set[int] = set()
