@@ -26,7 +26,7 @@ from pypes.pipeline.items import Bundle, Failed, failed
 from pypes.pipeline.making import FlowMaker
 from pypes.pipeline.nodes import Node
 from pypes.pipeline.reading import Installed
-from pypes.pipeline.results import Batch, Flow, Results
+from pypes.pipeline.results import Batch, Flow, Pull, Results
 from pypes.placement.executor import Outcome
 from pypes.placement.process_executor import processes
 from pypes.placement.retold import Told, heard, told
@@ -108,7 +108,8 @@ class Copy:
         begun = time.perf_counter()
         is_split = type(items[0]) is Split
         count = len(items)
-        for _ in Results(self._flow, Held([*items]), buffer=count + 1, ordered=True, wave=count, is_split=is_split):
+        pull = Pull(self._flow, Held([*items]), buffer=count + 1, ordered=True, wave=count, is_split=is_split)
+        for _ in Results(pull, self):
             """They are kept beside their items."""
         found = [[_leaving(result) for result in results] for results in self._settling.take()]
         totals = {} if self._made.totals is None else self._made.totals.take()
