@@ -18,13 +18,13 @@ from pypes.runtime.scheduler.inheriting import note
 class Feeds:
     """The epochs that are fed, one after the other. A feed puts one wave on a wire, and the next when that one was taken."""
 
-    __slots__ = ("_completing", "_core", "_inherit", "_joins", "by_name", "fed", "waiting")
+    __slots__ = ("_by_name", "_completing", "_core", "_inherit", "_joins", "fed", "waiting")
 
     def __init__(
         self, core: Core, by_name: Mapping[str, Filter], joins: int, inherit: tuple[str, ...], completing: Completing | None
     ) -> None:
         self._core = core
-        self.by_name = by_name
+        self._by_name = by_name
         #: Bits of the filters that are joins.
         self._joins = joins
         #: Metadata of documents that is to be kept in mind.
@@ -50,6 +50,14 @@ class Feeds:
         if moved:
             self._core.pulls += 1
         return moved
+
+    def put_whole(self, epoch: Epoch, packets: Mapping[str, Any]) -> None:
+        """Put the only document of an epoch on the wires of the filters that take its packets."""
+        epoch.fed = 1
+        for filter, packet in packets.items():
+            wire = self._by_name[filter].entry
+            wire.feed(epoch, [packet], range(1))
+            epoch.entries[wire] = 1
 
     @property
     def can_any_pull(self) -> bool:
@@ -100,7 +108,7 @@ class Feeds:
             return True
         if self._inherit:
             note(self._inherit, epoch, packets, lineages)
-        target = self.by_name.get(filter)
+        target = self._by_name.get(filter)
         if target is None:
             self._refuse(epoch, filter, packets, lineages)
             return True

@@ -141,15 +141,12 @@ class Scheduler:
         """Take a feed; it is pulled as there is room. Call :meth:`run` afterwards."""
         epoch = Epoch(feed, self.roster, self._ended, 1)
         epoch.feeding = True
-        self.epochs.add(epoch)
         if self.completing is not None:
             self.completing.submit(epoch)
         if feed.committed:
             self.core.reruns += 1
         self.feeds.waiting.append(epoch)
-        if self._observation is not None:
-            self._observation.began(epoch)
-        return epoch
+        return self._begun(epoch)
 
     def submit_whole(self, packets: Mapping[str, Any], deliveries: Any = ()) -> Epoch:
         """Take one document, whose packets are all here, by the filter that takes each. Call :meth:`run` afterwards.
@@ -157,26 +154,22 @@ class Scheduler:
         PERF: they go on their wires at once, where a feed is looked at each time that there may be room.
         """
         epoch = Epoch(Feed(iter(()), 1, deliveries), self.roster, self._ended, 1)
-        epoch.fed = 1
-        self.epochs.add(epoch)
-        for filter, packet in packets.items():
-            wire = self.feeds.by_name[filter].entry
-            wire.feed(epoch, [packet], range(1))
-            epoch.entries[wire] = 1
-        if self._observation is not None:
-            self._observation.began(epoch)
-        epoch.release()
+        self.feeds.put_whole(epoch, packets)
+        self._begun(epoch).release()
         return epoch
 
     def trigger(self) -> Epoch:
         """Run the sources once: filters that no wire leads to, with an epoch of no documents."""
         epoch = Epoch(Feed(iter(()), 0), self.roster, self._ended)
-        self.epochs.add(epoch)
         sources = [driver for driver in self.drivers if not driver.ancestors]
         for driver in sources:
             driver.triggers.append(epoch)
             epoch.acquire()
             self.core.ready.waiting |= driver.bit
+        return self._begun(epoch)
+
+    def _begun(self, epoch: Epoch) -> Epoch:
+        self.epochs.add(epoch)
         if self._observation is not None:
             self._observation.began(epoch)
         return epoch
