@@ -194,10 +194,9 @@ class Pooling:
         except ExecutorClosed as error:
             outcomes = [Outcome(None, error)] * len(stride.items)
         stride.error = outcomes[0].error
-        items = stride.items
-        # the future refers to the stride, and so to the items: all of it would stay until a collection of garbage
-        del stride.items, stride.future
-        _tell(items, outcomes, stride)
+        # it refers to the stride, and so to the items: all of it would stay until a collection of garbage
+        del stride.future
+        _tell(stride.items, outcomes, stride)
 
 
 def _tell(items: Sequence[PoolItem], outcomes: Sequence[Outcome], stride: Stride | None = None) -> None:
