@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice, repeat
+from operator import itemgetter
 from typing import Any, Protocol
 
 from pypes.core.raised import is_interruption
@@ -67,10 +68,12 @@ class Read(Inflow):
         self._wake = wake
         self._taken: deque[Any] = deque()
         self._change = threading.Condition()
-        #: Items that were handed over, that may be read in all, and that were.
-        self._given = self._asked = self._read_so_far = 0
+        #: Items that were handed over, and that may be read in all.
+        self._given = self._asked = 0
         #: Whoever takes has found nothing, and waits to be woken.
         self._is_awaited = False
+        #: One for each item that is read without a look at whether somebody waits, or has enough.
+        self._permits: list[None] = []
         self._is_closed = self._has_ended = False
         self._thread: threading.Thread | None = None
         self.is_over = False
@@ -82,11 +85,13 @@ class Read(Inflow):
             # before the look: what the thread appends after it, it tells of
             self._is_awaited = True
             has_ended = self._has_ended
-            found = [taken.popleft() for _ in range(min(count, len(taken)))]
+            found = [*map(deque.popleft, repeat(taken, min(count, len(taken))))]
             self._given += len(found)
             self.is_over = has_ended and not taken
             if found:
                 self._is_awaited = False
+            else:
+                self._permits.clear()
             if self._given + count - len(found) > self._asked:
                 self._asked = self._given + count - len(found)
                 self._change.notify()
@@ -98,38 +103,42 @@ class Read(Inflow):
     def _read(self) -> None:
         """The life of the thread."""
         error: BaseException | None = None
-        each, taken = self._each, self._taken
+        items, taken = chain(self._each, self._ending()), self._taken
         try:
-            while not self._is_closed:
-                # PERF: without the lock, as what is asked may change at any time
-                while self._read_so_far < self._asked and not self._is_closed:
-                    item = next(each, self)
-                    if item is self:
-                        self._is_closed = True
-                        break
-                    self._read_so_far += 1
-                    taken.append(item)
-                    if self._is_awaited:
-                        self._is_awaited = False
-                        self._wake()
+            while True:
                 with self._change:
-                    while self._read_so_far >= self._asked and not self._is_closed:
+                    while (count := self._asked - self._given - len(taken)) <= 0 and not self._is_closed:
                         self._change.wait()
+                    permits = self._permits = [None] * (1 if self._is_awaited else count)
+                if self._is_closed:
+                    break
+                # PERF: a loop in C, which appends each item as it comes, and ends before the next one if the permits are gone
+                taken.extend(map(itemgetter(1), zip(permits, items, strict=False)))
+                if self._is_awaited and taken:
+                    self._is_awaited = False
+                    self._wake()
         except BaseException as raised:
             error = raised
-        _close(each)
+        _close(self._each)
         with self._change:
             self._has_ended, self.error = True, error
         self._wake()
 
     def hold_back(self) -> None:
         with self._change:
-            self._asked = min(self._asked, self._read_so_far)
+            self._asked = min(self._asked, self._given + len(self._taken))
+            self._permits.clear()
+
+    def _ending(self) -> Iterator[Any]:
+        """Nothing, behind the last item."""
+        self._is_closed = True
+        yield from ()
 
     def close(self) -> None:
         """Take nothing more. Does not wait for an iterator that keeps its thread waiting."""
         with self._change:
             self._is_closed = self.is_over = True
+            self._permits.clear()
             self._taken.clear()
             self._change.notify()
 
