@@ -65,6 +65,8 @@ class Built:
     pools: dict[str, dict[str, Any]] = field(default_factory=dict)
     #: All there is, if that is functions one after the other in this thread.
     chain: Chain | None = None
+    #: All there is, if that is one function in a pool.
+    pooled: PooledFilter | None = None
 
 
 def is_component(target: Any) -> bool:
@@ -197,6 +199,8 @@ def build(given: Given, *, track: Iterable[str], ordered: bool) -> Built:
         only = [*built.components.values()]
         if len(only) == 1 and type(only[0]) is FunctionFilter:
             built.chain = only[0].chain
+        elif len(only) == 1 and isinstance(only[0], PooledFilter) and type(only[0].step) is Step:
+            built.pooled = only[0]
     return built
 
 

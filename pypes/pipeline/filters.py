@@ -80,7 +80,7 @@ class PooledFilter(FunctionFilter):
         self.most_together = stride
         self.keeps_order = keeps_order
         step.results = self._results  # type: ignore[method-assign]
-        self._step = step
+        self.step = step
 
     def setup(self) -> None:
         self.executor.setup()
@@ -88,9 +88,12 @@ class PooledFilter(FunctionFilter):
     def _results(self, values: list[Any]) -> list[Any]:
         if not values:
             return []
-        begun, worked_s = perf_counter(), 0.0
-        outcomes = cast(_InPool, self._run_context).run_each_in_pool(values)
-        step = self._step
+        begun = perf_counter()
+        return self.results_of(values, cast(_InPool, self._run_context).run_each_in_pool(values), begun)
+
+    def results_of(self, values: list[Any], outcomes: list[Outcome], begun: float) -> list[Any]:
+        """The results of values that workers have had since ``begun``."""
+        step, worked_s = self.step, 0.0
         results = []
         for value, outcome in zip(values, outcomes, strict=True):
             if outcome.error is not None:

@@ -11,6 +11,7 @@ from pypes.observe import Observer, Totals
 from pypes.pipeline.building import Given, build
 from pypes.pipeline.chain import Step
 from pypes.pipeline.flow import ChainFlow, GraphFlow, Settling
+from pypes.pipeline.pool_flow import PoolFlow
 from pypes.pipeline.ports import Ports
 from pypes.runtime.local import LocalGraph
 
@@ -25,7 +26,7 @@ class Made(NamedTuple):
     """
 
     steps: Mapping[str, Step]
-    flow: ChainFlow | GraphFlow
+    flow: ChainFlow | PoolFlow | GraphFlow
     ports: Ports
     totals: Totals | None
 
@@ -43,10 +44,15 @@ class FlowMaker:
     def __call__(self, given: Given, settling: Settling) -> Made:
         """The filters. Raises ``InvalidGraph`` and ``InvalidComponent``."""
         built = build(given, track=self.track, ordered=self.ordered)
-        if built.chain is not None and self.observer is None:
-            ports = Ports(built.components, [f"{name}.out" for name in built.components])
-            return Made(built.steps, ChainFlow(built.chain, settling), ports, None)
         pooled = [node for node in given.nodes.values() if node.pool is not None]
+        most_open = AHEAD * max((node.pool.capacity for node in pooled if node.pool is not None), default=0) or 1
+        alone: ChainFlow | PoolFlow | None = None
+        if built.chain is not None and self.observer is None:
+            alone = ChainFlow(built.chain, settling)
+        elif built.pooled is not None and self.observer is None and not self.pools:
+            alone = PoolFlow(built.pooled, settling, most_open=most_open)
+        if alone is not None:
+            return Made(built.steps, alone, Ports(built.components, [f"{name}.out" for name in built.components]), None)
         totals = Totals() if given.is_bare and self.observer is None else None
         flow = GraphFlow(
             lambda on_done: LocalGraph(
@@ -60,7 +66,7 @@ class FlowMaker:
             ),
             settling,
             stride=0 if given.is_bare else max((node.stride for node in pooled), default=0),
-            most_open=AHEAD * max((node.pool.capacity for node in pooled if node.pool is not None), default=0) or 1,
+            most_open=most_open,
             is_bare=given.is_bare,
         )
         return Made(built.steps, flow, Ports(built.components, flow.graph.ports.values()), totals)

@@ -24,6 +24,7 @@ from pypes.pipeline.flow import ChainFlow, DeadLetters, Errors, GraphFlow, Settl
 from pypes.pipeline.inflow import Held, Inflow, inflow, together
 from pypes.pipeline.instances import CopiesFlow
 from pypes.pipeline.making import FlowMaker
+from pypes.pipeline.pool_flow import PoolFlow
 from pypes.pipeline.progress import Bar, total_of
 from pypes.pipeline.results import Flow, Pull, Results, check_buffer
 from pypes.pipeline.run import Gate, Run
@@ -94,7 +95,7 @@ class Pipeline:
         #: The last run in the background.
         self._run: Run | None = None
         make = FlowMaker(track if isinstance(track, str) else tuple(track), ordered, limits, observer, dict(pools))
-        flow: ChainFlow | GraphFlow | CopiesFlow
+        flow: ChainFlow | PoolFlow | GraphFlow | CopiesFlow
         self._totals: Totals | None
         if instances is None:
             self._steps, flow, self._ports, self._totals = make(self.given, self._settling)
@@ -150,7 +151,7 @@ class Pipeline:
         An iterator is asked by a thread of its own, so that what is done already can come out while it keeps that waiting.
         """
         total = total_of(items, inputs)
-        return self._results(self._inflow(items, inputs), is_split=bool(inputs), total=total)
+        return self._results(self._inflow(items, inputs), is_split=len(inputs) > 1, total=total)
 
     def start(
         self, items: Iterable[Any] | None = None, *, to: Callable[[Any], object] | None = None, **inputs: Iterable[Any]
@@ -165,7 +166,7 @@ class Pipeline:
         :meth:`close` stops it. Waits for what is under way of a run before.
         """
         total = total_of(items, inputs)
-        return self._start(self._inflow(items, inputs), to, is_split=bool(inputs), total=total)
+        return self._start(self._inflow(items, inputs), to, is_split=len(inputs) > 1, total=total)
 
     def feed(self, feed: Callable[[Bucket], object], *, source: str = "stream", idle_s: float | None = 10.0) -> Results:
         """The results for the records that ``feed(bucket)`` puts, with ``bucket.put(record)``, in a thread of its own.
@@ -247,7 +248,7 @@ class Pipeline:
             raise TypeError("give the items, or those of each entry by its name")
         if inputs:
             self._check_inputs(inputs)
-            items = together(inputs)
+            items = together(inputs) if len(inputs) > 1 else next(iter(inputs.values()))
         assert items is not None
         return inflow(items, self._flow.wake)
 
