@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+import pytest
 
 from pypes import Pipeline, node
 from pypes.pipeline.inflow import Read
@@ -28,8 +30,8 @@ class Seen(deque[int]):
             assert self.appended.wait(20)
         return found
 
-    def append(self, item: int) -> None:
-        super().append(item)
+    def extend(self, items: Iterable[int]) -> None:
+        super().extend(items)
         self.appended.set()
 
 
@@ -87,3 +89,45 @@ def test_whoever_waits_for_a_slow_input_sleeps() -> None:
         assert next(results) == 3
         timer.join()
     assert waits <= 20
+
+
+@pytest.mark.parametrize("quick", [1, 2, 100, 1000])
+@pytest.mark.parametrize("place", [{}, {"threads": 2}], ids=["here", "threads"])
+def test_results_come_while_the_iterator_waits(quick: int, place: dict[str, int]) -> None:
+    has_all = threading.Event()
+
+    def items() -> Iterator[int]:
+        for each in range(3):
+            yield from range(each * quick, each * quick + quick)
+            assert has_all.wait(30)
+            has_all.clear()
+
+    with Pipeline(node(add, **place)) as pipeline:  # type: ignore[arg-type]
+        results = pipeline.run(items())
+        for each in range(3):
+            assert [next(results) for _ in range(quick)] == [*range(each * quick + 1, each * quick + quick + 1)]
+            has_all.set()
+        assert next(results, None) is None
+
+
+def test_no_more_is_read_than_is_asked_for() -> None:
+    news = threading.Semaphore(0)
+    read: list[int] = []
+
+    def items() -> Iterator[int]:
+        for each in range(1000):
+            read.append(each)
+            yield each
+
+    inflow = Read(items(), news.release)
+    found: list[int] = []
+    while len(found) < 50:
+        taken = inflow.take(min(7, 50 - len(found)))
+        found += taken
+        if not taken:
+            assert news.acquire(timeout=30)
+    inflow.close()
+    assert found == [*range(50)]
+    assert inflow._thread is not None
+    inflow._thread.join(30)
+    assert read == [*range(50)]
