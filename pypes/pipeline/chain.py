@@ -37,7 +37,7 @@ class Step:
         return self.noted(made, begun)
 
     def noted(self, made: Bundle, begun: float) -> Bundle:
-        """What was made, of which note is taken; ``begun`` is the time at which this was begun."""
+        """The bundle that was made, of which note is taken; ``begun`` is the time at which this was begun."""
         self.seconds += perf_counter() - begun
         if self.kept is not None:
             self.kept += [value for value in made.values if type(value) not in PASSING]
