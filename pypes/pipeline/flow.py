@@ -13,7 +13,8 @@ from pypes.ingest.outcome import Fate
 from pypes.pipeline.chain import Chain, merged
 from pypes.pipeline.items import PASSING, SPECIAL, Bundle, Done, Failed, Position
 from pypes.pipeline.results import Batch, Flow, Pull
-from pypes.runtime.local import LocalGraph, at_work
+from pypes.runtime.local import LocalGraph
+from pypes.runtime.one_thread import at_work
 from pypes.runtime.scheduler import Epoch, Failure
 
 #: The end of an item that failed.

@@ -13,6 +13,7 @@ from pypes.pipeline.filters import PooledFilter
 from pypes.pipeline.flow import Lendable, Settling
 from pypes.pipeline.results import Batch
 from pypes.placement.executor import ExecutorClosed, Outcome
+from pypes.runtime.one_thread import OneThread
 
 #: A batch, when it was submitted, and its outcomes.
 Ended = tuple[Batch, float, Future[list[Outcome]]]
@@ -35,6 +36,7 @@ class PoolFlow(Lendable):
         #: Filled by threads of the pool; ``None`` only ends a wait.
         self._ended: SimpleQueue[Ended | None] = SimpleQueue()
         self._is_woken = False
+        self._use = OneThread()
         self._executor.setup()
 
     @property
@@ -42,9 +44,10 @@ class PoolFlow(Lendable):
         return self._open < self._most_open
 
     def submit(self, batch: Batch) -> None:
-        self._open += 1
-        self._waiting.append(batch)
-        self._send()
+        with self._use.at_work():
+            self._open += 1
+            self._waiting.append(batch)
+            self._send()
 
     def _send(self) -> None:
         """Give the workers what they have room for: what only waits can still be let go."""
@@ -65,8 +68,9 @@ class PoolFlow(Lendable):
         self._ended.put((batch, begun, future))
 
     def run(self) -> None:
-        while not self._ended.empty():
-            self._take(self._ended.get())
+        with self._use.at_work():
+            while not self._ended.empty():
+                self._take(self._ended.get())
 
     def _take(self, ended: Ended | None) -> None:
         if ended is None:
@@ -89,18 +93,24 @@ class PoolFlow(Lendable):
         self._settling.settle(batch, step.noted(made, begun))
 
     def wait(self, timeout_s: float | None, *, is_last: bool) -> None:
-        # a wake-up may be found by `run`, before anybody waits
-        if not self._is_woken:
-            with suppress(Empty):
-                self._take(self._ended.get(timeout=timeout_s))
-        self._is_woken = False
+        with self._use.at_work():
+            # a wake-up may be found by `run`, before anybody waits
+            if not self._is_woken:
+                with suppress(Empty):
+                    self._take(self._ended.get(timeout=timeout_s))
+            self._is_woken = False
 
     def wake(self) -> None:
         self._ended.put(None)
 
     def drain(self) -> None:
-        while self._open:
-            self._take(self._ended.get())
+        with self._use.at_work():
+            while self._open:
+                self._take(self._ended.get())
+
+    def leave_thread(self) -> None:
+        self._use.leave_thread()
 
     def close(self) -> None:
+        self._use.check_idle()
         self._executor.close()

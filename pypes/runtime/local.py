@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -14,13 +13,14 @@ from pypes.component import ERROR_PORT, Component, Publisher, Resources
 from pypes.core.identity import Identity, Version
 from pypes.core.limits import Limits
 from pypes.core.pools import read_pool
-from pypes.errors import BadId, ComponentError, InvalidGraph, Problem
+from pypes.errors import BadId, InvalidGraph, Problem
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.graph.plan import Plan, find_cycle
 from pypes.observe import Observer
 from pypes.packet import Packet
 from pypes.placement import isolate
 from pypes.runtime.making import Site
+from pypes.runtime.one_thread import OneThread
 from pypes.runtime.pools.placing import place_made
 from pypes.runtime.scheduler import Epoch, Feed, Scheduler
 from pypes.runtime.scheduler.completions import Known
@@ -44,7 +44,7 @@ class Collect(Publisher):
         return taken
 
 
-class LocalGraph:
+class LocalGraph(OneThread):
     """A graph of components in this process and thread, ready to run: what is submitted to :attr:`scheduler` is collected here.
 
     Each output port without a wire has a :class:`Collect` in :attr:`outputs`. ``on_done`` is called with each epoch that is done.
@@ -63,6 +63,7 @@ class LocalGraph:
         inherit: Iterable[str] = (),
         on_done: Callable[[Epoch], None] = lambda epoch: None,
     ) -> None:
+        super().__init__()
         self.limits = limits or Limits()
         made = {name: isolate(each, limits=self.limits) if each.isolated else each for name, each in components.items()}
         wires = [tuple(end) for end in ends]
@@ -88,9 +89,6 @@ class LocalGraph:
             component._shares.resources = resources
         self.entries = [name for name in Plan(graph).order if not any(wire.target == name for wire in graph.wires)]
         self.scheduler = Scheduler(graph, made, limits=self.limits, on_done=on_done, observer=observer)
-        self._work = threading.Lock()
-        #: The thread that its greenlets are in, once it has run.
-        self._thread: threading.Thread | None = None
         self.scheduler.setup()
 
     @property
@@ -111,36 +109,10 @@ class LocalGraph:
         identities = None if completing is None else _identities(packets, has_nameless=completing.tells_nameless)
         return self.scheduler.submit(Feed(iter(batches), len(packets), deliveries, identities=identities))
 
-    @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """While the scheduler runs. Raises ``ComponentError`` (``pipeline.busy``) from within it, and from other threads."""
-        if not self._work.acquire(blocking=False):
-            raise at_work()
-        try:
-            self._enter_thread()
-            yield
-        finally:
-            self._work.release()
-
-    def check_idle(self) -> None:
-        """Raise ``ComponentError`` if this is asked from within."""
-        if self._work.locked():
-            raise at_work()
-
     def leave_thread(self) -> None:
         """Let another thread go on, while nothing is in flight; called in the one that it has run in."""
         self.scheduler.leave_thread()
-        self._thread = None
-
-    def _enter_thread(self) -> None:
-        thread = threading.current_thread()
-        if self._thread is None:
-            self._thread = thread
-        elif self._thread is not thread:
-            raise ComponentError(
-                f"the pipeline has run in the thread {self._thread.name} and belongs to it; make another one for this thread",
-                code="pipeline.busy",
-            )
+        super().leave_thread()
 
     def close(self) -> None:
         """Tear the components down; in another thread than that in which they ran, they are not asked to end what they do."""
@@ -151,15 +123,6 @@ class LocalGraph:
             for driver in self.scheduler.drivers:
                 tear_component_down(driver)
             self.scheduler.core.calls.close()
-
-
-def at_work() -> ComponentError:
-    """The error of whoever uses a pipeline that is at work."""
-    return ComponentError(
-        "the pipeline is at work, so its components, observers and other threads can neither push, trigger nor close it; "
-        "do that after push or trigger has returned, or use a second pipeline",
-        code="pipeline.busy",
-    )
 
 
 def _pooled(
