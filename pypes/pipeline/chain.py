@@ -208,14 +208,13 @@ class Chain:
         for step in self.steps:
             step.items += 1
             try:
-                made = step.function(value)
+                value = step.function(given := value)
             except BaseException as error:
                 if is_interruption(error):
                     raise
-                return step.fail(value, error)
+                return step.fail(given, error)
             before, now = now, perf_counter()
             step.seconds += now - before
-            value = made
             if type(value) in SPECIAL:
                 break
         return value

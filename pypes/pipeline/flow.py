@@ -144,14 +144,16 @@ class ChainFlow(Lendable):
         """The results of one item. PERF: in a fraction of the time that a batch takes."""
         if self._borrower is not None:
             self.check_free()
-        self._begin()
+        work, chain = self._work, self._chain
+        if not work.acquire(False):  # PERF: a name costs as much as the call
+            raise at_work()
         try:
-            made = self._chain.one(value)
-            if type(made) not in SPECIAL and made is not self._chain:
+            made = chain.one(value)
+            if type(made) not in SPECIAL and made is not chain:
                 return [made]
-            values = [made] if made is not self._chain else self._chain.run(Bundle((position,), [value])).values
+            values = [made] if made is not chain else chain.run(Bundle((position,), [value])).values
         finally:
-            self._work.release()
+            work.release()
         return [result for each in values for result in self._settling.results_of(each, position)]
 
     def run(self) -> None:
