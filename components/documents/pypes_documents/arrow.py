@@ -18,6 +18,12 @@ from pyarrow import ipc, parquet
 _ALONE = ipc.IpcReadOptions(use_threads=False)
 #: Faults of values that Python does not have: years beyond 9999, maps with a key twice.
 _UNKNOWN = (pyarrow.ArrowException, ValueError, OverflowError, KeyError)
+#: Types of text as those of bytes: a text with bytes that are none costs its own row alone.
+_BYTES = {
+    pyarrow.string(): pyarrow.binary(),
+    pyarrow.large_string(): pyarrow.large_binary(),
+    pyarrow.string_view(): pyarrow.binary_view(),
+}
 
 
 def rows(file: IO[bytes], size: int, job: Job) -> Iterator[dict[str, Any] | Reject]:
@@ -28,6 +34,7 @@ def rows(file: IO[bytes], size: int, job: Job) -> Iterator[dict[str, Any] | Reje
     number = 0
     try:
         for batch in _batches(file, size):
+            _check(batch)
             for start in range(0, batch.num_rows, size):
                 some = batch.slice(start, size)
                 job.unpack(some.nbytes)
@@ -49,6 +56,17 @@ def _batches(file: IO[bytes], size: int) -> Iterator[Any]:
         batches = ipc.open_file(file, options=_ALONE)
         return (batches.get_batch(number) for number in range(batches.num_record_batches))
     return iter(ipc.open_stream(file, options=_ALONE))
+
+
+def _check(batch: Any) -> None:
+    """Raise ``ArrowInvalid`` if a batch points outside of its bytes.
+
+    Reading does not look at that: values would be memory of this process, with what others have posted, or end it.
+    """
+    batch.validate()
+    for column in batch.columns:
+        texts = _BYTES.get(column.type)
+        (column.view(texts) if texts else column).validate(full=True)
 
 
 def _rows(batch: Any, before: int) -> Iterator[dict[str, Any] | Reject]:

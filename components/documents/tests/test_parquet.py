@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -52,6 +53,34 @@ def table_file(kind: str, table: pyarrow.Table) -> bytes:
     with (ipc.new_file if kind == "file" else ipc.new_stream)(made, table.schema) as writer:
         writer.write_table(table)
     return made.getvalue()
+
+
+TWO: Any = pyarrow.array([b"x" * 8, b"y" * 8])
+
+
+def ints(*numbers: int) -> bytes:
+    return struct.pack(f"<{len(numbers)}i", *numbers)
+
+
+#: Name → a column, and bytes of it that are changed to others.
+FORGED: dict[str, tuple[pyarrow.Array, bytes, bytes]] = {
+    "behind": (TWO, ints(0, 8, 16), ints(0, 8, 65536)),
+    "before": (TWO, ints(0, 8, 16), ints(-65536, 0, 8)),
+    "far": (TWO, ints(0, 8, 16), ints(0, 8, 1 << 30)),
+    "text": (TWO.cast(pyarrow.string()), ints(0, 8, 16), ints(0, 8, 4096)),
+    "list": (pyarrow.array([[1, 2], [3, 4]], pyarrow.list_(pyarrow.int64())), ints(0, 2, 4), ints(0, 2, 4096)),
+    "texts": (pyarrow.array([["x" * 8, "y" * 8]]), ints(0, 8, 16), ints(0, 8, 4096)),
+    "struct": (pyarrow.StructArray.from_arrays([TWO], ["y"]), ints(0, 8, 16), ints(0, 8, 4096)),
+    "map": (
+        pyarrow.array([[("k", 1)], [("l", 2), ("m", 3)]], pyarrow.map_(pyarrow.string(), pyarrow.int64())),
+        ints(0, 1, 3),
+        ints(0, 1, 4096),
+    ),
+    "dictionary": (pyarrow.array(["a", "b", "a"]).dictionary_encode(), ints(0, 1, 0), ints(0, 1 << 20, 0)),
+    "dictionary below": (pyarrow.array(["a", "b", "a"]).dictionary_encode(), ints(0, 1, 0), ints(0, -5000, 0)),
+    "values of a dictionary": (TWO.cast(pyarrow.string()).dictionary_encode(), ints(0, 8, 16), ints(0, 8, 65536)),
+    "view": (pyarrow.array(["a text of 20 letters"], pyarrow.string_view()), ints(20) + b"a te", ints(1 << 16) + b"a te"),
+}
 
 
 class TestParquet(ComponentSuite):
@@ -129,3 +158,34 @@ class TestParquet(ComponentSuite):
     )
     def test_what_cannot_be_read(self, data: bytes, code: str) -> None:
         assert [letter.code for letter in run_component(Parquet, [Packet({"data": data})]).dead_letters] == [code]
+
+    @pytest.mark.parametrize("kind", ["file", "stream"])
+    @pytest.mark.parametrize("name", FORGED)
+    def test_what_points_outside_of_the_file_is_not_read(self, kind: str, name: str) -> None:
+        column, own, other = FORGED[name]
+        data = table_file(kind, pyarrow.table({"x": column}))
+        assert data.count(own) == 1
+        result = run_component(Parquet, [Packet({"data": data.replace(own, other)})])
+        assert not result.packets
+        assert [letter.code for letter in result.dead_letters] == ["document.malformed"]
+
+    @pytest.mark.parametrize("kind", ["parquet", "file", "stream"])
+    def test_a_text_that_is_none_costs_no_other(self, kind: str) -> None:
+        texts = pyarrow.array([b"a", b"\xff", b"c"]).view(pyarrow.string())
+        result = run_component(Parquet, [Packet({"data": table_file(kind, pyarrow.table({"x": texts}))})])
+        assert [packet["x"] for packet in result.packets] == ["a", "c"]
+        assert "row=2: column x, row 2: " in result.dead_letters[0].error
+
+    @pytest.mark.parametrize("column", ["string", "dictionary"])
+    def test_an_index_outside_of_a_dictionary_of_parquet(self, column: str) -> None:
+        texts = pyarrow.array([text for text in "abc" for _ in range(100)])
+        made = io.BytesIO()
+        parquet.write_table(
+            pyarrow.table({"x": texts if column == "string" else texts.dictionary_encode()}), made, compression="none"
+        )
+        # two runs of a hundred indices each
+        own = b"\xc8\x01\x01\xc8\x01\x02"
+        assert made.getvalue().count(own) == 1
+        result = run_component(Parquet, [Packet({"data": made.getvalue().replace(own, b"\xc8\x01\x01\xc8\x01\x03")})])
+        assert not result.packets
+        assert [letter.code for letter in result.dead_letters] == ["document.malformed"]
