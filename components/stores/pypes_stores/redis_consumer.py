@@ -20,7 +20,7 @@ BATCH_BYTES: Final = 4 << 20
 #: About what a document has beside its fields.
 META_BYTES: Final = 512
 
-#: An id with the names and values of fields; no fields for an entry that was deleted from the stream.
+#: An id with the names and values of fields; no fields for one that was deleted from the stream, or that a later one replaces.
 _Entry = tuple[bytes, dict[bytes, bytes] | None]
 
 
@@ -35,6 +35,11 @@ class RedisConsumer(Source):
     An entry is acknowledged (``XACK``) when its document is stored. What was stored and not acknowledged when a node was killed
     is acknowledged by the next run, and what was handed out and not stored is fetched by it. Entries that another consumer has
     held for ``claim_s`` are taken over, as of a node that is gone. Each node that reads for a group needs a name of its own.
+
+    Entries that come late, as they are taken over or were handed out before a kill, are acknowledged and passed over if a later
+    entry of the same id was handed out, so that state does not go back. That is looked up in the stream: it counts for as long
+    as the later entry is there, even if its document becomes a dead letter. Of two new entries of an id that two consumers get
+    at the same time, either may be published last.
 
     A run ends when there is nothing new.
     """
@@ -127,7 +132,7 @@ class RedisConsumer(Source):
         params = self.params
         count, behind = FIRST_ENTRIES, b"0"
         while entries := self._handed_out(client, behind, count):
-            yield entries
+            yield self._still_valid(client, entries)
             count, behind = _next_count(entries), entries[-1][0]
         begin = b"0-0"
         while True:
@@ -135,7 +140,7 @@ class RedisConsumer(Source):
                 params.stream, params.group, self._consumer, int(params.claim_s * 1000), begin, count
             )
             if entries:
-                yield entries
+                yield self._still_valid(client, entries)
             if begin == b"0-0":
                 break
         while entries := self._handed_out(client, b">", count):
@@ -146,6 +151,28 @@ class RedisConsumer(Source):
         params = self.params
         answer = client.xreadgroup(params.group, self._consumer, {params.stream: behind}, count)
         return [(id, fields or None) for id, fields in answer[0][1]] if answer else []
+
+    def _still_valid(self, client: Any, entries: Sequence[_Entry]) -> Sequence[_Entry]:
+        """Entries that come late, in order; without fields where a later one of the same id was handed out, to whomever."""
+        params = self.params
+        if not params.key or "{entry}" in params.id:
+            return entries
+        groups = client.xinfo_groups(params.stream)
+        end = next(group["last-delivered-id"] for group in groups if group["name"] == params.group.encode())
+        packets = {id: self._packet(id.decode(), fields) for id, fields in entries if fields}
+        late = {packet.id for packet in packets.values()}
+        later: set[str | None] = set()
+        replaced: set[bytes] = set()
+        count = FIRST_ENTRIES
+        while found := client.xrevrange(params.stream, end, entries[0][0], count):
+            for id, fields in found:
+                packet = packets.get(id) or self._packet(id.decode(), fields)
+                if packet.id in later:
+                    replaced.add(id)
+                elif packet.id in late and packet.get_meta("fault") is None:
+                    later.add(packet.id)
+            end, count = b"(" + found[-1][0], _next_count(found)
+        return [(id, None if id in replaced else fields) for id, fields in entries]
 
     def _acknowledge(self, client: Any, ids: Sequence[bytes]) -> None:
         if ids:

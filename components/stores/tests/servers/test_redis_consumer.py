@@ -125,6 +125,41 @@ def test_entries_that_others_hold_are_taken_over_in_time(stream: Stream) -> None
     assert (told(list(begun(source(stream, claim_s=0.001)))), stream.pending) == (["a", "b"], 0)
 
 
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_an_entry_that_comes_late_does_not_replace_a_later_one(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch, comes_back: bool
+) -> None:
+    monkeypatch.setattr(redis_consumer, "FIRST_ENTRIES", 3)
+    of_key: dict[str, Any] = {"id": "people/{key}", "key": "of"}
+    stream.put("old", of="a")
+    stream.put("alone", of="b")
+    stream.put("before a faulty one", of="c")
+    other = begun(source(stream, consumer="other", **of_key))
+    next(other)
+    other.close()  # type: ignore[attr-defined]
+    stream.put("1", "2", of="a")
+    stream.put("3", of="d")
+    stream.put("faulty", of="c", text="x" * 20_000)
+    made = source(stream, **of_key)
+    made.fetched_bytes = 10_000
+    assert told(list(begun(made))) == ["1", "2", "3", None]
+    stream.put("not handed out", of="b")
+    late = source(stream, **(of_key | ({"consumer": "other"} if comes_back else {"claim_s": 0.001})))
+    late.fetched_bytes = 10_000
+    assert told(list(begun(late))) == ["alone", "before a faulty one", "not handed out"]
+    assert stream.pending == 0
+
+
+def test_entries_with_ids_of_their_own_are_not_replaced(stream: Stream) -> None:
+    stream.put("old", of="a")
+    params: dict[str, Any] = {"id": "{key}/{entry}", "key": "of"}
+    other = begun(source(stream, consumer="other", **params))
+    next(other)
+    other.close()  # type: ignore[attr-defined]
+    stream.put("new", of="a")
+    assert told(list(begun(source(stream, claim_s=0.001, **params)))) == ["old", "new"]
+
+
 def test_entries_that_were_deleted_are_passed_over(stream: Stream) -> None:
     stream.put("a", "b")
     run = begun(source(stream))
