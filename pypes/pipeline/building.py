@@ -83,6 +83,8 @@ def given(chain: Sequence[Any], nodes: Mapping[str, Any] | None, wires: Iterable
     named = nodes.items() if nodes is not None and not chain else ((None, each) for each in chain)
     inner: dict[str, tuple[str, str]] = {}
     for place, (name, each) in enumerate(named, 1):
+        if name is not None and (not isinstance(name, str) or not name or "." in name):
+            raise InvalidGraph(f"the name of a node is a text without dots, not {name!r}", code="pipeline.node")
         target = each.target if isinstance(each, Node) else each
         own_given = getattr(target, "given", None)
         if isinstance(target, str | os.PathLike | Graph):

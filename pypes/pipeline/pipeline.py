@@ -150,8 +150,8 @@ class Pipeline:
         ``inputs`` has items for each of these filters, by its name: the first of all belong together, then the second and so on.
         An iterator is asked by a thread of its own, so that what is done already can come out while it keeps that waiting.
         """
-        total = total_of(items, inputs)
-        return self._results(self._inflow(items, inputs), is_split=len(inputs) > 1, total=total)
+        inflow = self._inflow(items, inputs)
+        return self._results(inflow, is_split=len(inputs) > 1, total=total_of(items, inputs))
 
     def start(
         self, items: Iterable[Any] | None = None, *, to: Callable[[Any], object] | None = None, **inputs: Iterable[Any]
@@ -165,8 +165,8 @@ class Pipeline:
         Until the run has ended, the pipeline is its own: other calls raise ``ComponentError`` (``pipeline.busy``), but
         :meth:`close` stops it. Waits for what is under way of a run before.
         """
-        total = total_of(items, inputs)
-        return self._start(self._inflow(items, inputs), to, is_split=len(inputs) > 1, total=total)
+        inflow = self._inflow(items, inputs)
+        return self._start(inflow, to, is_split=len(inputs) > 1, total=total_of(items, inputs))
 
     def feed(self, feed: Callable[[Bucket], object], *, source: str = "stream", idle_s: float | None = 10.0) -> Results:
         """The results for the records that ``feed(bucket)`` puts, with ``bucket.put(record)``, in a thread of its own.

@@ -102,6 +102,8 @@ class Pool:
             self.memory = None if memory is None else int(size_of(str(memory)))
         except ValueError as error:
             raise InvalidGraph(f"memory {error}, not {memory!r}", code="pipeline.pool") from None
+        if self.memory is not None and self.threads:
+            raise InvalidGraph("memory is that of a process; threads have this one's: leave it out", code="pipeline.pool")
         self._executor: Executor | None = None
         self._users = 0
         #: Held while workers are started or ended, and while something is submitted.

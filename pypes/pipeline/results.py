@@ -134,10 +134,7 @@ class Pull:
         try:
             while True:
                 if self._flow.is_closed:
-                    raise ComponentError(
-                        "the pipeline is closed, and its workers have ended: ask for results within its with block",
-                        code="pipeline.closed",
-                    )
+                    raise _closed()
                 # PERF: one at a time, without a batch
                 while call is not None and (items := self._inflow.take(1)):
                     self._count += 1
@@ -147,6 +144,8 @@ class Pull:
                     self._under_way = 0
                 batch = self._next_batch()
                 if batch is None:
+                    if self._is_over and self._flow.is_closed:  # meanwhile: the results are not all there
+                        raise _closed()
                     if self._is_over:
                         return
                     yield (LATE,)
@@ -301,3 +300,9 @@ def check_buffer(buffer: int) -> None:
     """Raise :class:`InvalidGraph` for what is no buffer."""
     if type(buffer) is not int or buffer < 1:
         raise InvalidGraph(f"buffer must be a whole number from 1 on, not {buffer!r}", code="pipeline.buffer")
+
+
+def _closed() -> ComponentError:
+    return ComponentError(
+        "the pipeline is closed, and its workers have ended: ask for results within its with block", code="pipeline.closed"
+    )

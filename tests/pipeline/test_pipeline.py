@@ -256,6 +256,9 @@ def test_threads_work_at_the_same_time() -> None:
         (lambda: Pipeline(node(add, threads=2, processes=2)), "give one of threads and processes"),
         (lambda: Pipeline(node(add, stride=3)), "for threads, processes or a pool only"),
         (lambda: Pipeline(node(add, repeat=True)), "repeat needs produces="),
+        (lambda: Pipeline(node(add, threads=1, memory="1 MiB")), "memory is that of a process"),
+        (lambda: Pipeline(nodes={1: add}), "the name of a node is a text without dots, not 1"),  # type: ignore[dict-item]
+        (lambda: Pipeline(nodes={"a.b": add}), "the name of a node is a text without dots, not 'a.b'"),
         (lambda: Pipeline(node(add, threads=0)), "threads must be a whole number from 1 to"),
         (lambda: Pipeline(add, buffer=0), "buffer must be a whole number from 1 on"),
         (lambda: Pipeline(add, errors="ignore"), "errors must be one of return, skip, raise"),  # type: ignore[arg-type]
@@ -296,3 +299,22 @@ def test_results_are_asked_for_before_the_pipeline_is_closed() -> None:
         with pytest.raises(ComponentError, match="ask for results within its with block"):
             pipeline.push([1, 2])
         pipeline.close()
+
+
+@pytest.mark.parametrize("buffer", [1, 10])
+def test_a_pipeline_that_is_closed_from_within_says_so(buffer: int) -> None:
+    def closes(value: int) -> int:
+        if value == 2:
+            pipeline.close()
+        return value
+
+    pipeline = Pipeline(closes, buffer=buffer)
+    with pytest.raises(ComponentError, match="the pipeline is closed"):
+        [*pipeline.run(iter(range(10)))]
+
+
+def test_items_are_asked_for() -> None:
+    with Pipeline(add) as pipeline:
+        for run in (pipeline.run, pipeline.start):
+            with pytest.raises(TypeError, match="give the items"):
+                run()

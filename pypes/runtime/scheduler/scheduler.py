@@ -224,7 +224,8 @@ class Scheduler:
         core = self.core
         core.caller = getcurrent()
         while True:
-            if core.runner is None:
+            # one that was interrupted between two turns is dead, and would come back at once for ever
+            if core.runner is None or core.runner.dead:
                 core.runner = greenlet(self._loop)
             # a runner in which a filter was parked belongs to that filter from then on: go on with another one
             if core.runner.switch() is not PARKED:

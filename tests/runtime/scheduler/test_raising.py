@@ -321,6 +321,19 @@ def test_a_user_who_interrupts_ends_the_run() -> None:
         assert scheduler.in_flight == 0
 
 
+def test_a_user_who_interrupts_between_two_turns_ends_the_run_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    keep = Keep()
+    with running({"start": Pass(), "keep": keep}, [("start.out", "keep.in")]) as scheduler:
+        with monkeypatch.context() as patched:
+            patched.setattr(type(scheduler.feeds), "pull", lambda feeds: signal.raise_signal(signal.SIGINT))
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            with pytest.raises(KeyboardInterrupt):
+                push(scheduler, packets(1))
+        push(scheduler, packets(1, 8))
+        assert keep.numbers == [0, 8]
+        assert scheduler.in_flight == 0
+
+
 @pytest.mark.parametrize("is_triggered", [False, True])
 def test_a_fault_of_the_runtime_before_a_turn_has_anything_ends_what_waits(
     is_triggered: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
