@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+import sys
+from collections.abc import Callable
+from functools import partial
+from types import FunctionType
 from typing import Any, NamedTuple
 
 from pypes.core.shown import REASON_CHARS, TRACE_CHARS, bounded, shown, trace_of
@@ -30,14 +35,94 @@ class Told(NamedTuple):
 
 def told(error: BaseException) -> Told:
     """Everything that can be said of an exception; never raises, whatever the class of it does."""
-    pickled: bytes | None = None
-    try:
-        pickled = pickle.dumps(error)
-        if type(pickle.loads(pickled)) is not type(error) or b"__main__" in pickled:
-            pickled = None
-    except BaseException:  # it stays here, and is told of
-        pickled = None
-    return Told(bounded(type(error).__name__, REASON_CHARS), shown(error, named=False), trace_of(error), pickled)
+    return Told(bounded(type(error).__name__, REASON_CHARS), shown(error, named=False), trace_of(error), _in_bytes(error))
+
+
+def _in_bytes(error: BaseException) -> bytes | None:
+    """The exception in the first form of which it can be made again."""
+    for form in (_by_name, _by_value):
+        try:
+            pickled = form(_Parts(error) if _has_own_init(type(error)) else error)
+            if pickled is not None and type(_made_of(pickled)) is type(error):
+                return pickled
+        except BaseException:  # whatever the code of its class raises
+            continue
+    return None
+
+
+def _by_name(value: Any) -> bytes | None:
+    pickled = pickle.dumps(value, 5)
+    # a class of the main program would be looked for in the main program of the other process
+    return None if b"__main__" in pickled else pickled
+
+
+def _by_value(value: Any) -> bytes:
+    import cloudpickle
+
+    pickled: bytes = cloudpickle.dumps(value, 5)
+    return pickled
+
+
+def _has_own_init(kind: type[BaseException]) -> bool:
+    """True if pickle would call an ``__init__`` of Python, with ``args`` that may not be those which it takes."""
+    return (
+        isinstance(kind.__init__, FunctionType)
+        and all(getattr(kind, name) is getattr(BaseException, name) for name in ("__reduce_ex__", "__reduce__", "__setstate__"))
+        and not any(vars(base).get("__slots__") for base in kind.__mro__)
+    )
+
+
+class _Parts:
+    """Stands for an exception that is made again without the ``__init__`` of its class."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def __reduce__(self) -> Any:
+        return _put_together, (type(self._error), self._error.args, vars(self._error))
+
+
+def _put_together(kind: type[BaseException], args: tuple[Any, ...], attributes: dict[str, Any]) -> BaseException:
+    made = kind.__new__(kind, *args)
+    of_python: Any = next(base for base in kind.__mro__ if base.__module__ == "builtins")
+    of_python.__init__(made, *args)
+    vars(made).update(attributes)
+    return made
+
+
+def _made_of(pickled: bytes) -> Any:
+    return _Unpickler(io.BytesIO(pickled)).load()
+
+
+class _Unpickler(pickle.Unpickler):
+    """Leaves classes that are known here as they are.
+
+    A class that travels by value is found again by cloudpickle, which would then give it the attributes that it had there: lists
+    of that process, and methods that see other globals.
+    """
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self._known: list[type] = []
+
+    def find_class(self, module: str, name: str) -> Any:
+        found = super().find_class(module, name)
+        if module == "cloudpickle.cloudpickle":
+            if name == "_make_skeleton_class":
+                return partial(self._find_or_make, sys.modules[module], found)
+            if name == "_class_setstate":
+                return partial(self._fill, found)
+        return found
+
+    def _find_or_make(self, cloudpickle: Any, make: Callable[..., type], *args: Any) -> type:
+        is_known = args[4] in cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID
+        found = make(*args)
+        if is_known:
+            self._known.append(found)
+        return found
+
+    def _fill(self, fill: Callable[[type, Any], type], made: type, state: Any) -> type:
+        return made if any(made is known for known in self._known) else fill(made, state)
 
 
 def heard(error: Told) -> BaseException:
@@ -45,8 +130,8 @@ def heard(error: Told) -> BaseException:
     found: Any = None
     if error.pickled is not None:
         try:
-            found = pickle.loads(error.pickled)
-        except Exception:  # the module is known over there only
+            found = _made_of(error.pickled)
+        except (Exception, SystemExit):  # the module is known over there only, or the code of the class raises here
             found = None
     if not isinstance(found, BaseException):
         found = like(error.type, error.message)
