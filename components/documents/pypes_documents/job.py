@@ -100,7 +100,7 @@ class Job:
         self.pdf = pdf
         given = {name: getattr(bounds, name) for name in NestedBounds.__struct_fields__ if hasattr(bounds, name)}
         self.bounds = NestedBounds(**given)
-        self._unpacked_bytes = self._parts = 0
+        self._unpacked_bytes = self._sent_bytes = self._parts = 0
 
     def begin_part(self) -> None:
         """Count a part of the document. Raises ``Reject`` if there are too many."""
@@ -108,6 +108,17 @@ class Job:
         if self._parts > self.bounds.max_parts:
             raise Exhausted(
                 f"there are more than max_parts ({self.bounds.max_parts}) parts in it; raise it or split it", TOO_LARGE
+            )
+
+    def begin_row(self, row: Packet) -> None:
+        """Count a row with its fields, together many times as long as the document. Raises ``Reject`` if these are too many."""
+        self.begin_part()
+        self._sent_bytes += row.size_bytes()
+        if self._sent_bytes > self.bounds.max_unpacked_bytes:
+            raise Exhausted(
+                f"its rows with all their fields are longer than max_unpacked_bytes ({self.bounds.max_unpacked_bytes}); raise it"
+                " or split it",
+                TOO_LARGE,
             )
 
     def read(self, stream: SupportsRead[bytes]) -> bytes:

@@ -12,7 +12,7 @@ from pypes_basic.passing import passes
 from pypes_documents.arrow_values import value_of
 from pypes_documents.file_adapter import FileAdapter
 from pypes_documents.formats import FORMATS
-from pypes_documents.job import MIB, NO_TEXT, Bounds, Job, MaxUnpackedBytes, Unread
+from pypes_documents.job import MIB, NO_TEXT, Bounds, Job, MaxParts, MaxUnpackedBytes, Unread
 
 _BATCH_ROWS: Final = 1024
 #: An Arrow stream with one row.
@@ -34,8 +34,8 @@ class Parquet(FileAdapter):
     A row with a value that cannot be read, such as a date beyond the year 9999, makes the file a dead letter that names row and
     column, while all others have been sent on.
 
-    Dead letters: ``document.malformed`` (rows before the damage were sent), ``document.too_large`` (a bound is exceeded),
-    ``document.no_text`` (no rows).
+    Dead letters: ``document.malformed`` (rows before the damage were sent), ``document.too_large`` (a bound is exceeded, rows
+    before it were sent), ``document.no_text`` (no rows).
     """
 
     icon = "table"
@@ -51,7 +51,8 @@ class Parquet(FileAdapter):
     )
 
     class Params(Bounds):
-        max_unpacked_bytes: MaxUnpackedBytes = 256 * MIB
+        max_unpacked_bytes: MaxUnpackedBytes = 1024 * MIB
+        max_parts: MaxParts = 1_000_000
 
     def setup(self) -> None:
         from pypes_documents.arrow import rows
@@ -69,13 +70,12 @@ class Parquet(FileAdapter):
         with job.take_file(packet) as file:
             for number, row in enumerate(self._rows(file, _BATCH_ROWS, job), 1):
                 if isinstance(row, Reject):
+                    job.begin_part()
                     yield Unread.of(packet, "row", number, row)
-                else:
-                    yield packet.derive(
-                        "row",
-                        number,
-                        {name: value_of(value) for name, value in row.items() if value is not None},
-                        {"row": number},
-                    )
+                    continue
+                fields = {name: value_of(value) for name, value in row.items() if value is not None}
+                part = packet.derive("row", number, fields, {"row": number})
+                job.begin_row(part)
+                yield part
         if not number:
             raise Reject("the file has no rows", NO_TEXT)

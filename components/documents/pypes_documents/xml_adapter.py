@@ -52,6 +52,7 @@ class XML(FileAdapter):
         from pypes_documents.xml_fields import find
         from pypes_documents.xml_reader import tree_of
 
-        root = tree_of(self.job().take(packet))
-        self.send_parts(find(packet, root, self._rules))
+        job = self.job()
+        root = tree_of(job.take(packet))
+        self.send_parts(find(packet, root, self._rules, job))
         return None

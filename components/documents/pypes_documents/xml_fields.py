@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from lxml import etree
 
 from pypes import Packet, Reject
-from pypes_documents.job import NO_TEXT, Unread, put_facts
+from pypes_documents.job import NO_TEXT, Job, Unread, put_facts
 from pypes_documents.xml_rule import Mode, Rule
 
 
@@ -76,10 +76,10 @@ def compiled(fields: Mapping[str, str | Rule], rows: str, namespaces: Mapping[st
     return Rules(made, found)
 
 
-def find(packet: Packet, root: Any, rules: Rules) -> Iterator[Packet | Unread]:
+def find(packet: Packet, root: Any, rules: Rules, job: Job) -> Iterator[Packet | Unread]:
     """The packet with the fields that are found in a document, or with ``rows``, a part for each element that these give.
 
-    Parts have the fields that the packet has.
+    Parts have the fields that the packet has, which count against the bounds of the job with each of them.
     """
     if rules.rows is None:
         _put_found(packet, root, rules.fields)
@@ -95,8 +95,10 @@ def find(packet: Packet, root: Any, rules: Rules) -> Iterator[Packet | Unread]:
         try:
             _put_found(row, element, rules.fields)
         except Reject as fault:
+            job.begin_part()
             yield Unread(row.part, fault)
         else:
+            job.begin_row(row)
             yield row
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pypes import Example, Help, Packet, Reject, Transformer
 from pypes_documents.fates import Fates
-from pypes_documents.job import TOO_LARGE
+from pypes_documents.job import TOO_LARGE, Job
 from pypes_documents.xml_params import XMLParams, rules_of
 
 
@@ -60,5 +60,5 @@ class XMLMap(Transformer):
             raise Reject(f"the XML is longer than max_bytes ({self.params.max_bytes}); raise it or split it", TOO_LARGE)
         root = tree_of(data, charset)
         packet.delete(self.params.field)
-        Fates("rows").send_all(find(packet, root, self._rules), self.send)
+        Fates("rows").send_all(find(packet, root, self._rules, Job(self.params)), self.send)
         return None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pypes import Help
 from pypes.errors import ComponentError
-from pypes_documents.job import Bounds
+from pypes_documents.job import MIB, Bounds, MaxParts, MaxUnpackedBytes
 from pypes_documents.xml_rule import Rule
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ _MOST_MAP_BYTES = 1 << 20
 
 
 class XMLParams(Bounds):
+    max_unpacked_bytes: MaxUnpackedBytes = 256 * MIB
+    max_parts: MaxParts = 100_000
     fields: Annotated[dict[str, str | Rule], Help("Fields, and for each its XPath, or a rule with path, mode and default.")] = {}
     rows: Annotated[str, Help("XPath of the elements that are parts. Empty: the document is one packet.")] = ""
     namespaces: Annotated[dict[str, str], Help("Prefixes in XPath, and the namespaces that they stand for.")] = {}

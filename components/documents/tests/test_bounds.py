@@ -60,8 +60,10 @@ SAMPLES: dict[str, bytes] = {
     "Subtitles": SRT.encode(),
     "XLS": xlsx('<row r="1"><c r="A1" t="str"><v>two words</v></c></row>'),
     "XLSX": xlsx(CELL),
-    "XML": b"<a>two words</a>",
+    "XML": b"<a><b>two words</b><b>more</b></a>",
 }
+#: Bounds of XML that count its rows.
+OF_ROWS = {"max_parts", "max_unpacked_bytes"}
 #: Packed to a thousandth: bounds of the ratio do not hold for small files.
 ZEROS = zipped({"zeros.docx": [bytes(1 << 20)] * 20})
 
@@ -81,7 +83,8 @@ def test_each_bound_holds_and_is_named(name: str, parameter: str) -> None:
     data = SAMPLES[name]
     if parameter == "max_ratio":
         data = ZEROS if name == "Archive" else nested(ZEROS)
-    result = run_component(ADAPTERS[name], [Packet({"data": data})], **cast(dict[str, Any], {parameter: 1}))
+    params: dict[str, Any] = {"rows": "//b", "fields": {"x": "."}} if name == "XML" and parameter in OF_ROWS else {}
+    result = run_component(ADAPTERS[name], [Packet({"data": data})], **params, **cast(dict[str, Any], {parameter: 1}))
     (letter,) = result.dead_letters
     assert letter.code in ("document.too_large", "html.too_large")
     assert f"{parameter} (1)" in letter.error

@@ -189,3 +189,21 @@ class TestParquet(ComponentSuite):
         result = run_component(Parquet, [Packet({"data": made.getvalue().replace(own, b"\xc8\x01\x01\xc8\x01\x03")})])
         assert not result.packets
         assert [letter.code for letter in result.dead_letters] == ["document.malformed"]
+
+    @pytest.mark.parametrize("kind", ["parquet", "file", "stream"])
+    def test_rows_of_nothing_are_bounded(self, kind: str) -> None:
+        data = table_file(kind, pyarrow.table({"x": pyarrow.nulls(50)}))
+        result = run_component(Parquet, [Packet({"data": data})], max_parts=20)
+        assert len(result.packets) == 20
+        (letter,) = result.dead_letters
+        assert letter.code == "document.too_large"
+        assert "what could be read was sent on: there are more than max_parts (20) parts in it; raise it or split" in letter.error
+
+    @pytest.mark.parametrize("kind", ["parquet", "file", "stream"])
+    def test_a_value_that_all_rows_have_counts_in_each(self, kind: str) -> None:
+        data = table_file(kind, pyarrow.table({"x": pyarrow.array(["a" * 10_000] * 100).dictionary_encode()}))
+        result = run_component(Parquet, [Packet({"data": data})], max_unpacked_bytes=500_000)
+        assert len(result.packets) == 49
+        (letter,) = result.dead_letters
+        assert letter.code == "document.too_large"
+        assert "rows with all their fields are longer than max_unpacked_bytes (500000); raise it or split it" in letter.error

@@ -149,6 +149,21 @@ class TestXMLMap(ComponentSuite):
         ]
         assert "1 of 3 rows in it cannot be read; what could be read was sent on: row=3: " in result.dead_letters[0].error
 
+    def test_the_other_fields_count_in_each_row(self) -> None:
+        packet = Packet({"xml": "<a>" + "<b>1</b>" * 100 + "</a>", "long": "x" * 10_000})
+        result = run_component(XMLMap, [packet], rows="//b", fields={"n": "."}, max_unpacked_bytes=500_000)
+        assert len(result.packets) == 49
+        (letter,) = result.dead_letters
+        assert letter.code == "document.too_large"
+        assert "rows with all their fields are longer than max_unpacked_bytes (500000); raise it or split it" in letter.error
+
+    def test_rows_are_bounded(self) -> None:
+        packet = Packet({"xml": "<a><b>1</b><b/><b>2</b></a>"})
+        result = run_component(XMLMap, [packet], rows="//b", fields={"n": "."}, max_parts=2)
+        assert [found["n"] for found in result.packets] == ["1"]
+        (letter,) = result.dead_letters
+        assert "there are more than max_parts (2) parts in it; raise it or split it" in letter.error
+
     def test_what_has_no_xml_passes(self) -> None:
         packets = [Packet({"a": 1}), Packet(meta={"requestmethod": "DELETE", "id": "7"})]
         assert run_component(XMLMap, packets, fields={"n": "."}).packets == packets
