@@ -18,7 +18,7 @@ class XMLMap(Transformer):
     ``row=2`` … with all other fields of the packet. A packet without the field, a deletion included, goes on as it is.
 
     Dead letters: ``document.malformed``, ``document.too_large`` (a bound is exceeded), ``document.no_text`` (nothing is found),
-    ``xml.xpath`` (an XPath cannot be evaluated in this document).
+    ``xml.xpath`` (an XPath cannot be evaluated in this document), ``xml.field`` (the field has several values, or no text).
     """
 
     icon = "code-xml"
@@ -49,16 +49,35 @@ class XMLMap(Transformer):
         self._rules = rules_of(self.params, self.data_dir)
 
     def process(self, packet: Packet) -> Any:
-        value = packet.get(self.params.field)
-        if value is None or self._rules is None or packet.is_deletion:
+        if self._rules is None or packet.is_deletion or (value := self._value(packet)) is None:
             return packet
         from pypes_documents.xml_fields import find
         from pypes_documents.xml_reader import tree_of
 
-        data, charset = (value, None) if isinstance(value, bytes) else (str(value).encode("utf-8", "replace"), "utf-8")
+        data, charset = (value, None) if isinstance(value, bytes) else (value.encode("utf-8", "replace"), "utf-8")
         if len(data) > self.params.max_bytes:
             raise Reject(f"the XML is longer than max_bytes ({self.params.max_bytes}); raise it or split it", TOO_LARGE)
         root = tree_of(data, charset)
         packet.delete(self.params.field)
         Fates("rows").send_all(find(packet, root, self._rules, Job(self.params)), self.send)
         return None
+
+    def _value(self, packet: Packet) -> str | bytes | None:
+        """The XML of a packet; ``None`` without the field. Raises ``Reject`` if that holds anything else."""
+        name = self.params.field
+        value = packet.get(name)
+        if packet.is_multivalued(name):
+            if len(value) > 1:
+                raise Reject(
+                    f"field {name} has {len(value)} values, of which only one could be read; put Each before it,"
+                    " which makes a part of each",
+                    "xml.field",
+                )
+            value = value[0] if value else None
+        if value is None or isinstance(value, (str, bytes)):
+            return value
+        try:
+            with packet.open(name) as body:
+                return body.read(self.params.max_bytes + 1)
+        except TypeError:
+            raise Reject(f"field {name} holds {type(value).__name__}; give it XML as text or bytes", "xml.field") from None

@@ -13,6 +13,7 @@ from pypes.testing import ComponentSuite, Result, run_component
 from pypes_documents.xml_adapter import XML
 from pypes_documents.xml_map import rules_of
 from pypes_documents.xml_map_transformer import XMLMap
+from tests.packets import Bytes
 
 #: The map that came with the original, shortened.
 SAMPLE = """<!-- Sample -->
@@ -180,6 +181,35 @@ class TestXMLMap(ComponentSuite):
     def test_what_cannot_be_read(self, xml: str, params: dict[str, Any], code: str) -> None:
         result = run_component(XMLMap, [Packet({"xml": xml})], fields={"n": "."}, **params)
         assert [letter.code for letter in result.dead_letters] == [code]
+
+    @pytest.mark.parametrize(
+        ("value", "multi", "reason"),
+        [
+            (["<a>1</a>", "<a>2</a>"], True, "field xml has 2 values, of which only one could be read; put Each before it"),
+            (["<a>1</a>"], False, "field xml holds list; give it XML as text or bytes"),
+            (7, False, "field xml holds int; give it XML as text or bytes"),
+            (0.5, False, "field xml holds float; give it XML as text or bytes"),
+            (True, False, "field xml holds bool; give it XML as text or bytes"),
+            ({"a": 1}, False, "field xml holds dict; give it XML as text or bytes"),
+        ],
+    )
+    def test_a_field_that_holds_anything_else(self, value: Any, multi: bool, reason: str) -> None:
+        packet = Packet({"shelf": "B1"})
+        packet.set("xml", value, multi=multi)
+        result = run_component(XMLMap, [packet], fields={"n": "."})
+        assert not result.packets
+        (letter,) = result.dead_letters
+        assert letter.code == "xml.field"
+        assert reason in letter.error
+
+    def test_a_body(self) -> None:
+        packet = Packet({"xml": Bytes(b"<a>1</a>")})
+        assert run_component(XMLMap, [packet], fields={"n": "."}).packets[0].get_attributes() == {"n": ["1"]}
+
+    def test_the_only_value_of_a_list(self) -> None:
+        packet = Packet({"shelf": "B1"})
+        packet.set("xml", ["<a>1</a>"], multi=True)
+        assert run_component(XMLMap, [packet], fields={"n": "."}).packets[0].get_attributes() == {"n": ["1"], "shelf": ["B1"]}
 
     def test_it_needs_rules(self) -> None:
         with pytest.raises(InvalidInput, match="give rules: fields, or map"):
