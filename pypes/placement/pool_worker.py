@@ -51,7 +51,10 @@ def main() -> None:
         work = pickle.loads(order.work)()
         worker = PoolWorker(keeper, work, speech, progress_fd, forward, is_bounded=order.max_bytes is not None)
         work.setup()
+        worker.end_if_forked()
     except BaseException as error:
+        if worker is not None:
+            worker.end_if_forked()
         with contextlib.suppress(OSError):
             parcel = parcels.packed(0, [(0, pool_frames.RAISED, speech.tell(error, is_over_item=False))], is_inline=True)
             keeper.write(pool_frames.FAILED, parcel.payload)
@@ -120,18 +123,26 @@ class PoolWorker:
         self._users: dict[int, User] = {}
         self._poll = select.poll()
         self._poll.register(keeper.sock, select.POLLIN)
+        self._is_forked = False
         os.register_at_fork(after_in_child=self._let_go)
         if isinstance(work, SendingWork):
             work.send_part = self._send
 
     def _let_go(self) -> None:
         """A process that the work forks must not keep the sockets, which would hide the end of this one."""
+        self._is_forked = True
         for channel in (self._keeper, *(user.channel for user in self._users.values())):
             channel.close()
+
+    def end_if_forked(self) -> None:
+        """End a process that the work has forked, and that has come back from the work: it is no pool worker."""
+        if self._is_forked:
+            os._exit(0)
 
     def serve(self) -> None:
         """Run strides until the keeper says that no more will come."""
         while True:
+            self.end_if_forked()
             is_more = any(user.channel.has_more for user in self._users.values())
             for fd, user in self._users.items():
                 self._poll.modify(fd, select.POLLIN | (select.POLLOUT if user.has_frames else 0))
@@ -198,6 +209,7 @@ class PoolWorker:
             answers = []
         except BaseException:  # of one of them, or of all: each is told by itself
             answers = []
+        self.end_if_forked()
         self._progress.end()
         if not answers:
             self._answers.add(self._at, pool_frames.VOID, NOTHING)
@@ -218,6 +230,7 @@ class PoolWorker:
             self._at, self._memo = entry.at, []
             self._progress.begin(self._user.number, number, entry.at)
             kind, answer = self._answer(item)
+            self.end_if_forked()
             self._progress.end()
             del item
             self._answers.add(entry.at, kind, answer)
@@ -241,6 +254,7 @@ class PoolWorker:
 
         Where it has only one user, which knows that no former item may be the reason, it tells of the error.
         """
+        self.end_if_forked()
         if self._is_fresh and not self._speech.is_trusted:
             self._answers.add(self._at, pool_frames.RAISED, self._speech.tell(error))
         self._answers.flush()
@@ -249,6 +263,7 @@ class PoolWorker:
 
     def _send(self, value: Any) -> None:
         """Called by the work: send a value over the item in hand."""
+        self.end_if_forked()
         self._answers.add(self._at, pool_frames.PART, self._speech.speak(value, self._memo))
         if self._user.is_behind:
             self._progress.is_waiting = True

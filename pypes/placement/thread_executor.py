@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
+from pypes.core.origin import Origin
 from pypes.core.watched import watched_thread
 from pypes.errors import Reject
 from pypes.placement.executor import ExecutorClosed, ExecutorFull, Listener, Make, Outcome, Runner, Work
@@ -76,9 +78,11 @@ class ThreadExecutor:
         #: Strides that are not done.
         self._open: set[_Stride] = set()
         self._is_closed = True
+        self._origin = Origin()
 
     def setup(self) -> None:
         self._is_closed = False
+        self._origin = Origin()
         self._strides = SimpleQueue()  # a thread that was left behind has the former one
         self._seats = [_Seat(number) for number in range(self.width)]
         for seat in self._seats:
@@ -91,6 +95,7 @@ class ThreadExecutor:
             self._watcher = watched_thread(partial(self._watch, self._timeout_s), "pypes-pool-watch", self.close)
 
     def submit(self, items: Sequence[Any], listener: Listener | None = None, *, together: bool = False) -> Future[list[Outcome]]:
+        self._origin.check("the executor")
         stride = _Stride(items, listener, together=together)
         with self._change:
             if self._is_closed:
@@ -102,6 +107,8 @@ class ThreadExecutor:
         return stride.future
 
     def close(self) -> None:
+        if not self._origin.is_here:
+            return
         with self._change:
             self._is_closed = True
             left, self._open = self._open, set()
@@ -147,6 +154,7 @@ class ThreadExecutor:
         outcomes = stride.outcomes
 
         def begin() -> bool:
+            self._end_if_forked()
             with self._change:
                 if seat.thread is not me or stride not in self._open:
                     return False
@@ -156,6 +164,7 @@ class ThreadExecutor:
         if stride.together:
             begin()
         runner.run(stride.items, stride.listener, begin, together=stride.together, outcomes=outcomes)
+        self._end_if_forked()
         with self._change:
             if seat.thread is not me:
                 return False
@@ -165,6 +174,11 @@ class ThreadExecutor:
         if is_open:
             stride.future.set_result(outcomes)
         return True
+
+    def _end_if_forked(self) -> None:
+        """End a process that the work has forked, and that has come back from the work: nobody submits anything there."""
+        if not self._origin.is_here:
+            os._exit(0)
 
     # -- items that take too long -------------------------------------------------------------------------
 
