@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from pypes.core.origin import Origin
 from pypes.errors import ComponentError
 from pypes.pipeline.inflow import Inflow
 
@@ -33,6 +34,7 @@ class Bucket(Inflow):
         self._is_batch = is_batch
         self._records: deque[Any] = deque()
         self._change = threading.Condition()
+        self._origin = Origin()
         #: Items that were taken and whose results have not come out.
         self.under_way: Callable[[], int] = int
         self._taker = 0
@@ -47,8 +49,10 @@ class Bucket(Inflow):
         """Put a record in. Blocks while the buffer is full; may be called in any thread.
 
         Raises :class:`BucketClosed`, ``TimeoutError`` if there was no room for ``timeout_s``, and ``ComponentError``
-        (``pipeline.busy``) instead of waiting for room in the very thread that would have to make it.
+        (``pipeline.busy``) instead of waiting for room in the very thread that would have to make it, or (``pipeline.forked``) in
+        a process that is a fork of the one where it was made.
         """
+        self._origin.check("the bucket")
         with self._change:
             if self._is_full and self._closed is None:
                 self._await_room(timeout_s)

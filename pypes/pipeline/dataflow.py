@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
-import os
 import sys
 import threading
 from collections import deque
@@ -15,6 +14,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Final, NamedTuple
 
+from pypes.core.origin import Origin
 from pypes.core.raised import Raised
 from pypes.core.shown import shown
 from pypes.core.watched import watched_thread
@@ -82,7 +82,7 @@ class Dataflow:
         self._takes_data = True
         self._is_ended = False
         self._ending = threading.Lock()
-        self._pid = os.getpid()
+        self._origin = Origin()
         self._executor.setup()
         self._thread = watched_thread(self._hand_over, "pypes-dataflow", self._give_up_waiting)
         atexit.register(self._at_exit)
@@ -90,8 +90,10 @@ class Dataflow:
     def send(self, data: Any) -> None:
         """Send data to the next copy that is free. Returns at once, but waits while 1,000 data are under way.
 
-        Raises ``ComponentError`` (``dataflow.closed``) after :meth:`close`.
+        Raises ``ComponentError``: ``dataflow.closed`` after :meth:`close`, ``pipeline.forked`` in a process that is a fork of the
+        one where it was made.
         """
+        self._origin.check("the dataflow")
         with self._changed:
             self._changed.wait_for(lambda: self._under_way < MOST_UNDER_WAY or not self._takes_data)
             if not self._takes_data:
@@ -102,8 +104,10 @@ class Dataflow:
     def close(self) -> None:
         """Wait until all that was sent is done, then end the processes. An interruption meanwhile ends them at once.
 
-        Does nothing if it is closed already.
+        Does nothing if it is closed already, and in a process that is a fork of the one where it was made.
         """
+        if not self._origin.is_here:
+            return
         try:
             with self._changed:
                 self._takes_data = False
@@ -122,7 +126,7 @@ class Dataflow:
             self._end()
 
     def _at_exit(self) -> None:
-        if os.getpid() != self._pid:  # a process that was forked: the copies are not its own
+        if not self._origin.is_here:
             return
         if getattr(sys, "last_type", None) is KeyboardInterrupt:
             self._end()
@@ -132,6 +136,8 @@ class Dataflow:
 
     def _end(self) -> None:
         """End the processes, and what is under way with them."""
+        if not self._origin.is_here:
+            return
         with self._ending:
             if self._is_ended:
                 return

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from pypes.core.origin import Origin
 from pypes.errors import ComponentError
 from pypes.ingest.outcome import Fate
 from pypes.pipeline.chain import Chain, merged
@@ -90,10 +91,15 @@ def busy() -> ComponentError:
 
 
 class Lendable(Flow):
-    """A flow that one thread at a time uses."""
+    """A flow that one thread at a time uses, in the process where it was made."""
 
+    #: A process that is forked may use it, too: it has no threads, processes or wake-ups.
+    is_forkable = False
     #: The thread that alone may use it for now.
     _borrower: threading.Thread | None = None
+
+    def __init__(self) -> None:
+        self._origin = Origin()
 
     def lend(self, thread: threading.Thread) -> None:
         self.drain()
@@ -108,6 +114,8 @@ class Lendable(Flow):
             self._borrower = None
 
     def check_free(self) -> None:
+        if not self.is_forkable:
+            self._origin.check("the pipeline")
         if self._borrower is not None and threading.current_thread() is not self._borrower:
             raise busy()
 
@@ -120,8 +128,10 @@ class ChainFlow(Lendable):
 
     stride = 0
     has_room = True
+    is_forkable = True
 
     def __init__(self, chain: Chain, settling: Settling) -> None:
+        super().__init__()
         self._chain = chain
         self._settling = settling
         self._news = threading.Event()
@@ -192,6 +202,7 @@ class GraphFlow(Lendable):
         is_bare: bool,
     ) -> None:
         """``make`` makes the graph, given whom to tell of what is done; ``most_open`` batches are in it at once."""
+        super().__init__()
         self._most_open = most_open
         self.stride = stride
         self._settling = settling

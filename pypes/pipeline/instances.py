@@ -182,6 +182,7 @@ class CopiesFlow(Lendable):
 
     def __init__(self, given: Given, make: FlowMaker, count: int, settling: Settling, *, buffer: int) -> None:
         """Raises :class:`InvalidGraph`, and what else the pipeline raises when it is made in a copy."""
+        super().__init__()
         _check(given, make, count)
         self._settling = settling
         #: The functions, by name, with what all copies have spent; they are not called here.

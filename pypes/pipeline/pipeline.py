@@ -12,6 +12,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Self, get_args
 
 from pypes.core.limits import Limits
+from pypes.core.origin import Origin
 from pypes.errors import ComponentError, InvalidGraph, InvalidInput
 from pypes.graph.model import Graph
 from pypes.ingest.outcome import Fate
@@ -94,6 +95,7 @@ class Pipeline:
         self._pulls: weakref.WeakSet[Pull] = weakref.WeakSet()
         #: The last run in the background.
         self._run: Run | None = None
+        self._origin = Origin()
         make = FlowMaker(track if isinstance(track, str) else tuple(track), ordered, limits, observer, dict(pools))
         flow: ChainFlow | PoolFlow | GraphFlow | CopiesFlow
         self._totals: Totals | None
@@ -268,6 +270,7 @@ class Pipeline:
     def _start(
         self, inflow: Inflow, to: Callable[[Any], object] | None, *, is_split: bool = False, total: int | None = None
     ) -> Run:
+        self._flow.check_free()
         if self._run is not None:
             if not self._run.has_ended:
                 raise busy()
@@ -338,8 +341,11 @@ class Pipeline:
         """End its workers and the programs of its commands, and tear its components down.
 
         A run in the background is stopped, with what is under way. Results that are asked for later raise ``ComponentError``
-        (``pipeline.closed``).
+        (``pipeline.closed``). A process that is a fork of the one where it was made only lets go of it, and ends nothing.
         """
+        if not self._origin.is_here:
+            self._flow.is_closed = True
+            return
         if self._run is not None:
             with suppress(TimeoutError):
                 self._run.stop(timeout_s=0)

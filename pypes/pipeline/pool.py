@@ -14,6 +14,7 @@ from typing import Any
 
 import cloudpickle
 
+from pypes.core.origin import Origin
 from pypes.core.pools import MOST_PROCESSES, MOST_THREADS
 from pypes.core.sizes import size_of
 from pypes.errors import InvalidGraph
@@ -105,6 +106,8 @@ class Pool:
         if self.memory is not None and self.threads:
             raise InvalidGraph("memory is that of a process; threads have this one's: leave it out", code="pipeline.pool")
         self._executor: Executor | None = None
+        #: Of the workers.
+        self._origin = Origin()
         self._users = 0
         #: Held while workers are started or ended, and while something is submitted.
         self._starting, self._lock = threading.Lock(), threading.Lock()
@@ -117,9 +120,15 @@ class Pool:
         return 2 * self.width
 
     def setup(self) -> None:
-        """Start the workers, unless another user has; each user calls :meth:`close` once."""
+        """Start the workers, unless another user has; each user calls :meth:`close` once.
+
+        Raises ``ComponentError`` (``pipeline.forked``) if that was in a process of which this one is a fork.
+        """
+        if self._executor is not None:
+            self._origin.check("the pool")
         with self._starting:
             if self._executor is None:
+                self._origin = Origin()
                 executor = self._made()
                 executor.setup()
                 self._executor = executor
@@ -188,7 +197,9 @@ class Pool:
         self._submit_waiting()
 
     def close(self) -> None:
-        """End the workers, once nobody uses them any more."""
+        """End the workers, once nobody uses them any more. Does nothing in a fork of their process."""
+        if not self._origin.is_here:
+            return
         with self._starting:
             self._users = max(0, self._users - 1)
             if self._users or self._executor is None:
@@ -201,7 +212,7 @@ class Pool:
     def __del__(self) -> None:
         # nobody can use the workers any more; ended beside, because this may be one of their own threads
         executor = getattr(self, "_executor", None)
-        if executor is not None and not sys.is_finalizing():
+        if executor is not None and self._origin.is_here and not sys.is_finalizing():
             threading.Thread(target=executor.close, name="pypes-pool-end", daemon=True).start()
 
     def __reduce__(self) -> Any:

@@ -25,6 +25,7 @@ class PoolFlow(Lendable):
     call = None
 
     def __init__(self, filter: PooledFilter, settling: Settling, *, most_open: int) -> None:
+        super().__init__()
         self.stride = filter.most_together
         self._most_open = most_open
         self._filter = filter

@@ -74,7 +74,9 @@ class Flow(Protocol):
         """Let any thread use it again; called by the one that it was lent to. Waits until nothing is under way."""
 
     def check_free(self) -> None:
-        """Raise ``ComponentError`` (``pipeline.busy``) in another thread than the one that it is lent to."""
+        """Raise ``ComponentError``: ``pipeline.busy`` in another thread than the one that it is lent to, ``pipeline.forked`` in a
+        process that is a fork of its own.
+        """
 
     def close(self) -> None:
         """End the filters."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Literal
 
+from pypes.core.origin import Origin
 from pypes.errors import Conflict
 from pypes.pipeline.inflow import Inflow
 from pypes.pipeline.results import Flow, Results
@@ -79,6 +80,7 @@ class Run:
         self._gate = gate
         self._to = to
         self._lock = threading.Lock()
+        self._origin = Origin()
         self._ended = threading.Event()
         self._error: BaseException | None = None
         #: The error was raised to somebody.
@@ -107,6 +109,7 @@ class Run:
 
         An iterator that is just bringing an item keeps its thread until it has brought it; the item is taken with :meth:`resume`.
         """
+        self._origin.check("the run")
         with self._lock:
             self._check("pause", "running")
             self.state = "paused"
@@ -115,6 +118,7 @@ class Run:
 
     def resume(self) -> None:
         """Take items again."""
+        self._origin.check("the run")
         with self._lock:
             self._check("resume", "paused")
             self.state = "running"
@@ -128,6 +132,8 @@ class Run:
         ``TimeoutError`` if that takes longer than ``timeout_s``; it ends all the same. In the thread of the run, such as in
         ``to``, it does not wait.
         """
+        if not self._origin.is_here:  # its thread works in the process of which this one is a fork
+            return
         with self._lock:
             if self.state in ("running", "paused"):
                 self.state = "stopping"
@@ -182,6 +188,8 @@ class Run:
             raise Conflict(f"{call}: a run cannot wait for its own end, in its own thread", code="pipeline.run_state")
 
     def _await_end(self, timeout_s: float | None) -> None:
+        if not self.has_ended:
+            self._origin.check("the run")
         if not self._ended.wait(timeout_s):
             raise TimeoutError(f"the run is still {self.state} after {timeout_s} s, with {self.under_way} items under way")
         self._thread.join()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+from pypes.core.origin import Origin
 from pypes.core.shown import shown
 from pypes.core.watched import watched_thread
 from pypes.errors import Reject, Unreachable
@@ -67,8 +68,10 @@ class ProcessExecutor:
         self._threads: list[threading.Thread] = []
         self._closed = threading.Event()
         self._closed.set()
+        self._origin = Origin()
 
     def setup(self) -> None:
+        self._origin = Origin()
         self._keeper.setup()
         self._strides = self._no_strides()
         self._closed.clear()
@@ -81,6 +84,7 @@ class ProcessExecutor:
     def submit(self, items: Sequence[Any], listener: Listener | None = None, *, together: bool = False) -> Future[list[Outcome]]:
         if len(items) > MOST_ITEMS:
             raise ValueError(f"a stride has {MOST_ITEMS} items at most")
+        self._origin.check("the executor")
         with self._lock:
             if self._closed.is_set():
                 raise ExecutorClosed("the executor is closed")
@@ -95,6 +99,11 @@ class ProcessExecutor:
         return stride.future
 
     def close(self) -> None:
+        if not self._origin.is_here:  # the pool workers, and what goes through the sockets, are not those of a fork
+            for seat in self._strides.seats:
+                if seat.channel is not None:
+                    seat.channel.close()
+            return
         with self._lock:
             self._closed.set()
             channels = [seat.channel for seat in self._strides.seats if seat.channel is not None]

@@ -347,7 +347,8 @@ def test_a_program_that_ends_without_closing_finishes_what_it_sent(tmp_path: Pat
 
 
 def test_a_child_that_the_program_forks_does_not_wait_for_the_copies(tmp_path: Path, out: str) -> None:
-    end = "import os\nif not (pid := os.fork()): sys.exit()\nos.waitpid(pid, 0)\nPath(folder, 'open').touch()\np.close()"
+    end = "import os\nif not (pid := os.fork()): p.close(), sys.exit()\nos.waitpid(pid, 0)\nPath(folder, 'open').touch()"
+    end += "\np.close()"
     process = program(tmp_path, out, end)
     _, told = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, told) == (0, "")
