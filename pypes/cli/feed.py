@@ -52,6 +52,24 @@ def _metadata(metas: Iterable[str]) -> Iterator[tuple[str, str]]:
         yield name.lower().replace("-", "_"), value
 
 
+def _with_access(meta: list[tuple[str, str]], acl: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Metadata with the access list of ``--acl``. It is refused if something else widens it, or if it is nobody and somebody."""
+    if acl and any(name == "acl" for name, _ in meta):
+        raise click.UsageError("--meta acl= would let more names see the documents than --acl does; give all names with --acl")
+    if len(set(acl)) > 1 and "" in acl:
+        raise click.BadParameter(
+            "'' is nobody, and other names are given as well; leave one or the other out", param_hint="--acl"
+        )
+    return [*meta, *(("acl", each) for each in acl)]
+
+
+def _fed_as(template: str, meta: list[tuple[str, str]]) -> str:
+    """Text that differs when files that are as they were give other documents. The order of an access list says nothing."""
+    names = sorted({value for name, value in meta if name == "acl"})
+    others = [(name, value) for name, value in meta if name != "acl"]
+    return "\n".join([template, *(f"{name}={value}" for name, value in (*others, *(("acl", each) for each in names)))])
+
+
 @click.command()
 @click.argument("url")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True, path_type=Path))
@@ -142,7 +160,7 @@ def feed(
     token = token_file.read_text(encoding="utf-8").strip() if token_file else os.environ.get("PYPES_TOKEN")
     console = Console(stderr=True, soft_wrap=True)
     passed_over: list[tuple[Path, str]] = []
-    meta = [*_metadata(metas), *(("acl", each) for each in acl)]
+    meta = _with_access(list(_metadata(metas)), acl)
 
     def tell_absence(reason: str) -> None:
         console.print(f"the server does not answer, trying again for half a minute: {reason}", markup=False)
@@ -175,9 +193,7 @@ def feed(
         raise click.UsageError("--moved-from needs exactly one directory, the one that has the files now, and ids")
     patience_s = None if follow else PATIENCE_S
     with ExitStack() as stack:
-        # fed with other metadata, a file that is as it was gives another document all the same
-        fed_as = "\n".join([template, *(f"{name}={value}" for name, value in meta)])
-        remembered = Remembering(state or default_folder(), feeder.address, roots, fed_as, moved_from)
+        remembered = Remembering(state or default_folder(), feeder.address, roots, _fed_as(template, meta), moved_from)
         remembering = stack.enter_context(remembered)
         feeder.recorder = remembering
         if is_standard:

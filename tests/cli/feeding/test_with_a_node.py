@@ -81,16 +81,30 @@ def test_documents_are_fed_with_metadata_and_access_lists(tmp_path: Path, monkey
             new, seen[:] = found[len(seen) :], found
             return sorted(new)
 
-        named = ("--acl", "ada", "--meta", "acl=größe", "--meta", "Source-URL=x=1")
+        named = ("--acl", "größe", "--meta", "Source-URL=x=1", "--acl", "ada")
         first = [("a.txt", ["größe", "ada"], "x=1"), ("b.txt", ["größe", "ada"], "x=1")]
         assert run(*named) == first
         assert run(*named) == []
+        assert run("--acl", "ada", "--acl", "größe", "--meta", "Source-URL=x=1") == []
         # others may see them now: the files are as they were, the documents are not
         assert run("--acl", "bob", "--batch", "1") == [("a.txt", "bob", None), ("b.txt", "bob", None)]
         (folder / "b.txt").unlink()
         (record,) = (tmp_path / "state").rglob("*.json")
         assert json.loads(record.read_text())["node"] == str(node.get("/status").json()["node"])
         assert run("--acl", "") == [("a.txt", "", None), ("b.txt", "", None)]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--acl", "ada", "--meta", "acl=staff"), "--meta acl= would let more names see the documents than --acl does"),
+        (("--acl", "", "--meta", "ACL=staff"), "--meta acl= would let more names see the documents than --acl does"),
+        (("--acl", "ada", "--acl", ""), "'' is nobody, and other names are given as well"),
+    ],
+)
+def test_access_lists_that_say_two_things_are_refused(tmp_path: Path, options: tuple[str, ...], said: str) -> None:
+    result = CliRunner().invoke(feed, ["http://127.0.0.1:9", str(tmp_path), *options], terminal_width=200)
+    assert (result.exit_code, said in result.output) == (2, True), result.output
 
 
 @pytest.mark.parametrize("meta", ["team", "=x", "te am=x", "1=x"])
