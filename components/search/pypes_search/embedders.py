@@ -7,6 +7,7 @@ returns what makes vectors of texts with it, or ``None`` if the model is none of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Final
@@ -40,10 +41,13 @@ class Embedders:
                     "PYPES_EMBEDDINGS_URL"
                 )
             (vector,) = embed([text])
+            length = math.hypot(*vector)
         except Exception as error:  # whatever a model runs into: the words are still there
             return None, f"the embedder for model {model} failed: {error or type(error).__name__}"
         if len(vector) != space.dimensions:
             return None, f"model {model} makes {len(vector)} numbers here, and vectors of the index have {space.dimensions}"
+        if not 0 < length < math.inf:
+            return None, f"the embedder for model {model} failed: it gave zeros alone, or numbers that are not finite"
         return vector, ""
 
 

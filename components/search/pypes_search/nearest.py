@@ -32,14 +32,14 @@ class Nearest:
         """Compare. ``check`` is called now and then, and may raise."""
         import numpy as np
 
-        asked: np.ndarray[Any, Any] = np.asarray(vector, dtype=np.float32)
+        # in 32 bits the length of finite numbers may be infinite
+        asked: np.ndarray[Any, Any] = np.asarray(vector, dtype=np.float64)
         length = float(np.linalg.norm(asked))
         if not np.isfinite(length) or asked.ndim != 1:
             raise InvalidInput(
                 "the vector of the question is none: it holds numbers that are not finite", code="search.bad_vector"
             )
-        if length:
-            asked = asked / length
+        asked = (asked / length if length else asked).astype(np.float32)
         one = np.dtype([("factor", "<f4"), ("whole", "i1", (len(asked),))])
         scores: list[np.ndarray[Any, Any]] = [np.empty(0, np.float32)]
         keys: list[np.ndarray[Any, Any]] = [np.empty(0, np.int64)]

@@ -9,8 +9,13 @@ from typing import Any
 
 import pytest
 
+from pypes import Packet
+from pypes.component.searching import SearchQuery
+from pypes.testing import run_component
 from pypes.testing.node import running
 from pypes_search.embedders import Embedders, embedder_for
+from pypes_search.query import ask
+from pypes_search.sqlite_search import SQLiteSearch
 from pypes_search.vectors import Space
 from pypes_text.remote_questions import DIMENSIONS, KEY, URL
 from tests.needed import library
@@ -63,6 +68,17 @@ def test_embedders_of_known_models_go_first(server: Embeddings, monkeypatch: pyt
     assert server.asked == []
 
 
+def test_large_numbers_are_a_direction_as_others_are(server: Embeddings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(URL, server.url)
+    server.vector = lambda text, dims: [1e30] * dims
+    path = tmp_path / "search.db"
+    packet = Packet({"text": "looms", "vector": [1.0] * 8}, {"id": "a"})
+    packet.set_meta("model", MODEL, "vector")
+    assert not run_component(SQLiteSearch, [packet], path=str(path)).dead_letters
+    (hit,) = ask(path, SearchQuery("cloth"), Embedders()).hits
+    assert hit.document == "a"
+
+
 def test_several_texts_get_their_own_vectors(server: Embeddings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(URL, server.url)
     server.edit = lambda items: items[::-1]
@@ -81,6 +97,9 @@ def test_several_texts_get_their_own_vectors(server: Embeddings, monkeypatch: py
         (lambda texts: (200, {}, {"data": [{"index": 3, "embedding": [1.0]}]}), "no vector of numbers"),
         (lambda texts: (200, {}, {"data": [7]}), "no vector of numbers"),
         (lambda texts: (200, {}, {"data": [{"embedding": ["x"]}]}), "no vector of numbers"),
+        (lambda texts: (200, {}, {"data": [{"embedding": [1.0] * 7 + [float("nan")]}]}), "zeros alone, or numbers that are not"),
+        (lambda texts: (200, {}, {"data": [{"embedding": [float("-inf")] * 8}]}), "zeros alone, or numbers that are not"),
+        (lambda texts: (200, {}, {"data": [{"embedding": [0.0] * 8}]}), "zeros alone, or numbers that are not"),
     ],
 )
 def test_whatever_a_server_says_words_are_left(server: Embeddings, monkeypatch: pytest.MonkeyPatch, said: Any, note: str) -> None:
