@@ -78,8 +78,19 @@ class DeployedGraphs:
         """The graph for documents without a route, or with one that no graph names; ``None`` if there is none."""
         if self.settings.server.default:
             return self.settings.server.default if self.settings.server.default in self.live else None
-        names = list(self.live) if len(self.live) == 1 else [n for n, g in self.live.items() if not g.graph.get("routes")]
+        # one that only fetches would make each document a dead letter
+        live = {name: graph for name, graph in self.live.items() if self._takes_documents(graph)} or self.live
+        names = list(live) if len(live) == 1 else [n for n, g in live.items() if not g.graph.get("routes")]
         return names[0] if len(names) == 1 else None
+
+    def _takes_documents(self, graph: StoredGraph) -> bool:
+        """True if a graph has an adapter that no wire leads to, or what may be one as it is not known."""
+        if self.catalogue is None:
+            return True
+        read = codec.from_obj(graph.graph)
+        fed = {wire.target for wire in read.wires}
+        found = [self.catalogue.get(node.component) for name, node in read.nodes.items() if name not in fed]
+        return any(spec is None or spec.error or (spec.kind == "ADAPTER" and not spec.fetches) for spec in found)
 
     def summaries(self) -> list[dict[str, Any]]:
         """All deployed graphs: ``{name, version, state, filters, routes}`` each, ``filters`` being the names of its nodes.

@@ -49,6 +49,25 @@ def test_workers_hear_which_graphs_have_limits_of_their_own(tmp_path: Path) -> N
         assert found.topology().limits == {"g": GraphLimits(disk_bytes=7)}
 
 
+def test_a_graph_without_an_adapter_is_the_default_only_if_no_other_could_be(tmp_path: Path) -> None:
+    graphs = {"fetches": ["HTTPPoll", "JSONLines"], "unknown": ["Nowhere"], "takes": ["JSON"], "reads": ["HTTPPoll", "JSON"]}
+    with deployed(tmp_path) as found:
+        found.catalogue = discover()
+
+        def default(*names: str) -> str | None:
+            found.live.clear()
+            for name in names:
+                nodes = {component: {"component": component} for component in graphs[name]}
+                wires = [["HTTPPoll.out", "JSON.in"]] if name == "reads" else []
+                found.live[name] = StoredGraph(name, 1, {"pypes": 1, "name": name, "nodes": nodes, "wires": wires}, 0.0)
+            return found.default()
+
+        assert default("fetches") == "fetches"
+        assert default("fetches", "takes", "reads") == "takes"
+        assert default("fetches", "unknown") == "unknown"
+        assert default("fetches", "unknown", "takes") is None
+
+
 def test_a_graph_says_which_of_its_filters_rest(tmp_path: Path) -> None:
     async def tell() -> None:
         graph = {"pypes": 1, "name": "g", "nodes": {"ask": {"component": "Ask"}}, "wires": []}
