@@ -70,7 +70,8 @@ def _content(blocks: _Blocks, job: Job, archive_error: type[Exception]) -> bytes
 def _fault(error: Exception, what: str) -> Reject:
     if _is_encrypted(error):
         return Reject("it is encrypted; pack it without a password", ENCRYPTED)
-    return Reject(f"{what}: {getattr(error, 'msg', error)}", MALFORMED)
+    said = getattr(error, "msg", error)  # None where the library gives no reason
+    return Reject(f"{what}: {said}" if said else what, MALFORMED)
 
 
 def _is_encrypted(error: Exception) -> bool:

@@ -87,6 +87,12 @@ def test_what_cannot_be_read(data: bytes, params: dict[str, Any], code: str, rea
     assert (fault.code, reason in fault.error) == (code, True), fault.error
 
 
+@pytest.mark.parametrize("data", [MADE["7z"][:40], MADE["7z"][:-20], MADE["cpio"][:150]])
+def test_a_reason_that_the_library_does_not_give_is_left_out(data: bytes) -> None:
+    (letter,) = run_component(Document, [Packet({"data": data})]).dead_letters
+    assert "None" not in letter.error
+
+
 def test_a_member_that_is_too_long_costs_no_other() -> None:
     data = archived("7zip", {"1.txt": b"one", "2.txt": b"x" * 50_000, "3.txt": b"three"})
     result = run_component(Document, [Packet({"data": data})], max_bytes=40_000)

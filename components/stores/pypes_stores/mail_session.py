@@ -141,6 +141,10 @@ class MailSession:
                     raise Breaks(f"the mail server hangs up: {error}", code="imap.unreachable") from error
                 if wait_s is None or self._wait(wait_s):
                     raise ComponentError(f"the mail server cannot be reached: {error}", code="imap.unreachable") from error
+            except MemoryError as error:
+                self._drop()
+                said = "the mail server's answer does not fit into memory: it is longer than what was asked for"
+                raise ComponentError(said, code="imap.failed") from error
             except imaplib.IMAP4.error as error:
                 raise ComponentError(f"the mail server refused a command: {error}", code="imap.failed") from error
         raise AssertionError

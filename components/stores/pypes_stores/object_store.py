@@ -23,21 +23,31 @@ _STATUS: Final = re.compile(r"status code: (\d{3})")
 
 
 def opened(url: str, options: Mapping[str, str], timeout_s: float) -> Any:
-    """The store at an address (``obstore.store.ObjectStore``); raises what obstore raises for options that it does not know."""
+    """The store at an address (``obstore.store.ObjectStore``).
+
+    Raises what obstore raises for options that it does not know, and ``ComponentError`` for those at which it panics.
+    """
     from obstore.store import from_url
 
     make: Any = from_url  # its types know each option by its name
     endpoint = options.get("endpoint") or options.get("aws_endpoint") or ""
-    return make(
-        url,
-        config=dict(options),
-        client_options={
-            "timeout": f"{timeout_s:g}s",
-            "connect_timeout": f"{min(timeout_s, CONNECT_S):g}s",
-            "allow_http": endpoint.startswith("http://"),
-        },
-        retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=timeout_s)},
-    )
+    try:
+        return make(
+            url,
+            config=dict(options),
+            client_options={
+                "timeout": f"{timeout_s:g}s",
+                "connect_timeout": f"{min(timeout_s, CONNECT_S):g}s",
+                "allow_http": endpoint.startswith("http://"),
+            },
+            retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=timeout_s)},
+        )
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # of Rust: no Exception, and its class cannot be imported
+            raise
+        names = ", ".join(sorted(options))
+        said = f"one of options cannot be given: {names}; leave out those of the connection, such as timeout"
+        raise ComponentError(said, code="s3.failed") from None
 
 
 @contextmanager

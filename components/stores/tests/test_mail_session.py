@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pypes.errors import ComponentError
 from pypes_stores.mail_session import Mail, MailSession
 
 
@@ -54,3 +55,15 @@ def test_an_empty_mail_and_a_time_that_is_none() -> None:
         Mail(1, b"", ""),
         Mail(2, b'UID 3 " ', ""),
     ]
+
+
+def test_an_answer_that_no_memory_holds_is_told_of() -> None:
+    class Endless(Client):
+        def uid(self, *command: str) -> tuple[str, list[Any]]:
+            return "OK", [bytes(1 << 60)]
+
+    client: Any = Endless()
+    client.shutdown = lambda: None
+    with pytest.raises(ComponentError, match="longer than what was asked for") as raised:
+        MailSession(lambda: client, lambda seconds: True).mails([1], 100)
+    assert raised.value.code == "imap.failed"
