@@ -132,10 +132,10 @@ class TestPublishing:
 
     def test_one_of_another_length_is_a_dead_letter_that_names_both(self, path: Path) -> None:
         letters = publish(path, document("a", [[1.0, 2.0]]), document("b", [[1.0, 2.0, 3.0]]), document("c", [[1.0, 2.0]]))
-        assert [letter.documents for letter in letters] == [(1,)]
+        assert [letter.positions for letter in letters] == [(1,)]
         assert letters[0].code == "search.dimensions"
-        assert "has 3 numbers" in letters[0].error
-        assert "have 2" in letters[0].error
+        assert "has 3 numbers" in letters[0].reason
+        assert "have 2" in letters[0].reason
         assert [hit.id for hit in near(path, [1, 2])] == ["a", "c"]
         (letter,) = publish(path, document("d", [[1.0]]))  # in an index that is there
         assert letter.code in ("search.dimensions", "search.bad_vector")
@@ -143,15 +143,15 @@ class TestPublishing:
     def test_one_of_another_model_is_a_dead_letter_that_names_both(self, path: Path) -> None:
         unnamed, named, other = document("a", [1.0, 2.0], ""), document("b", [1.0, 2.0]), document("c", [1.0, 2.0], "n")
         (letter,) = publish(path, unnamed, named, other)
-        assert letter.documents == (2,)
+        assert letter.positions == (2,)
         assert letter.code == "search.other_model"
-        assert "by n," in letter.error
-        assert "by m;" in letter.error
+        assert "by n," in letter.reason
+        assert "by m;" in letter.reason
 
     def test_what_is_no_vector_is_a_dead_letter(self, path: Path) -> None:
         letters = publish(path, document("a", "seven"), document("b", [1.0, "x"]), document("c", [1.0, 1.0]))
         assert [letter.code for letter in letters] == ["search.bad_vector"] * 2
-        assert "'vector' is no vector: it holds something other than" in letters[0].error
+        assert "'vector' is no vector: it holds something other than" in letters[0].reason
         assert [hit.id for hit in near(path, [1, 1])] == ["c"]
 
     def test_the_length_is_checked_at_set_up(self, path: Path) -> None:
