@@ -57,7 +57,7 @@ def test_threads_that_were_given_up_end_when_they_can(waiter: Waiter) -> None:
             thread.join(20)
             assert not thread.is_alive()
     executor.close()
-    assert {*threading.enumerate()} == before
+    assert {*threading.enumerate()} <= before
     with pytest.raises(ExecutorClosed):
         executor.submit([1])
 
