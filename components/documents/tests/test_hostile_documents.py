@@ -239,7 +239,8 @@ def test_what_ends_or_stops_a_library_costs_itself(
     for number in range(len(hostile)):
         assert "good text" in found[f"good {number}"]
         fate = found[f"hostile {number}"]
-        assert fate.startswith(("document.", "isolated.")) or fate.endswith("7")
+        # what is large, and within the bounds, is read by a machine that is quick enough
+        assert fate.startswith(("document.", "isolated.")) or fate.endswith(("7", "| 1 |"))
 
 
 @pytest.mark.parametrize("adapter", [Document, XML, RSS, SolrXML])
