@@ -76,9 +76,10 @@ def doubling_pdf() -> bytes:
 
 
 def bomb_xlsx() -> bytes:
+    """A sheet with five million cells: more than any machine may read, however quick it is."""
     row = b"<row>" + b"<c><v>1</v></c>" * 1000 + b"</row>"
     head = b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
-    return changed(xlsx(""), {"xl/sheet1.xml": head + row * 3000 + b"</sheetData></worksheet>"})
+    return changed(xlsx(""), {"xl/sheet1.xml": head + row * 5000 + b"</sheetData></worksheet>"})
 
 
 def laughs(root: bytes, content: bytes) -> bytes:
@@ -239,8 +240,7 @@ def test_what_ends_or_stops_a_library_costs_itself(
     for number in range(len(hostile)):
         assert "good text" in found[f"good {number}"]
         fate = found[f"hostile {number}"]
-        # what is large, and within the bounds, is read by a machine that is quick enough
-        assert fate.startswith(("document.", "isolated.")) or fate.endswith(("7", "| 1 |"))
+        assert fate.startswith(("document.", "isolated.")) or fate.endswith("7")
 
 
 @pytest.mark.parametrize("adapter", [Document, XML, RSS, SolrXML])
