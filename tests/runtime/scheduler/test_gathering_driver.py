@@ -227,9 +227,9 @@ def test_a_wave_of_nothing_ends_at_once(max_bytes: int | None) -> None:
 
 def test_a_pipeline_waits_for_nothing() -> None:
     gather = Gathers(100, LONG_S)
-    with Pipeline(Pass, gather, limits=Limits(wave_packets=150)) as pipeline:
-        assert numbers(pipeline.push([*packets(200)])) == [*range(200)]
-    assert [len(batch) for batch in gather.batches] == [100, 100]
+    with Pipeline(Pass, gather) as pipeline:
+        assert numbers(pipeline.push([*packets(250)])) == [*range(250)]
+    assert [len(batch) for batch in gather.batches] == [100, 100, 50]
 
 
 def test_a_join_that_waits_for_room_does_not_wait_for_a_batch() -> None:
