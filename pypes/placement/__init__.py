@@ -3,7 +3,7 @@
 ``executor`` is the contract: work on items, a stride at a time. ``inline_executor``, ``thread_executor`` and ``process_executor``
 fulfil it. Of the last, ``strides`` does the bookkeeping, ``keeper`` owns the pool workers, ``pool_process`` is one of them as
 that sees it, ``pool_worker`` is what runs in it, ``parcels`` is how items get there, and ``speech`` what they are put into:
-``words`` where a pool worker is not trusted.
+``words`` where a pool worker is not trusted. ``by_value`` has classes and functions of the main program travel with values.
 
 An isolated component (``isolated = True``) has an executor of one such pool worker: ``isolated_proxy`` stands for it in the
 scheduler, ``component_work`` is the component over there, ``conversation`` is what the two are at. ``worker_context`` is what

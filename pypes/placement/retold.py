@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import pickle
-import sys
-from collections.abc import Callable
-from functools import partial
 from types import FunctionType
 from typing import Any, NamedTuple
 
 from pypes.core.shown import REASON_CHARS, TRACE_CHARS, bounded, shown, trace_of
+from pypes.placement import by_value
 
 
 class InChild(Exception):
@@ -40,10 +37,10 @@ def told(error: BaseException) -> Told:
 
 def _in_bytes(error: BaseException) -> bytes | None:
     """The exception in the first form of which it can be made again."""
-    for form in (_by_name, _by_value):
+    for form in (_by_name, by_value.dumps):
         try:
             pickled = form(_Parts(error) if _has_own_init(type(error)) else error)
-            if pickled is not None and type(_made_of(pickled)) is type(error):
+            if pickled is not None and type(pickle.loads(pickled)) is type(error):
                 return pickled
         except BaseException:  # whatever the code of its class raises
             continue
@@ -54,13 +51,6 @@ def _by_name(value: Any) -> bytes | None:
     pickled = pickle.dumps(value, 5)
     # a class of the main program would be looked for in the main program of the other process
     return None if b"__main__" in pickled else pickled
-
-
-def _by_value(value: Any) -> bytes:
-    import cloudpickle
-
-    pickled: bytes = cloudpickle.dumps(value, 5)
-    return pickled
 
 
 def _has_own_init(kind: type[BaseException]) -> bool:
@@ -90,47 +80,12 @@ def _put_together(kind: type[BaseException], args: tuple[Any, ...], attributes: 
     return made
 
 
-def _made_of(pickled: bytes) -> Any:
-    return _Unpickler(io.BytesIO(pickled)).load()
-
-
-class _Unpickler(pickle.Unpickler):
-    """Leaves classes that are known here as they are.
-
-    A class that travels by value is found again by cloudpickle, which would then give it the attributes that it had there: lists
-    of that process, and methods that see other globals.
-    """
-
-    def __init__(self, file: io.BytesIO) -> None:
-        super().__init__(file)
-        self._known: list[type] = []
-
-    def find_class(self, module: str, name: str) -> Any:
-        found = super().find_class(module, name)
-        if module == "cloudpickle.cloudpickle":
-            if name == "_make_skeleton_class":
-                return partial(self._find_or_make, sys.modules[module], found)
-            if name == "_class_setstate":
-                return partial(self._fill, found)
-        return found
-
-    def _find_or_make(self, cloudpickle: Any, make: Callable[..., type], *args: Any) -> type:
-        is_known = args[4] in cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID
-        found = make(*args)
-        if is_known:
-            self._known.append(found)
-        return found
-
-    def _fill(self, fill: Callable[[type, Any], type], made: type, state: Any) -> type:
-        return made if any(made is known for known in self._known) else fill(made, state)
-
-
 def heard(error: Told) -> BaseException:
     """The exception that was told of; in a class of the same name, if it could not travel itself."""
     found: Any = None
     if error.pickled is not None:
         try:
-            found = _made_of(error.pickled)
+            found = pickle.loads(error.pickled)
         except (Exception, SystemExit):  # the module is known over there only, or the code of the class raises here
             found = None
     if not isinstance(found, BaseException):

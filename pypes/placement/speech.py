@@ -10,6 +10,7 @@ import pickle
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from pypes.placement import by_value
 from pypes.placement.parcels import APART_BYTES, Buffer, Spoken
 from pypes.placement.retold import Told, heard, told
 
@@ -65,7 +66,8 @@ class Pickled:
         return pickle.loads(value.parts[0], buffers=value.parts[1:])
 
     def tell(self, error: BaseException, *, is_over_item: bool = True) -> Spoken:
-        return _pickled(tuple(told(error)))
+        data = pickle.dumps(tuple(told(error)), 5)
+        return Spoken([data], len(data))
 
     def hear(self, value: Spoken) -> BaseException:
         return heard(Told(*pickle.loads(value.parts[0])))
@@ -97,10 +99,7 @@ def _pickled(value: Any) -> Spoken:
 
 
 def _by_value(value: Any, stays_inside: Any, error: Exception | None) -> bytes:
-    import cloudpickle
-
     try:
-        found: bytes = cloudpickle.dumps(value, 5, buffer_callback=stays_inside)
+        return by_value.dumps(value, stays_inside)
     except Exception as refusal:
         raise Unspeakable(str(error or refusal)) from (error or refusal)
-    return found

@@ -1,4 +1,6 @@
-"""Exceptions of a program's own classes come back from processes as what they are: real programs, run as people run them."""
+"""Values and exceptions of a program's own classes come back from processes as what they are: real programs, run as people run
+them.
+"""
 
 from __future__ import annotations
 
@@ -79,3 +81,47 @@ def test_errors_of_processes_are_caught_by_their_class(tmp_path: Path, is_file: 
     how = [str(path)] if is_file else ["-c", PROGRAM]
     done = subprocess.run([sys.executable, "-W", "error", *how], capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.stderr) == (2 * SAID, "")
+
+
+VALUES = """
+import enum
+from pypes import Pipeline, node
+
+class Kind(enum.Enum):
+    NEW = 1
+
+    def said(self):
+        return f"{self.name} of {NAME}"
+
+class Note:
+    made = []
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def said(self):
+        return f"note of {NAME}"
+
+NAME = "the program"
+
+def same(note):
+    Note.made.append(note)
+    Kind.seen = [*getattr(Kind, "seen", ()), note]
+    return note, len(Note.made), len(Kind.seen)
+
+if __name__ == "__main__":
+    for place, options in (({"processes": 1}, {}), ({}, {"instances": 1})):
+        with Pipeline(node(same, **place), **options) as pipeline:
+            for note, made, seen in pipeline.run([Note(Kind.NEW), Note(Kind.NEW)]):
+                NAME = "the parent"
+                print(type(note) is Note and note.kind is Kind.NEW, note.said(), note.kind.said(), made, seen)
+        print(Note.made, hasattr(Kind, "seen"))
+"""
+
+
+def test_classes_of_values_stay_what_they_are_in_each_process(tmp_path: Path) -> None:
+    path = tmp_path / "program.py"
+    path.write_text(VALUES)
+    done = subprocess.run([sys.executable, "-W", "error", str(path)], capture_output=True, text=True, timeout=120)
+    each = "".join(f"True note of the parent NEW of the parent {n} {n}\n" for n in (1, 2)) + "[] False\n"
+    assert (done.stdout, done.stderr) == (2 * each, "")
