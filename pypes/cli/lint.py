@@ -22,7 +22,7 @@ from pypes.registry import Catalogue, make
 
 
 @click.command()
-@click.argument("graphs", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("graphs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @load_option
 @click.option(
     "--config",
@@ -63,6 +63,8 @@ def _problems(path: Path, catalogue: Catalogue, env: bool, settings: Settings | 
         graph = loads(path.read_bytes())
     except InvalidGraph as error:
         return list(error.problems) or [Problem(error.where, error.message, error.code)]
+    except OSError as error:  # the others are checked all the same
+        return [Problem("", f"cannot be read: {error.strerror}", "graph.unreadable")]
     pools = ANY_POOLS if settings is None else settings.pool_rules
     problems = validate(graph, catalogue, environ=os.environ if env else None, pools=pools)
     problems = problems or list(_unmade(graph, catalogue, os.environ if env else None))

@@ -196,6 +196,21 @@ class TestLint:
             patch.setenv("WHO_IS_IT", "nobody-knows-me")
             assert "low is over high ${WHO_IS_IT} [param.invalid]" in lint("--env", low=10, name="${WHO_IS_IT}").output
 
+    def test_a_file_that_is_not_there_does_not_keep_others_from_being_checked(self, tmp_path: Path) -> None:
+        good, absent, folder = tmp_path / "good.json", tmp_path / "absent.json", tmp_path / "folder"
+        nodes = {"json": {"component": "JSON"}, "end": {"component": "Null"}}
+        good.write_text(json.dumps({"pypes": 1, "name": "good", "nodes": nodes, "wires": [["json.out", "end.in"]]}))
+        folder.mkdir()
+        result = run("lint", absent, folder, good)
+        assert (result.exit_code, result.output.splitlines()) == (
+            1,
+            [
+                f"{absent}: cannot be read: No such file or directory [graph.unreadable]",
+                f"{folder}: cannot be read: Is a directory [graph.unreadable]",
+                f"{good}: ok",
+            ],
+        )
+
     def test_a_syntax_error_names_line_and_column(self, tmp_path: Path) -> None:
         path = tmp_path / "bad.json"
         path.write_text('{"pypes": 1,\n "name": }')
