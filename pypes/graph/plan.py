@@ -1,11 +1,11 @@
-"""In which order a graph runs: a stable topological order, the ancestors of each filter, and cycles spelled out."""
+"""In which order a graph runs: a stable topological order, the ancestors of each filter, and wires that forbid one or repeat."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from pypes.graph.model import Graph
+from pypes.graph.model import Graph, Wire
 
 
 class Plan:
@@ -68,3 +68,12 @@ def find_cycle(graph: Graph) -> list[str] | None:
             elif step not in done:
                 path[step] = iter(after[step])
     return None
+
+
+def repeated(wires: Iterable[Wire]) -> Iterator[tuple[int, Wire]]:
+    """The wires, with their places, that there are already before: all that is sent would go on twice."""
+    seen: set[Wire] = set()
+    for place, wire in enumerate(wires):
+        if wire in seen:
+            yield place, wire
+        seen.add(wire)

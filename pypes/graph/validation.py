@@ -15,8 +15,8 @@ from pypes.core.paths import Paths
 from pypes.core.pools import PoolRules
 from pypes.core.secrets import VARIABLE, holds_mask
 from pypes.errors import InvalidInput, Problem
-from pypes.graph.model import Graph, GraphNode, Wire
-from pypes.graph.plan import find_cycle
+from pypes.graph.model import Graph, GraphNode
+from pypes.graph.plan import find_cycle, repeated
 from pypes.graph.pools import pool_problems
 from pypes.graph.schedule import loose_sources, sources
 from pypes.graph.spec import ComponentSpec
@@ -188,12 +188,10 @@ def check_paths(params: Mapping[str, Any], schema: Mapping[str, Any], paths: Pat
 
 
 def _wire_problems(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iterator[Problem]:
-    seen: set[Wire] = set()
+    for index, wire in repeated(graph.wires):
+        yield Problem(f"wires.{index}", f"the wire {wire} occurs twice; remove one", "graph.duplicate_wire")
     for index, wire in enumerate(graph.wires):
         path = f"wires.{index}"
-        if wire in seen:
-            yield Problem(path, f"the wire {wire} occurs twice; remove one", "graph.duplicate_wire")
-        seen.add(wire)
         for name, port, is_output in ((wire.source, wire.output, True), (wire.target, wire.input, False)):
             node = graph.nodes.get(name)
             if node is None:

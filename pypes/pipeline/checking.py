@@ -8,7 +8,7 @@ from typing import Any
 
 from pypes.errors import InvalidGraph, Problem
 from pypes.graph.model import Graph, GraphNode, Wire
-from pypes.graph.plan import find_cycle
+from pypes.graph.plan import find_cycle, repeated
 from pypes.pipeline.nodes import Node
 
 
@@ -54,6 +54,9 @@ def _wrong_wires(nodes: Mapping[str, Node], ends: Sequence[tuple[str, str, str, 
         nodes={name: GraphNode(name, "function", {}) for name in nodes},
         wires=tuple(Wire(*end) for end in ends),
     )
+    problems += [
+        Problem(f"wires.{wire}", "it occurs twice; remove one", "graph.duplicate_wire") for _, wire in repeated(graph.wires)
+    ]
     cycle = find_cycle(graph)
     if cycle:
         problems.append(Problem("wires", f"they close a cycle: {' -> '.join(cycle)}", "graph.cycle"))

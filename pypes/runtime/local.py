@@ -15,7 +15,7 @@ from pypes.core.limits import Limits
 from pypes.core.pools import read_pool
 from pypes.errors import BadId, InvalidGraph, Problem
 from pypes.graph.model import Graph, GraphNode, Wire
-from pypes.graph.plan import Plan, find_cycle
+from pypes.graph.plan import Plan, find_cycle, repeated
 from pypes.observe import Observer
 from pypes.packet import Packet
 from pypes.placement import isolate
@@ -155,7 +155,9 @@ def _open_outputs(components: Mapping[str, Component], ends: Iterable[Sequence[s
 
 
 def _check(graph: Graph, components: Mapping[str, Component]) -> None:
-    problems = []
+    problems = [
+        Problem(f"wires.{wire}", "it occurs twice; remove one", "graph.duplicate_wire") for _, wire in repeated(graph.wires)
+    ]
     for wire in graph.wires:
         ends = ((wire.source, wire.output, Component.get_out_ports), (wire.target, wire.input, Component.get_in_ports))
         for name, port, ports in ends:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pypes import Pipeline, node
+from pypes import Packet, Pipeline, Transformer, node
 from pypes.errors import InvalidGraph
 
 
@@ -30,6 +30,11 @@ async def awaited(value: int) -> int:
 
 async def generated(value: int) -> AsyncIterator[int]:
     yield value
+
+
+class Passing(Transformer):
+    def process(self, packet: Packet) -> Packet:
+        return packet
 
 
 @pytest.mark.parametrize(
@@ -73,6 +78,12 @@ def test_all_of_them_are_told_at_once() -> None:
         "pipeline.function",
         "pipeline.function",
     ]
+
+
+@pytest.mark.parametrize("nodes", [{"a": same, "b": same}, {"a": Passing, "b": Passing}, {"a": same, "b": Passing}])
+def test_a_wire_that_is_there_twice_would_double_what_goes_over_it(nodes: dict[str, Any]) -> None:
+    with pytest.raises(InvalidGraph, match=r"a\.out -> b\.in: it occurs twice; remove one"):
+        Pipeline(nodes=nodes, wires=[("a.out", "b.in"), ("a.out", "b.in")])
 
 
 def test_functions_that_can_be_called_are_taken() -> None:
