@@ -66,6 +66,8 @@ class ConcurrentDriver(Driver):
     def step(self) -> None:
         while self.resumable:
             self._go_on(self.resumable.popleft())
+        if not self.keeps_order:
+            self.items = deque(sorted(self.items, key=lambda item: not item.is_done))
         self._finish_in_order()
         while not (self.away or self.full_wires) and len(self.items) < self.width and self._begin_next():
             self._finish_in_order()
@@ -94,6 +96,8 @@ class ConcurrentDriver(Driver):
             self.todo = None
             epoch.release()
         self._go_on(item)
+        if item.is_done and not self.keeps_order:
+            self.items.rotate()  # to the front
         return True
 
     def _take_chunk(self) -> bool:
@@ -148,8 +152,6 @@ class ConcurrentDriver(Driver):
 
     def _finish_in_order(self) -> None:
         """Account for the items that are done, in their order; have the first one send that sends more than a wire holds."""
-        if not self.keeps_order:
-            self.items = deque(sorted(self.items, key=lambda item: not item.is_done))
         while self.items and not self.full_wires:
             item = self.items[0]
             if item.is_done:

@@ -132,6 +132,29 @@ def test_strides_are_shared_out_and_gather_while_all_are_busy() -> None:
     assert max(map(len, stations.sent)) == 4
 
 
+def test_what_is_done_passes_what_is_not_where_no_order_is_kept() -> None:
+    class Some(Away):
+        def process(self, packet: Packet) -> Any:
+            return packet if packet.get("n") == 5 else super().process(packet)
+
+    stations, end = Stations(), Keep()
+    away = Some(stations, 2)
+    away.keeps_order = False
+    with running({"work": away, "end": end}, WIRES) as scheduler:
+        push(scheduler, 8)
+        settle(scheduler)
+        assert stations.sent == [[0, 1], [2, 3], [4, 6], [7]]
+        assert end.numbers == [5], "it did not need the pool"
+        for number in (2, 0):
+            stations.finish(number)
+            settle(scheduler)
+        assert end.numbers == [5, 4, 6, 0, 1]
+        for number in (3, 1):
+            stations.finish(number)
+        scheduler.drain()
+    assert sorted(end.numbers) == list(range(8))
+
+
 def test_a_few_packets_are_shared_out_evenly() -> None:
     stations = Stations()
     with running({"work": Away(stations, 16), "end": Keep()}, WIRES) as scheduler:
