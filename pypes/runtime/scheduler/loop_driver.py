@@ -386,26 +386,3 @@ class LoopDriver(ReceivingDriver):
         self._commit(*chosen(innocent))
         if is_unreachable and not self.resting.is_resting(self):
             self.failing.rest_over(taken[guilty[0]], len(guilty), error)
-
-    def _rest_over(self, values: list[Any], lineages: Sequence[Lineage], ports: list[str], error: BaseException) -> None:
-        """Rest over packets that were taken; where these are several, they are given to ``run`` one by one from now on."""
-        if not values:
-            self.resting.fail(self, error)
-            return
-        resting = self.resting
-        if self.joining is None:
-            self.alone += 0 if self.is_publisher else len(values)
-            self.failing.rest(values, lineages, error)
-        elif tries := resting.tries_of(self, values[0]):
-            # a turn has one document, unless it takes all that is there
-            is_wave, kept = self.component.joins == "wave", list[int]()
-            for at, (value, lineage) in enumerate(zip(values, lineages, strict=True)):
-                if is_wave and lineage != lineages[0]:
-                    kept.append(at)
-                else:
-                    self.failing.give_up(value, lineage, error, tries)
-            self._take_back([values[i] for i in kept], [lineages[i] for i in kept], [ports[i] for i in kept])
-            resting.fail(self, error)
-        else:
-            self._take_back(values, lineages, ports)
-            resting.fail(self, error, values[0])

@@ -1,4 +1,4 @@
-"""Receiving: the half of the loop driver that knows what the component took in its turn, and which packet is under its cursor."""
+"""Receiving: the half of the loop driver that knows what the component took in its turn, gives it back, and has the cursor."""
 
 from __future__ import annotations
 
@@ -172,6 +172,29 @@ class ReceivingDriver(Driver):
             own = [i for i, each in enumerate(ports) if each == port]
             self.taken_from = self.inputs[port][0]
             self.put_back([values[i] for i in own], [lineages[i] for i in own])
+
+    def _rest_over(self, values: list[Any], lineages: Sequence[Lineage], ports: list[str], error: BaseException) -> None:
+        """Rest over packets that were taken; where these are several, they are given to ``run`` one by one from now on."""
+        if not values:
+            self.resting.fail(self, error)
+            return
+        resting = self.resting
+        if self.joining is None:
+            self.alone += 0 if self.is_publisher else len(values)
+            self.failing.rest(values, lineages, error)
+        elif tries := resting.tries_of(self, values[0]):
+            # a turn has one document, unless it takes all that is there
+            is_wave, kept = self.component.joins == "wave", list[int]()
+            for at, (value, lineage) in enumerate(zip(values, lineages, strict=True)):
+                if is_wave and lineage != lineages[0]:
+                    kept.append(at)
+                else:
+                    self.failing.give_up(value, lineage, error, tries)
+            self._take_back([values[i] for i in kept], [lineages[i] for i in kept], [ports[i] for i in kept])
+            resting.fail(self, error)
+        else:
+            self._take_back(values, lineages, ports)
+            resting.fail(self, error, values[0])
 
     def _check_input(self, port: str) -> None:
         if not self.component.has_port(port):
