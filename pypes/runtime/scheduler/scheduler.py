@@ -34,6 +34,7 @@ from pypes.runtime.scheduler.jams import Jams
 from pypes.runtime.scheduler.observing import Observation
 from pypes.runtime.scheduler.policies import Policies
 from pypes.runtime.scheduler.published import Published
+from pypes.runtime.scheduler.recovering import recover
 from pypes.runtime.scheduler.standstill import Standstill
 from pypes.runtime.scheduler.watching import Watch
 from pypes.runtime.scheduler.wiring import attach, build, end_greenlet, set_up, tear_down
@@ -268,7 +269,7 @@ class Scheduler:
                     except BaseException as error:
                         if isinstance(error, Ended):
                             raise
-                        self._recover(me, error)
+                        recover(core, drivers, me, error)
                         # whoever called `run` is interrupted; another runner goes on if it is called again
                         if is_no_failure(error):
                             core.runner = None
@@ -323,17 +324,6 @@ class Scheduler:
         """A wave is over: what comes next is no filter's time."""
         if self._observation is not None:
             self._observation.end_turn()
-
-    def _recover(self, me: greenlet, error: BaseException) -> None:
-        """Our own bug: whoever had something in hand here gives it to the dead letters, and the others go on."""
-        is_charged = is_no_failure(error)
-        for driver in self.drivers:
-            if driver.epoch is not None and (driver.greenlet is None or driver.greenlet is me or driver.greenlet.dead):
-                driver.failed_step(error)
-                is_charged = True
-        if not is_charged:
-            assert self.core.running is not None
-            self.drivers[self.core.running.index].failed_before(error)
 
     def drain(self) -> None:
         """Run until every epoch is done, waiting as needed; held packets are let go when nothing else moves. Blocks.
