@@ -14,7 +14,7 @@ from pypes.component import Component
 from pypes.component.placed import Placed
 from pypes.errors import InvalidGraph, Problem
 from pypes.graph.model import Graph
-from pypes.pipeline.calling import ByName, Collected, Produced, name_of, parameters_of, same
+from pypes.pipeline.calling import ByName, Collected, Produced, is_join, name_of, parameters_of, same
 from pypes.pipeline.chain import Chain, Group, Join, Step
 from pypes.pipeline.checking import check, checked_form
 from pypes.pipeline.depths import Depths
@@ -41,6 +41,14 @@ class Given:
         """Nodes that no wire leads to."""
         targets = {end[2] for end in self.ends}
         return [name for name in self.nodes if name not in targets]
+
+    @property
+    def ports(self) -> dict[str, set[str]]:
+        """By function, the input ports that values come to."""
+        found: dict[str, set[str]] = {}
+        for _, _, target, port in self.ends:
+            found.setdefault(target, set()).add(port)
+        return {name: found.get(name, {"in"}) for name, node in self.nodes.items() if not is_component(node.target)}
 
     @property
     def inherit(self) -> list[str]:
@@ -178,17 +186,15 @@ def build(given: Given, *, track: Iterable[str], ordered: bool) -> Built:
     """Make the filters. Raises :class:`InvalidGraph` and ``InvalidComponent``."""
     if isinstance(track, str):
         raise InvalidGraph(f"track is a list of names, such as [{track!r}]", code="pipeline.track")
-    check(given.nodes, given.ends, [name for name, node in given.nodes.items() if not is_component(node.target)])
+    ports = given.ports
+    check(given.nodes, given.ends, ports)
     built = Built(ends=[*given.ends])
     is_bare = given.is_bare
-    ports_of: dict[str, set[str]] = {}
-    for _, _, target, port in given.ends:
-        ports_of.setdefault(target, set()).add(port)
     for name, node in given.nodes.items():
         if is_component(node.target):
             _place_component(built, name, node)
         else:
-            _place_function(built, name, node, ports_of.get(name, {"in"}), is_bare=is_bare, ordered=ordered)
+            _place_function(built, name, node, ports[name], is_bare=is_bare, ordered=ordered)
     unknown = [name for name in track if name not in built.steps]
     if unknown:
         known = ", ".join(built.steps) or "none"
@@ -246,8 +252,7 @@ def _place_function(built: Built, name: str, node: Node, ports: set[str], *, is_
     if node.produces:
         function, emits_many = Produced(function, node.produces, repeat=node.repeat), True
     parameters = parameters_of(node.target)
-    is_join = bool(ports - {"in"}) and not (len(ports) == 1 and len(parameters) == 1)
-    if is_join:
+    if is_join(node.target, ports):
         unknown = ports - {*parameters}
         if unknown:
             text = f"{name!r} has no parameter {sorted(unknown)[0]!r}; it has {', '.join(parameters) or 'none by name'}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 from pypes.pipeline.items import Done
@@ -61,6 +61,11 @@ def parameters_of(function: Callable[..., Any]) -> tuple[str, ...]:
     except (TypeError, ValueError):
         return ()
     return tuple(each.name for each in found if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY))
+
+
+def is_join(function: Callable[..., Any], ports: Set[str]) -> bool:
+    """True for a function to whose ports wires lead by the names of its parameters; one that has a single one gets the value."""
+    return ports != {"in"} and not (len(ports) == 1 and len(parameters_of(function)) == 1)
 
 
 def name_of(function: Callable[..., Any]) -> str:

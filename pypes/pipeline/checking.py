@@ -27,15 +27,12 @@ def checked_form(
     return found
 
 
-def check(nodes: Mapping[str, Node], ends: Sequence[tuple[str, str, str, str]], functions: Sequence[str]) -> None:
-    """Raise :class:`InvalidGraph` with all that is wrong; ``functions`` are the nodes that are no components."""
+def check(nodes: Mapping[str, Node], ends: Sequence[tuple[str, str, str, str]], ports: Mapping[str, set[str]]) -> None:
+    """Raise :class:`InvalidGraph` with all that is wrong; ``ports`` are those of the nodes that are functions."""
     # where there are components, the graph that is made knows their ports, too, and tells of wires
-    problems = _wrong_wires(nodes, ends) if len(functions) == len(nodes) else []
-    ports: dict[str, set[str]] = {}
-    for end in ends:
-        ports.setdefault(end[2], set()).add(end[3])
-    for name in functions:
-        text = _uncallable(name, nodes[name], ports.get(name, {"in"}))
+    problems = _wrong_wires(nodes, ends) if len(ports) == len(nodes) else []
+    for name, own in ports.items():
+        text = _uncallable(name, nodes[name], own)
         if text:
             problems.append(Problem(f"nodes.{name}", text, "pipeline.function"))
     if problems:

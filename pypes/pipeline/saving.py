@@ -21,7 +21,7 @@ from pypes.errors import InvalidComponent, InvalidGraph, InvalidInput, Problem, 
 from pypes.graph.codec import NAME, dumps, from_obj, to_obj
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.pipeline.building import Given, is_component
-from pypes.pipeline.calling import parameters_of
+from pypes.pipeline.calling import is_join
 from pypes.pipeline.nodes import Node
 from pypes.pipeline.pool import Pool
 from pypes.pipeline.reading import CALL
@@ -72,6 +72,7 @@ class _Writer:
             if node.pool is not None:
                 self._strides.setdefault(id(node.pool), []).append(node.stride)
         self._shared: dict[int, str] = {}
+        self._joins = _joins_of(given)
 
     def add(self, name: str, message: str) -> None:
         self.problems.append(Problem(f"nodes.{name}", message, "pipeline.unsaved"))
@@ -79,7 +80,7 @@ class _Writer:
     def port(self, target: str, port: str) -> str:
         """The input port of a wire: that of a function with one parameter is ``in``, whatever its name."""
         node = self._given.nodes.get(target)
-        return port if node is None or is_component(node.target) or target in joins_of(self._given) else "in"
+        return port if node is None or is_component(node.target) or target in self._joins else "in"
 
     def node(self, name: str, node: Node) -> GraphNode:
         """A filter."""
@@ -172,17 +173,9 @@ class _Writer:
         return node
 
 
-def joins_of(given: Given) -> set[str]:
+def _joins_of(given: Given) -> set[str]:
     """The functions that are called with several parameters, by the ports of their wires."""
-    ports: dict[str, set[str]] = {}
-    for _, _, target, port in given.ends:
-        ports.setdefault(target, set()).add(port)
-    found = set()
-    for name, node in given.nodes.items():
-        own = ports.get(name, set())
-        if not is_component(node.target) and own - {"in"} and not (len(own) == 1 and len(parameters_of(node.target)) == 1):
-            found.add(name)
-    return found
+    return {name for name, ports in given.ports.items() if is_join(given.nodes[name].target, ports)}
 
 
 # -- on a node --------------------------------------------------------------------------------------------
@@ -225,7 +218,7 @@ def deploy(given: Given, url: str, name: str | None, routes: Sequence[str] | Non
 def _not_on_a_node(given: Given) -> list[Problem]:
     """The parts of a pipeline that only a program can run."""
     found = []
-    joins = joins_of(given)
+    joins = _joins_of(given)
     for name, node in given.nodes.items():
         if is_component(node.target):
             continue
