@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-import urllib3
-
 from pypes.component import Component
 from pypes.component.placed import Placed
 from pypes.core.functions import name_of_function
@@ -186,6 +184,8 @@ def deploy(given: Given, url: str, name: str | None, routes: Sequence[str] | Non
 
     Raises :class:`InvalidGraph` with all that is wrong, ``InvalidInput`` for what the node refuses, ``Unavailable``.
     """
+    import urllib3  # when it is needed: it takes a while to load
+
     name = name or (given.origin.name if given.origin else "pipeline")
     graph = graph_of(given, name)
     if routes is not None or not graph.routes:
