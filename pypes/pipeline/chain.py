@@ -78,7 +78,7 @@ class Step:
         if kinds.isdisjoint(SPECIAL):
             return Bundle(positions, results)
         pairs = [(at, result) for at, result in zip(positions, results, strict=True) if result is not None]
-        return Bundle([at for at, _ in pairs], [result for _, result in pairs], is_marked=not kinds.isdisjoint(PASSING))
+        return Bundle.of(pairs, is_marked=not kinds.isdisjoint(PASSING))
 
     def _spread(self, positions: Sequence[Position], results: list[Any]) -> tuple[list[Position], list[Any]]:
         found: list[tuple[Position, Any]] = []
@@ -127,7 +127,7 @@ class Group(Step):
             if lost is not None:
                 gathered.values[place], gathered.is_marked = lost, True
         made = super().run(gathered)
-        return merged(made, Bundle([at for at, _ in kept], [value for _, value in kept], is_marked=True)) if kept else made
+        return merged(made, Bundle.of(kept, is_marked=True)) if kept else made
 
 
 class Join(Step):
@@ -229,11 +229,11 @@ def _kinds(values: list[Any]) -> set[type]:
 def passing(bundle: Bundle) -> Bundle:
     """The values of a bundle that pass over the filters that are left."""
     pairs = [(at, value) for at, value in zip(bundle.positions, bundle.values, strict=True) if type(value) in PASSING]
-    return Bundle([at for at, _ in pairs], [value for _, value in pairs], is_marked=True)
+    return Bundle.of(pairs, is_marked=True)
 
 
 def merged(*bundles: Bundle) -> Bundle:
     """The values of several bundles by the positions of their items; those of one position stay in their order."""
     pairs = [pair for bundle in bundles for pair in zip(bundle.positions, bundle.values, strict=True)]
     pairs.sort(key=lambda pair: pair[0] if type(pair[0]) is tuple else (pair[0],))
-    return Bundle([at for at, _ in pairs], [value for _, value in pairs], is_marked=any(bundle.is_marked for bundle in bundles))
+    return Bundle.of(pairs, is_marked=any(bundle.is_marked for bundle in bundles))

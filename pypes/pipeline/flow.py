@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
@@ -12,7 +12,7 @@ from pypes.core.origin import Origin
 from pypes.errors import ComponentError
 from pypes.ingest.outcome import Fate
 from pypes.pipeline.chain import Chain, merged
-from pypes.pipeline.items import PASSING, SPECIAL, Bundle, Done, Failed, Position
+from pypes.pipeline.items import PASSING, SPECIAL, Bundle, Done, Failed, Position, item_of
 from pypes.pipeline.results import Batch, Flow, Pull
 from pypes.runtime.local import LocalGraph
 from pypes.runtime.one_thread import at_work
@@ -73,7 +73,7 @@ class Settling:
         if type(value) is not Failed:
             return (value,)
         self.failures += 1
-        value.positions = value.positions or ((at[0],) if isinstance(at, tuple) else (at,))
+        value.positions = value.positions or (item_of(at),)
         if self._errors == "return":
             return (value,)
         if self._errors == "skip":
@@ -299,7 +299,7 @@ class GraphFlow(Lendable):
         lost = [_failed(letter, batch) for letter in epoch.dead_letters]
         if self._is_bare:
             # components may have changed the order, and mean it
-            made = _bundle([*found, *lost], is_marked=True) if lost else _bundle(found)
+            made = Bundle.of([*found, *lost], is_marked=True) if lost else Bundle.of(found)
             made = merged(made) if lost and not self._settling.skips else made
             self._note(epoch)
         else:
@@ -307,7 +307,7 @@ class GraphFlow(Lendable):
             made = _once(bundles[0] if len(bundles) == 1 else merged(*bundles))
             if lost:  # of the machinery itself: nothing is known of single items
                 whole = [(batch.first + at, lost[0][1]) for at in range(batch.count)]
-                made = _bundle(whole, is_marked=True)
+                made = Bundle.of(whole, is_marked=True)
         self._settling.settle(batch, made)
 
     def _note(self, epoch: Epoch) -> None:
@@ -338,8 +338,4 @@ def _once(made: Bundle) -> Bundle:
                 continue
             seen.add(id(value))
         pairs.append((at, value))
-    return _bundle(pairs, is_marked=True)
-
-
-def _bundle(pairs: Sequence[tuple[Position, Any]], *, is_marked: bool = False) -> Bundle:
-    return Bundle([at for at, _ in pairs], [value for _, value in pairs], is_marked=is_marked)
+    return Bundle.of(pairs, is_marked=True)

@@ -22,17 +22,16 @@ from pypes.pipeline.chain import Step
 from pypes.pipeline.copies import Folded, fault_of_files, fault_of_travel
 from pypes.pipeline.flow import Lendable, Settling
 from pypes.pipeline.inflow import Held
-from pypes.pipeline.items import Bundle, Failed, failed
+from pypes.pipeline.items import Bundle, Failed, failed, item_of
 from pypes.pipeline.making import FlowMaker
 from pypes.pipeline.nodes import Node
 from pypes.pipeline.reading import Installed
-from pypes.pipeline.results import Batch, Flow, Pull, Results
+from pypes.pipeline.results import Batch, Flow, Pull, Results, adapted
 from pypes.placement.executor import Outcome
 from pypes.placement.process_executor import processes
 from pypes.placement.retold import Told, heard, told
 
-#: A stride that takes less time is followed by one of twice as many items, one that takes four times as long by half as many:
-#: the first results come soon, and the cost of a stride is shared by many where they are quick.
+#: Time that a stride takes at least, where items are quick; see :func:`adapted`.
 STRIDE_S: Final = 0.002
 
 
@@ -72,7 +71,7 @@ class ByItem(Settling):
         """Take the results of a batch, which is done."""
         found: list[list[Any]] = [[] for _ in range(batch.count)]
         for at, value in zip(made.positions, made.values, strict=True):
-            found[(at[0] if isinstance(at, tuple) else at) - batch.first] += self.results_of(value, at)
+            found[item_of(at) - batch.first] += self.results_of(value, at)
         self._found.update(enumerate(found, batch.first))
         batch.run.batch_done(batch)
 
@@ -238,10 +237,7 @@ class CopiesFlow(Lendable):
         return Bundle(positions, values, is_marked=any(type(value) is Failed for value in values))
 
     def _add(self, spent: Spent) -> None:
-        if spent.seconds < STRIDE_S:
-            self.stride = min(2 * self.stride, self._most)
-        elif spent.seconds > 4 * STRIDE_S:
-            self.stride = max(1, self.stride // 2)
+        self.stride = adapted(self.stride, spent.seconds, STRIDE_S, self._most)
         for name, (items, failures, seconds, waiting_s, kept) in spent.steps.items():
             step = self.steps[name]
             step.items, step.failures = step.items + items, step.failures + failures

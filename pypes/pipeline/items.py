@@ -63,6 +63,11 @@ PASSING: Final = frozenset({Done, Failed})
 Position = int | tuple[int, ...]
 
 
+def item_of(at: Position) -> int:
+    """The item that a position is of."""
+    return at[0] if isinstance(at, tuple) else at
+
+
 class Cancellable(Protocol):
     """Items of which nobody wants the results any more once ``is_cancelled`` is True."""
 
@@ -84,3 +89,8 @@ class Bundle:
         self.values = values
         self.is_marked = is_marked
         self.batch: Cancellable | None = None
+
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[Position, Any]], *, is_marked: bool = False) -> Bundle:
+        """The bundle of values, each beside its position."""
+        return cls([at for at, _ in pairs], [value for _, value in pairs], is_marked=is_marked)

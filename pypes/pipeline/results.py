@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -15,9 +16,20 @@ from pypes.pipeline.progress import Bar
 
 #: In place of a result: there is none yet.
 LATE: Final = object()
-#: A wave that takes less time than this is followed by one of twice as many items, one that takes four times as long by half as
-#: many: the first result comes when the first item is done, and the cost of a wave is shared by many where they are quick.
+#: Time that a wave takes at least, where items are quick; see :func:`adapted`.
 WAVE_S: Final = 0.001
+
+
+def adapted(count: int, took_s: float, aim_s: float, most: int) -> int:
+    """The number of items to be taken together, after ``count`` of them took some time: twice as many if that was less than
+    ``aim_s``, half as many if it was more than four times that.
+
+    It begins with one. So the first result comes when the first item is done, and the cost of what is done together is shared by
+    many items where they are quick.
+    """
+    if took_s > 4 * aim_s:
+        return max(1, count // 2)
+    return min(2 * count, most) if took_s < aim_s else count
 
 
 class Batch:
@@ -228,10 +240,8 @@ class Pull:
 
         One that is not done after that works elsewhere, and its items come out together: they are to be few.
         """
-        if took_s > 4 * WAVE_S or (self._batches and not self._batches[-1].is_done):
-            self._wave = max(1, self._wave // 2)
-        elif took_s < WAVE_S:
-            self._wave = min(2 * self._wave, self._buffer)
+        is_elsewhere = bool(self._batches) and not self._batches[-1].is_done
+        self._wave = adapted(self._wave, math.inf if is_elsewhere else took_s, WAVE_S, self._buffer)
 
     def batch_done(self, batch: Batch) -> None:
         """Called by the flow."""
