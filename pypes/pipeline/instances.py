@@ -20,13 +20,13 @@ from pypes.observe import FilterTotal, Totals
 from pypes.pipeline.building import Given, build
 from pypes.pipeline.chain import Step
 from pypes.pipeline.copies import Folded, fault_of_files, fault_of_travel
-from pypes.pipeline.flow import Lendable, Settling
+from pypes.pipeline.flow import GraphFlow, Lendable, Settling
 from pypes.pipeline.inflow import Held
 from pypes.pipeline.items import Bundle, Failed, failed, item_of
-from pypes.pipeline.making import FlowMaker
+from pypes.pipeline.making import FlowMaker, Made
 from pypes.pipeline.nodes import Node
 from pypes.pipeline.reading import Installed
-from pypes.pipeline.results import Batch, Flow, Pull, Results, adapted
+from pypes.pipeline.results import Batch, Pull, Results, adapted
 from pypes.placement.executor import Outcome
 from pypes.placement.process_executor import processes
 from pypes.placement.retold import Told, heard, told
@@ -87,37 +87,34 @@ class Copy:
     def __init__(self, given: Given, make: FlowMaker) -> None:
         self._given = given
         self._make = make
-        self._flow: Flow | None = None
+        self._settling = ByItem()
+        self._made: Made | None = None
 
     def setup(self) -> None:
-        self._settling = ByItem()
         self._made = self._make(self._given, self._settling)
-        self._flow = self._made.flow
 
     def run(self, item: Any) -> tuple[list[Any], Spent]:
         """The results of one item."""
-        return self._push([item])[0].value  # type: ignore[no-any-return]
+        return self.run_batch([item])[0].value  # type: ignore[no-any-return]
 
     def run_batch(self, items: Sequence[Any]) -> list[Outcome]:
         """The results of each of the items; what was spent is beside those of the first."""
-        return self._push(items)
-
-    def _push(self, items: Sequence[Any]) -> list[Outcome]:
-        assert self._flow is not None
+        assert self._made is not None
         begun = time.perf_counter()
+        flow, totals = self._made.flow, self._made.totals
         is_split = type(items[0]) is Split
         count = len(items)
-        pull = Pull(self._flow, Held([*items]), buffer=count + 1, ordered=True, wave=count, is_split=is_split)
+        pull = Pull(flow, Held([*items]), buffer=count + 1, ordered=True, wave=count, is_split=is_split)
         for _ in Results(pull, self):
             """They are kept beside their items."""
         found = [[_leaving(result) for result in results] for results in self._settling.take()]
-        totals = {} if self._made.totals is None else self._made.totals.take()
-        spent = Spent(time.perf_counter() - begun, _spent(self._made.steps), totals, _counts(self._flow))
+        counts = flow.graph.take_counts() if isinstance(flow, GraphFlow) else {}
+        spent = Spent(time.perf_counter() - begun, _spent(self._made.steps), {} if totals is None else totals.take(), counts)
         return [Outcome((results, spent if not at else None)) for at, results in enumerate(found)]
 
     def close(self) -> None:
-        if self._flow is not None:
-            self._flow.close()
+        if self._made is not None:
+            self._made.flow.close()
 
 
 def _leaving(result: Any) -> Any:
@@ -147,11 +144,6 @@ def _spent(steps: Mapping[str, Step]) -> dict[str, tuple[int, int, float, float,
         if step.kept is not None:
             step.kept = []
     return found
-
-
-def _counts(flow: Flow) -> dict[str, dict[str, int]]:
-    graph = getattr(flow, "graph", None)
-    return {} if graph is None else graph.take_counts()
 
 
 class CopyMaker:
