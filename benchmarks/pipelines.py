@@ -8,7 +8,6 @@ Functions that compute take a given processor time.
 from __future__ import annotations
 
 import multiprocessing
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,8 +15,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from benchmarks.load import Skipped
-from benchmarks.pools import ARRAYS, WAITS, WIDTH, add_one, compute_1_ms, compute_50_ms, rounds, wait
+from benchmarks.pools import ARRAYS, WAITS, WIDTH, add_one, arrays, compute_1_ms, compute_50_ms, rounds, wait
 from benchmarks.report import Line
 from pypes.pipeline import Pipeline, node
 
@@ -190,17 +188,11 @@ def _computing_lines() -> Iterator[Line]:
 
 
 def _array_lines() -> Iterator[Line]:
-    # one thread each, or the linear algebra of numpy starts as many as there are cores
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    try:
-        import numpy
-    except ImportError:
-        raise Skipped("numpy is not installed") from None
-    arrays = [numpy.full(1 << 17, float(number)) for number in range(ARRAYS)]
+    items = arrays()
     with multiprocessing.get_context("spawn").Pool(WIDTH) as pool:
         for stride in (1, 4):
             with Pipeline(node(add_one, processes=WIDTH, stride=stride)) as pipeline:
-                found = rounds(lambda: pipeline.run(arrays), lambda: pool.imap(add_one, arrays, stride), ARRAYS)  # noqa: B023
+                found = rounds(lambda: pipeline.run(items), lambda: pool.imap(add_one, items, stride), ARRAYS)  # noqa: B023
             claim = f"arrays of 1 MB to two processes and back, in strides of {stride}, against `multiprocessing.Pool.imap`"
             yield _line(claim, found, ARRAYS, must=2.0, stretch=4.0)
 

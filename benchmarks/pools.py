@@ -126,16 +126,21 @@ def lines() -> Iterator[Line]:
     yield _wait_line()
 
 
-def _array_lines() -> Iterator[Line]:
+def arrays() -> list[Any]:
+    """Arrays of 1 MB. Raises :class:`Skipped`."""
     # one thread each, or the linear algebra of numpy starts as many as there are cores
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         import numpy
     except ImportError:
         raise Skipped("numpy is not installed") from None
-    arrays = [numpy.full(1 << 17, float(number)) for number in range(ARRAYS)]
+    return [numpy.full(1 << 17, float(number)) for number in range(ARRAYS)]
+
+
+def _array_lines() -> Iterator[Line]:
+    items = arrays()
     for stride in (1, 4):
-        found = against_pool(add_one, arrays, stride)
+        found = against_pool(add_one, items, stride)
         claim = f"arrays of 1 MB to two processes and back, in strides of {stride}, against `multiprocessing.Pool.imap`"
         yield line(claim, found, ARRAYS, must=2.0, stretch=4.0)
 
