@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from tests.faults.operations.checks import broken_logs
+from pypes_search.index import SearchIndex
+from pypes_search.row import Row
+from tests.faults.operations.checks import broken_logs, unlike_hits
 from tests.faults.operations.model import (
     DELETION,
     INDEX,
@@ -157,3 +160,20 @@ def test_a_log_in_which_a_version_is_whole_before_it_is_there(tmp_path: Path) ->
     assert not broken(*old, 'r1/0/1","complete":true', new, 'r2/0/1","complete":false')
     assert "r1/0/1 is whole in line 1 of 3 in log, but 1 parts are left" in broken(old[0], 'r1/0/1","complete":true', old[1])[0]
     assert broken(*old, 'r1/0/1","complete":true', 'r2/0/1","complete":true', new)
+
+
+def test_a_document_of_which_parts_of_two_versions_are_left(tmp_path: Path) -> None:
+    """As of one that was never whole: each part is to be found by its own words, and nothing else by these."""
+    path, rng = tmp_path / "index.db", random.Random(1)
+    shelf = {"d": {"row=1": "row 0 of plain1v2.0", "row=2": "row 1 of plain1v1.1"}}
+    rows = [Row("d", text=text, part=part, version="1") for part, text in shelf["d"].items()]
+    with closing(SearchIndex(path, "never")) as index:
+        index.apply(rows)
+        assert not list(unlike_hits(path, shelf, rng))
+        (fault,) = unlike_hits(path, {"d": shelf["d"] | {"row=3": "row 2 of plain1v1.2"}}, rng)
+        assert fault == "a search for plain1v1 does not find [('d', 'row=3')], or finds [], of 2 parts of d"
+        (fault,) = unlike_hits(path, {"d": {"row=1": "row 0 of plain1v2.0"} | {"row=3": "row 1 of plain1v2.1"}}, rng)
+        assert "does not find [('d', 'row=3')], or finds []" in fault
+        index.apply([Row("e", text="plain1v2.0", version="1")])
+        (fault,) = unlike_hits(path, shelf, rng)
+        assert fault == "a search for plain1v2 does not find [], or finds [('e', '')], of 1 parts of d"
