@@ -12,8 +12,19 @@ from pypes_documents.job import MALFORMED, Job, file_in
 from pypes_documents.names import Names
 from pypes_documents.plain import plain_line
 
-#: The line before a mail: with a day and a time, in any of the forms that programs write. Sentences may begin with its word, too.
-_FROM: Final = re.compile(rb"From [^\n]{0,500}?\b(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b|\d{4}-\d\d-\d\d)[^\n]{0,100}\d:\d\d")
+_DAY: Final = rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_MONTH: Final = rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_TIME: Final = rb"\d?\d:\d\d(?::\d\d)?"
+#: Dates as programs write them: that of C, with a time zone before or behind the year; that of mails; and ISO 8601.
+_DATE: Final = b"|".join(
+    (
+        rb"%s,? +%s +\d?\d,? +%s(?: +[-+\w]+){0,2} +\d{4}" % (_DAY, _MONTH, _TIME),
+        rb"(?:%s, +)?\d?\d +%s +\d{4} +%s" % (_DAY, _MONTH, _TIME),
+        rb"\d{4}-\d\d-\d\d[ T]%s" % _TIME,
+    )
+)
+#: The line before a mail. Sentences may begin with its word, too, and name a day and a time.
+_FROM: Final = re.compile(rb"From [^\n]{0,500}?\b(?:%s)" % _DATE)
 _HEADER: Final = re.compile(rb">From |[!-9;-~]{1,200}:")
 _BEGIN: Final = re.compile(rb"\s*" + _FROM.pattern + rb"[^\n]*\n(?:" + _HEADER.pattern + rb")")
 _QUOTED: Final = re.compile(rb">+From ")

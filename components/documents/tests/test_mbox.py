@@ -23,6 +23,12 @@ LINES = [
     b"From 1795@xxx Sun Nov 29 08:30:00 +0000 2026\n",
     b"From MAILER-DAEMON Fri Jul  8 12:08:34 2011\n",
     b"From ada@example.org 2026-11-29 08:30:00\n",
+    b"From ada@example.org 2026-11-29T08:30:00Z\n",
+    b"From ada at example.org  Sun Nov 29 08:30 2026\n",
+    b"From ada Sun Nov 29 08:30:00 MET DST 1998\n",
+    b"From ada Sun Nov 29 08:30 CET 2026 remote from mill\n",
+    b"From ada@example.org Sun, 29 Nov 2026 08:30:00 +0100\n",
+    b"From ada@example.org Sun Nov 29 08:30:00 2026 +0100\n",
 ]
 
 
@@ -85,6 +91,8 @@ def test_attachments_within() -> None:
         (">>From the mill", ">From the mill"),
         ("> From the mill", "> From the mill"),
         ("From Sun till Mon, at 10:30\nnothing", "From Sun till Mon, at 10:30\nnothing"),
+        ("From here on Mon 10:00 we start\nNote: bring yarn", "From here on Mon 10:00 we start\nNote: bring yarn"),
+        ("From 2026-11-29, or Sun, at 8:30\nNote: -", "From 2026-11-29, or Sun, at 8:30\nNote: -"),
         ("From the mill\nNote: at 10:30", "From the mill\nNote: at 10:30"),
     ],
 )
