@@ -22,6 +22,8 @@ _MODES: Final[dict[str | None, Mode]] = {None: "first", "first": "first", "appen
 _KNOWN: Final = {"name", "path", "mode", "comp"}
 #: A step up to the next ``/``, which may be part of a namespace or a condition.
 _STEP: Final = re.compile(r"(?:\{[^}]*\}|\[[^\]]*\]|[^/])+")
+#: Sign of an attribute, namespace, name and condition of a step.
+_Step = tuple[str | None, ...]
 _PARTS: Final = re.compile(r"(@?)(?:\{([^}]*)\})?([^\[\]{}@]*)(\[.*\])?", re.DOTALL)
 
 
@@ -50,8 +52,8 @@ class _Reader:
     def __init__(self, docroot: str) -> None:
         #: Prefixes that are made up here, and the namespaces that paths name in braces.
         self.namespaces: dict[str, str] = {}
-        self._docroot = _STEP.findall(docroot)
-        self.rows = "/".join(("/*", *self._xpath("docroot", self._docroot[1:]))) if self._docroot else ""
+        self._docroot = _steps("docroot", docroot) if docroot else []
+        self.rows = "/".join(("/*", *self._xpath(self._docroot[1:]))) if self._docroot else ""
 
     def rule(self, number: int, element: Any) -> tuple[str, Rule]:
         name = element.get("name") or ""
@@ -69,26 +71,20 @@ class _Reader:
         return name, Rule(path=self._path(what, element.get("path")), mode=_MODES[mode])
 
     def _path(self, what: str, path: str) -> str:
-        steps = _STEP.findall(path)
+        steps = _steps(what, path)
         if self._docroot and steps[: len(self._docroot)] == self._docroot:
             steps = steps[len(self._docroot) :]
         elif not self._docroot:
             # as there: the first step of a path that begins at the root is the root itself
             steps = steps[1:] if path.startswith(("/", "./")) else steps
-        found = self._xpath(what, steps)
+        found = self._xpath(steps)
         return "/".join(found) if self._docroot else "/".join(("/*", *found))
 
-    def _xpath(self, what: str, steps: list[str]) -> list[str]:
+    def _xpath(self, steps: list[_Step]) -> list[str]:
         """Steps as XPath has them; ``.`` if there are none."""
-        return [self._step(what, step) for step in steps] or (["."] if self._docroot else [])
+        return [self._step(*step) for step in steps] or (["."] if self._docroot else [])
 
-    def _step(self, what: str, step: str) -> str:
-        parts = _PARTS.fullmatch(step)
-        if parts is None:
-            raise ValueError(
-                f"{what}: {step!r} is no step of a path; it is a name, * or @name, with {{namespace}} before the name"
-            )
-        at, namespace, name, condition = parts.groups()
+    def _step(self, at: str | None, namespace: str | None, name: str | None, condition: str | None) -> str:
         prefix = ""
         if namespace:
             taken = {uri: prefix for prefix, uri in self.namespaces.items()}
@@ -96,3 +92,21 @@ class _Reader:
             self.namespaces[prefix] = namespace
         # conditions were of Python there: those that compare are the same in XPath, but for one sign
         return f"{at}{prefix}{':' if prefix else ''}{name or '*'}{(condition or '').replace('==', '=')}"
+
+
+def _steps(what: str, path: str) -> list[_Step]:
+    """The steps of a path. Raises ``ValueError`` for one that is none, is empty, or where there are none at all."""
+    found = _STEP.findall(path)
+    if not found:
+        raise ValueError(f"{what}: {path!r} has no step; a path is names between /")
+    if "/".join(found) != path.strip("/"):
+        raise ValueError(f"{what}: {path!r} has // within, which is for the beginning; name the elements between")
+    steps: list[_Step] = []
+    for step in found:
+        parts = _PARTS.fullmatch(step)
+        if parts is None:
+            raise ValueError(
+                f"{what}: {step!r} is no step of a path; it is a name, * or @name, with {{namespace}} before the name"
+            )
+        steps.append(parts.groups())
+    return steps

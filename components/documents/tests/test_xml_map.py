@@ -103,6 +103,12 @@ RULE = "<m><r name='a' path='//x/a'/><r {}/></m>"
         (RULE.format("name='b' path='//x/{u'"), r"rule 2 \(b\): '{u' is no step of a path"),
         (RULE.format("name='b' path='//x/b[@id.startswith(&quot;A&quot;)]'"), r"rule 2 \(b\): .* is no XPath"),
         (RULE.format("name='b' path='//x/b[@id==A]'").replace("<m>", "<m docroot='//x/y['>"), "docroot: 'y\\[' is no step"),
+        (RULE.format("name='b' path='//x//b'"), r"rule 2 \(b\): '//x//b' has // within"),
+        (RULE.format("name='b' path='//x[y/b'"), r"rule 2 \(b\): 'x\[y' is no step"),
+        (RULE.format("name='b' path='/'"), r"rule 2 \(b\): '/' has no step"),
+        ("<m docroot='//p[q'><r name='a' path='a'/></m>", r"docroot: 'p\[q' is no step"),
+        ("<m docroot='/'><r name='a' path='a'/></m>", "docroot: '/' has no step"),
+        ("<m docroot='//p//q'><r name='a' path='a'/></m>", "docroot: '//p//q' has // within"),
     ],
 )
 def test_a_rule_that_is_none_is_named(given: str, reason: str) -> None:
