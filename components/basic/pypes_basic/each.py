@@ -41,6 +41,9 @@ class Each(Operator):
         item: Annotated[str, Help("Field for items that are no objects.", min_length=1)] = "item"
         place: Annotated[str, Help("Member of objects by which parts are called; empty: their number.")] = ""
         keep: Annotated[list[str], Help("Fields of the document that each part gets.")] = []
+        max_kept_bytes: Annotated[int, Help("Bytes of kept fields that all parts of a document may have together.", ge=1)] = (
+            256 * 1024 * 1024
+        )
 
     def process(self, packet: Packet) -> Packet | None:
         if packet.is_deletion:
@@ -49,6 +52,13 @@ class Each(Operator):
         kept = {name: packet.get(name) for name in self.params.keep if packet.has(name)}
         several = {name for name in kept if packet.is_multivalued(name)}
         items = _items(packet, self.params.field)
+        kept_bytes = Packet.from_document({**kept}).size_bytes()
+        if kept and kept_bytes * len(items) > self.params.max_kept_bytes:
+            raise Reject(
+                f"{', '.join(kept)} (keep) have {kept_bytes} bytes in each part, in {len(items)} more than max_kept_bytes "
+                f"({self.params.max_kept_bytes}) together; keep less, or raise it",
+                "each.too_large",
+            )
         places = [self._place(number, item) for number, item in enumerate(items, 1)]
         if len({*map(str, places)}) < len(places):
             twice = next(place for place in places if [*map(str, places)].count(str(place)) > 1)

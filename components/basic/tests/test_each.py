@@ -68,6 +68,15 @@ class TestEach(ComponentSuite):
         assert (letter.code, letter.error[: len(fault)]) == (code, fault)
         assert result.packets == []
 
+    @pytest.mark.parametrize(("items", "is_sent"), [(49, True), (50, False)])
+    def test_kept_fields_count_in_each_part(self, items: int, is_sent: bool) -> None:
+        packet = Packet({"list": [*range(items)], "long": "x" * 10_000})
+        result = run_component(Each, [packet], field="list", keep=["long"], max_kept_bytes=500_000)
+        assert len(result.packets) == (items if is_sent else 0)
+        assert [(letter.code, letter.error.partition(" (keep)")[0]) for letter in result.dead_letters] == (
+            [] if is_sent else [("each.too_large", "long")]
+        )
+
     def test_a_deletion_goes_everywhere(self) -> None:
         result = run_component(Each, [DELETION.clone()], field="list")
         assert [found[0].is_deletion for found in result.outputs.values()] == [True, True]

@@ -32,7 +32,8 @@ class Chunk(Operator):
     reaches one chunk further.
 
     A document that has a title alone, such as an entry of a feed, is one chunk that says it, without a place. One that has
-    neither is a dead letter, ``document.no_text``. Deletions pass.
+    neither is a dead letter, ``document.no_text``, and so is one beyond ``max_kept_bytes`` (``document.too_large``; chunks before
+    that were sent). Deletions pass.
     """
 
     icon = "scissors"
@@ -63,6 +64,9 @@ class Chunk(Operator):
         keep: Annotated[list[str], Help("Fields of the document that each chunk has, too.")] = [
             *("title", "author", "created", "modified", "language", "subject"),
         ]
+        max_kept_bytes: Annotated[int, Help("Bytes of kept fields that all parts of a document may have together.", ge=1)] = (
+            256 * 1024 * 1024
+        )
 
         def __post_init__(self) -> None:
             if self.overlap > self.size // 2:
@@ -85,8 +89,15 @@ class Chunk(Operator):
         # a text without structure is read paragraph by paragraph, however many there are
         blocks = blocks_of(packet, params.field) if packet.has_meta(BLOCKS, params.field) else []
         plain, others = self._kept(packet)
+        kept_bytes = Packet.from_document({name: packet.get(name) for name in (*plain, *others)}).size_bytes()
         found = chunks_of(text, blocks, size=params.size, overlap=params.overlap, level=params.level, length=self._length)
         for number, chunk in enumerate(found, 1):
+            if number * kept_bytes > params.max_kept_bytes:
+                raise Reject(
+                    f"the fields in keep have {kept_bytes} bytes in each chunk, in {number} more than max_kept_bytes "
+                    f"({params.max_kept_bytes}) together; keep less, or raise it",
+                    "document.too_large",
+                )
             part = packet.derive("chunk", number, {**plain, **_fields(text, chunk)})
             for name in others:
                 part.set(name, packet.get(name), multi=packet.is_multivalued(name))

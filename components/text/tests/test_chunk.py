@@ -43,6 +43,14 @@ class TestChunk(ComponentSuite):
     component = Chunk
     params = {"size": 100}
 
+    def test_kept_fields_count_in_each_chunk(self) -> None:
+        packet = Packet({"text": "A loom.\n\n" * 60, "title": "x" * 10_000})
+        result = run_component(Chunk, [packet], size=16, max_kept_bytes=500_000)
+        assert len(result.packets) == 49
+        (letter,) = result.dead_letters
+        assert letter.code == "document.too_large"
+        assert "in 50 more than max_kept_bytes (500000) together; keep less, or raise it" in letter.error
+
 
 # -- places and fields ------------------------------------------------------------------------------------------
 
