@@ -69,24 +69,25 @@ def _check(batch: Any) -> None:
         (column.view(texts) if texts else column).validate(full=True)
 
 
-def _rows(batch: Any, before: int) -> Iterator[dict[str, Any] | Reject]:
+def _rows(batch: Any, before: int) -> list[dict[str, Any] | Reject]:
     """The rows of a batch with ``before`` rows before it."""
     names = _names(batch.schema.names)
     columns = [_known(column) for column in batch.columns]
     try:
-        yield from pyarrow.RecordBatch.from_arrays(columns, names).to_pylist(maps_as_pydicts="strict")
-        return
+        return pyarrow.RecordBatch.from_arrays(columns, names).to_pylist(maps_as_pydicts="strict")  # type: ignore[no-any-return]
     except _UNKNOWN:
-        pass  # look for the row
-    for number in range(batch.num_rows):
-        row: dict[str, Any] = {}
-        fault: Reject | None = None
-        for name, column in zip(names, columns, strict=True):
-            try:
-                row[name] = column[number].as_py(maps_as_pydicts="strict")
-            except _UNKNOWN as error:
-                fault = Reject(f"column {name}, row {before + number + 1}: {error}", MALFORMED)
-        yield fault or row
+        # one by one: a row that cannot be read costs no other
+        return [_row(dict(zip(names, columns, strict=True)), number, before) for number in range(batch.num_rows)]
+
+
+def _row(columns: dict[str, Any], number: int, before: int) -> dict[str, Any] | Reject:
+    row: dict[str, Any] = {}
+    for name, column in columns.items():
+        try:
+            row[name] = column[number].as_py(maps_as_pydicts="strict")
+        except _UNKNOWN as error:
+            return Reject(f"column {name}, row {before + number + 1}: {error}", MALFORMED)
+    return row
 
 
 def _names(given: list[str]) -> list[str]:

@@ -130,6 +130,15 @@ class Job:
                 raise Reject(f"it is longer than max_bytes ({self.bounds.max_bytes}); raise it", TOO_LARGE)
         return bytes(data)
 
+    def content(self, stream: SupportsRead[bytes]) -> bytes | Reject:
+        """The content of a file in the document, or the reason why it cannot be read. Raises ``Exhausted``."""
+        try:
+            return self.read(stream)
+        except Exhausted:
+            raise
+        except Reject as fault:
+            return fault
+
     def unpack(self, size: int) -> None:
         """Count bytes that were unpacked. Raises ``Reject`` if they are too many."""
         self._unpacked_bytes += size

@@ -10,7 +10,7 @@ from ctypes import create_string_buffer
 from typing import IO, Any, Final
 
 from pypes import Packet, Reject
-from pypes_documents.job import ENCRYPTED, MALFORMED, UNKNOWN, Exhausted, Job, Unread
+from pypes_documents.job import ENCRYPTED, MALFORMED, UNKNOWN, Job, Unread
 from pypes_documents.members import Member, is_litter, parts_of
 
 #: The marks at the beginning, and the name of the format there. Only this one is tried: some others read files of the system.
@@ -56,11 +56,7 @@ def _members(file: IO[bytes], format: str, job: Job) -> Iterator[Member]:
 
 def _content(blocks: _Blocks, job: Job, archive_error: type[Exception]) -> bytes | Reject:
     try:
-        return job.read(blocks)
-    except Exhausted:
-        raise
-    except Reject as fault:
-        return fault
+        return job.content(blocks)
     except archive_error as error:
         if getattr(error, "retcode", _FATAL) == _FATAL and not _is_encrypted(error):
             raise

@@ -13,7 +13,7 @@ from typing import IO, Any, Final, NamedTuple, cast
 
 from pypes import Packet, Reject
 from pypes.core.media_types import OCTETS, media_type_of
-from pypes_documents.job import ENCRYPTED, MALFORMED, NO_TEXT, Exhausted, Job, Unpacked, Unread, file_in
+from pypes_documents.job import ENCRYPTED, MALFORMED, NO_TEXT, Job, Unpacked, Unread, file_in
 from pypes_documents.names import Names
 from pypes_documents.packages import DAMAGED
 
@@ -120,11 +120,7 @@ def _zip_content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, job: Job) -> b
         return Reject("it is encrypted; pack it without a password", ENCRYPTED)
     try:
         with archive.open(info) as stream:
-            return job.read(Unpacked(stream, job, info.compress_size))
-    except Exhausted:
-        raise
-    except Reject as fault:
-        return fault
+            return job.content(Unpacked(stream, job, info.compress_size))
     except _DAMAGED as error:
         return Reject(f"it is damaged: {type(error).__name__}: {error}", MALFORMED)
 
@@ -139,7 +135,7 @@ def _tar_members(stream: IO[bytes], job: Job) -> Iterator[Member]:
                 last = info.name.removeprefix("./")
                 content = archive.extractfile(info) if info.isreg() and not is_litter(info.name) else None
                 if content is not None:
-                    yield Member(last, _tar_content(content, job))
+                    yield Member(last, job.content(content))
             behind = cast(IO[bytes], archive.fileobj)
             while block := behind.read(_BLOCK_BYTES):
                 if block.strip(b"\0"):
@@ -147,15 +143,6 @@ def _tar_members(stream: IO[bytes], job: Job) -> Iterator[Member]:
     except _DAMAGED as error:
         where = f"at or behind {last}, " if last else ""
         raise Reject(f"{where}the tar is damaged or cut off: {type(error).__name__}: {error}", MALFORMED) from error
-
-
-def _tar_content(stream: IO[bytes], job: Job) -> bytes | Reject:
-    try:
-        return job.read(stream)
-    except Exhausted:
-        raise
-    except Reject as fault:
-        return fault
 
 
 def _unpacked(file: IO[bytes], compression: str, name: str, job: Job) -> Iterator[Member]:
