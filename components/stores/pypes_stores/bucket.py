@@ -90,17 +90,18 @@ class Bucket:
             **{"packet": "yes" if head.is_packet else "no", "parts": "yes" if head.has_parts else "no"},
             **({"unswept": "yes"} if head.is_unswept else {}),
         }
-        try:
-            self._put(
-                key, body, meta, "create" if over is None else over.mark, self._gone_tags if head.state == "gone" else NO_TAGS
-            )
-        except (AlreadyExistsError, PreconditionError):
-            return False
+        mode = "create" if over is None else over.mark
+        with published(self._redact):
+            try:
+                self._put(key, body, meta, mode, self._gone_tags if head.state == "gone" else NO_TAGS)
+            except (AlreadyExistsError, PreconditionError):
+                return False
         return True
 
     def put_part(self, key: str, body: Body, document: str, version: str) -> None:
         """Put a part; nobody else puts other content under its key."""
-        self._put(key, body, {"document": document, "version": version}, "overwrite")
+        with published(self._redact):
+            self._put(key, body, {"document": document, "version": version}, "overwrite")
 
     def read(self, key: str) -> Body | None:
         """An object, ``None`` if it is not there."""
@@ -156,19 +157,12 @@ class Bucket:
 
     def _put(self, key: str, body: Body, meta: Mapping[str, str], mode: Any, tags: Mapping[str, str] = NO_TAGS) -> None:
         import obstore
-        from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         given: dict[str, Any] = {"attributes": {"Content-Type": body.content_type, **body.meta, **meta}, "mode": mode}
         if tags:  # they need a right of their own
             given["tags"] = dict(tags)
-        with published(self._redact):
-            try:
-                # PERF: large parts travel in pieces; a condition is for whole objects
-                obstore.put(self._store, key, body.data, **given)
-                return
-            except (AlreadyExistsError, PreconditionError) as error:
-                conflict = error
-        raise conflict
+        # PERF: large parts travel in pieces; a condition is for whole objects
+        obstore.put(self._store, key, body.data, **given)
 
 
 def metadata(values: Mapping[str, str]) -> dict[str, str]:

@@ -270,6 +270,18 @@ def test_what_speaks_of_the_store_is_waited_for(bucket: Bucket, before: Gate, st
     assert bucket.keys() == ["!/a", "!/b", "!/c"]
 
 
+def test_a_conflict_over_a_part_is_waited_for(bucket: Bucket, before: Gate) -> None:
+    made = publisher(bucket, options={**bucket.options, "endpoint": before.url})
+    answers = [(409, "OperationAborted")]
+    document = Packet({"text": "a"}, {"id": "a", "receipt": "1"})
+    with Pipeline(made) as pipeline:
+        before.rule = lambda method, path: answers.pop() if answers and method == "PUT" and ".parts/" in path else None
+        pipeline.push([document, document.derive("row", 1, {"text": "b"})])
+        assert not pipeline.dead_letters
+    assert not answers
+    assert [text for *_, text in bucket.seen()] == ["a", "b"]
+
+
 def test_what_speaks_of_an_object_fails_it_alone(bucket: Bucket, before: Gate) -> None:
     made = publisher(bucket, options={**bucket.options, "endpoint": before.url})
     with Pipeline(made) as pipeline:
