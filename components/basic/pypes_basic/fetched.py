@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from pypes import Packet
+from pypes import Packet, Reject
 
 
 class Fetched(NamedTuple):
@@ -34,3 +34,14 @@ def in_batches(
             packets, size = [], 0
     if packets:
         yield packets, cursor()
+
+
+def longest_data(fetched_bytes: int, meta_bytes: int) -> int:
+    """The most bytes of data that can be handed over at once, beside so many of metadata: base64 makes four of three."""
+    return max(1, (fetched_bytes - meta_bytes) // 4 * 3)
+
+
+def too_large(what: str, limit: int, max_bytes: int, again: str, code: str) -> Reject:
+    """The fault of what has more than ``limit`` bytes, of parameter ``max_bytes`` or of the node; ``again`` has it fetched."""
+    which = "max_bytes" if limit >= max_bytes else "limits.json_bytes, which bounds what can be handed over,"
+    return Reject(f"{what} has more than {limit} bytes; raise {which} and {again}", code)

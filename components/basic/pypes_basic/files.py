@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pypes import Example, Help, Packet, Parameters, Reject, Source
 from pypes.core.file_names import in_one_line, named, shown_below
 from pypes.errors import ComponentError
-from pypes_basic.fetched import Fetched, in_batches
+from pypes_basic.fetched import Fetched, in_batches, longest_data
 from pypes_basic.folder import Folder, read, stamp
 from pypes_basic.found import Found, by_name, without_shared_ids
 from pypes_basic.naming import deletion, id_help
@@ -128,7 +128,7 @@ class Files(Source):
         if changed:
             # two looks instead of a comparison with the time: the clock that writes the files may be another one
             sleep(self.params.settle_s)
-        most = min(BATCH_BYTES, self._most_bytes)
+        most = min(BATCH_BYTES, longest_data(self.fetched_bytes, MOST_META_BYTES))
         found = self._changed(folder, changed, seen, living)
         yield from in_batches(found, most, lambda: self._batch_files(seen), lambda: self._cursor(seen))
 
@@ -184,7 +184,7 @@ class Files(Source):
             meta["id"] = id
         if (modified := _time(status.st_mtime)) is not None:
             meta["modified"] = modified
-        limit = min(self.params.max_bytes, self._most_bytes)
+        limit = min(self.params.max_bytes, longest_data(self.fetched_bytes, MOST_META_BYTES))
         if status.st_size > limit:
             return self._too_large(meta, limit)
         try:
@@ -206,11 +206,6 @@ class Files(Source):
             folder.passed_over[name] = "it is being written"
             return None
         return Packet.from_document({"data": data}, meta)
-
-    @property
-    def _most_bytes(self) -> int:
-        """Bytes of a file that can be handed over at once: base64 makes four of three."""
-        return max(1, (self.fetched_bytes - MOST_META_BYTES) // 4 * 3)
 
     def _deletion(self, id: str, name: str) -> Packet:
         return deletion(id, path=name, mimetype=kind_of(name)[1])

@@ -12,10 +12,10 @@ from pathlib import Path
 from threading import Event
 from typing import Annotated, Any, Final
 
-from pypes import Example, Help, Packet, Parameters, Reject, Source
+from pypes import Example, Help, Packet, Parameters, Source
 from pypes.core.file_names import in_one_line
 from pypes.errors import ComponentError
-from pypes_basic.fetched import Fetched, in_batches
+from pypes_basic.fetched import Fetched, in_batches, longest_data, too_large
 from pypes_basic.naming import deletion, id_help
 from pypes_basic.seen import are_too_many
 from pypes_stores.mail_cursor import MailCursor, Mails, Numbering
@@ -134,7 +134,7 @@ class IMAP(Source):
             for folder, spelt in folders.items():
                 validity = session.open(spelt).validity
                 present[Numbering(self._mailbox, folder, validity, self._template)] = session.search(self.params.search)
-            most = min(BATCH_BYTES, self._most_bytes)
+            most = min(BATCH_BYTES, longest_data(self.fetched_bytes, MOST_META_BYTES))
             for numbering, uids in present.items():
                 mails = known.of(numbering)
                 new = [uid for uid in uids if uid not in mails.uids]
@@ -153,12 +153,8 @@ class IMAP(Source):
         limit = packet.get_meta("toolarge")
         if limit is None:
             return packet
-        which = "max_bytes" if limit >= self.params.max_bytes else "limits.json_bytes, which bounds what can be handed over,"
-        raise Reject(
-            f"mail {packet.get_meta('uid')} in {packet.get_meta('folder')} has more than {limit} bytes; raise {which} and move "
-            "the mail to another folder and back",
-            code="imap.too_large",
-        )
+        mail = f"mail {packet.get_meta('uid')} in {packet.get_meta('folder')}"
+        raise too_large(mail, limit, self.params.max_bytes, "move the mail to another folder and back", "imap.too_large")
 
     def _folders(self, session: MailSession) -> dict[str, bytes]:
         """The folders to read, and how the server spells each."""
@@ -257,13 +253,8 @@ class IMAP(Source):
 
     @property
     def _limit(self) -> int:
-        most: int = min(self.params.max_bytes, self._most_bytes)
+        most: int = min(self.params.max_bytes, longest_data(self.fetched_bytes, MOST_META_BYTES))
         return most
-
-    @property
-    def _most_bytes(self) -> int:
-        """Bytes of a mail that can be handed over at once: base64 makes four of three."""
-        return max(1, (self.fetched_bytes - MOST_META_BYTES) // 4 * 3)
 
 
 def _lost(doomed: list[tuple[Numbering, int]], present: _Present) -> int:

@@ -9,10 +9,10 @@ from functools import partial
 from itertools import islice
 from typing import Annotated, Any, Final
 
-from pypes import Example, Help, Packet, Parameters, Reject, Source
+from pypes import Example, Help, Packet, Parameters, Source
 from pypes.core.file_names import in_one_line, named
 from pypes.errors import ComponentError
-from pypes_basic.fetched import Fetched, in_batches
+from pypes_basic.fetched import Fetched, in_batches, longest_data, too_large
 from pypes_basic.naming import deletion, id_help
 from pypes_basic.seen import Seen
 from pypes_basic.unpacking import kind_of, unpack
@@ -99,9 +99,7 @@ class S3Listing(Source):
         limit = packet.get_meta("toolarge")
         if limit is None:
             return packet
-        which = "max_bytes" if limit >= self.params.max_bytes else "limits.json_bytes, which bounds what can be handed over,"
-        reason = f"{packet.get_meta('path')} has more than {limit} bytes; raise {which} and store the object again"
-        raise Reject(reason, code="s3.too_large")
+        raise too_large(packet.get_meta("path"), limit, self.params.max_bytes, "store the object again", "s3.too_large")
 
     def _listed(self) -> dict[str, _Object]:
         """All objects that are asked for, by path."""
@@ -118,7 +116,7 @@ class S3Listing(Source):
 
     def _documents(self, changed: dict[str, _Object], seen: Seen, living: set[str]) -> Iterator[tuple[list[Packet], Any]]:
         """Yield the documents that are new or have changed. One that has another id by now is deleted under the one it had."""
-        most = min(BATCH_BYTES, self._most_bytes)
+        most = min(BATCH_BYTES, longest_data(self.fetched_bytes, MOST_META_BYTES))
         found = self._changed(changed, seen, living)
         yield from in_batches(found, most, lambda: self._batch_objects(seen), lambda: self._cursor(seen))
 
@@ -168,7 +166,7 @@ class S3Listing(Source):
         }
         if id := self._id(path):
             meta["id"] = id
-        limit = min(self.params.max_bytes, self._most_bytes)
+        limit = min(self.params.max_bytes, longest_data(self.fetched_bytes, MOST_META_BYTES))
         if each["size"] > limit:
             return Packet.from_document({}, meta | {"toolarge": limit})
         with told(self.secrets.redact):
@@ -199,11 +197,6 @@ class S3Listing(Source):
 
     def _batch_objects(self, seen: Seen) -> int:
         return max(BATCH_OBJECTS, min(seen.count // BATCH_SHARE, MOST_OBJECTS))
-
-    @property
-    def _most_bytes(self) -> int:
-        """Bytes of an object that can be handed over at once: base64 makes four of three."""
-        return max(1, (self.fetched_bytes - MOST_META_BYTES) // 4 * 3)
 
 
 def _stamp(each: _Object) -> list[Any]:
