@@ -34,13 +34,15 @@ def find_function(name: str, modules: Collection[str] | None = None) -> Callable
         raise ValueError(f"{name!r} {fault}")
     module, _, attr = name.partition(":")
     found: Any = importlib.import_module(module)
-    for at, part in enumerate(attr.split(".")):
+    parts = attr.split(".")
+    for at, part in enumerate(parts):
         if at and not isinstance(found, type):
             raise ValueError(f"{name!r} is no function of a module or of a class in it")
         try:
             found = getattr(found, part)
         except AttributeError:
-            raise ValueError(f"there is no {part!r} in {name.rpartition(part)[0].rstrip('.:')}") from None
+            place = ":".join((module, ".".join(parts[:at]))) if at else module
+            raise ValueError(f"there is no {part!r} in {place}") from None
     if not callable(found):
         raise ValueError(f"{name!r} is {type(found).__name__}, which cannot be called")
     home = _home_of(found)

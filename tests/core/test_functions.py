@@ -99,6 +99,11 @@ def test_only_functions_that_permitted_modules_define_may_be_called(name: str, s
     assert said in str(raised.value)
 
 
+def test_the_place_is_named_that_has_no_such_part() -> None:
+    with pytest.raises(ValueError, match=f"there is no 'word' in {HERE}:Words$"):
+        find_function(f"{HERE}:Words.word.words")
+
+
 def test_a_module_stands_for_those_below_it() -> None:
     assert problem_of(f"{HERE}:shout", ("tests",)) == ""
     assert problem_of(f"{HERE}:shout", ("test",)) != ""
