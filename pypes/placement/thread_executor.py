@@ -83,7 +83,8 @@ class ThreadExecutor:
     def setup(self) -> None:
         self._is_closed = False
         self._origin = Origin()
-        self._strides = SimpleQueue()  # a thread that was left behind has the former one
+        # a thread that was left behind has the former ones
+        self._strides, self._ready = SimpleQueue(), SimpleQueue()
         self._seats = [_Seat(number) for number in range(self.width)]
         for seat in self._seats:
             self._start(seat)
@@ -127,10 +128,10 @@ class ThreadExecutor:
 
     def _start(self, seat: _Seat) -> None:
         name = f"pypes-pool-{seat.number}"
-        seat.thread = threading.Thread(target=self._run, args=(seat, self._strides), name=name, daemon=True)
+        seat.thread = threading.Thread(target=self._run, args=(seat, self._strides, self._ready), name=name, daemon=True)
         seat.thread.start()
 
-    def _run(self, seat: _Seat, strides: SimpleQueue[_Stride | None]) -> None:
+    def _run(self, seat: _Seat, strides: SimpleQueue[_Stride | None], ready: SimpleQueue[BaseException | None]) -> None:
         """The life of one thread."""
         work: Work | None = None
         try:
@@ -138,10 +139,10 @@ class ThreadExecutor:
             runner = Runner(work, self._folder)
             work.setup()
         except BaseException as error:
-            self._ready.put(error)
+            ready.put(error)
             _close(work)
             return
-        self._ready.put(None)
+        ready.put(None)
         while (stride := strides.get()) is not None:
             if not self._run_stride(seat, runner, stride):
                 break
@@ -204,12 +205,13 @@ class ThreadExecutor:
     def _give_up(self, seat: _Seat, timeout_s: float) -> _Stride | None:
         """Have another thread take the place of one that is late; returns the stride if that is done with it."""
         stride = seat.stride
-        if stride is None or len(stride.outcomes) >= seat.begun:  # its item is done by now
+        outcomes = [] if stride is None else [*stride.outcomes]  # once: its thread adds to them without a lock
+        if stride is None or len(outcomes) >= seat.begun:  # its item is done by now
             seat.begun_s = time.monotonic()
             return None
         error = ItemStillRunning(f"not done after {timeout_s:g} s, and still running: a thread cannot be ended", TIMEOUT)
         seat.stride, seat.thread = None, None
-        stride.outcomes = [*stride.outcomes, Outcome(None, error)]  # the thread has the former list
+        stride.outcomes = [*outcomes, Outcome(None, error)]  # the thread has the former list
         stride.together = False
         if stride.listener is not None:
             stride.listener.outcome(len(stride.outcomes) - 1, stride.outcomes[-1])

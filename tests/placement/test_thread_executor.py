@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pypes.placement.executor import Calling, ExecutorClosed
-from pypes.placement.thread_executor import ThreadExecutor
+from pypes.placement.executor import Calling, ExecutorClosed, Outcome, Work
+from pypes.placement.thread_executor import ItemStillRunning, ThreadExecutor, _Seat, _Stride
 
 
 class Waiter:
@@ -60,6 +60,49 @@ def test_threads_that_were_given_up_end_when_they_can(waiter: Waiter) -> None:
     assert {*threading.enumerate()} <= before
     with pytest.raises(ExecutorClosed):
         executor.submit([1])
+
+
+def test_an_item_that_is_done_while_it_is_given_up_does_not_count_twice() -> None:
+    """The thread notes the outcome in the middle of that; the items behind it would get those of others."""
+
+    class Late(list[Outcome]):
+        is_done = False
+
+        def __len__(self) -> int:
+            count = super().__len__()
+            if not self.is_done:
+                self.is_done = True
+                self.append(Outcome(1))
+            return count
+
+    executor = ThreadExecutor(Calling(abs), 1, timeout_s=60)
+    executor.setup()
+    try:
+        stride, seat = _Stride([1, 2, 3], None, together=False), _Seat(0)
+        stride.outcomes = Late()
+        seat.stride, seat.begun = stride, 1
+        assert executor._give_up(seat, 60) is None
+        assert [*stride.outcomes] == [Outcome(1)]
+    finally:
+        executor.close()
+
+
+def test_a_second_set_up_waits_for_its_own_threads(waiter: Waiter) -> None:
+    """The thread that took the place of a late one has nobody who waits for it."""
+    is_broken = False
+
+    def make() -> Work:
+        if is_broken:
+            raise OSError("no more")
+        return Calling(waiter)()
+
+    executor = ThreadExecutor(make, 1, closing_s=20, timeout_s=0.05)
+    executor.setup()
+    assert [type(outcome.error) for outcome in executor.submit([2]).result(20)] == [ItemStillRunning]
+    executor.close()
+    is_broken = True
+    with pytest.raises(OSError, match="no more"):
+        executor.setup()
 
 
 def test_many_that_are_quick_are_not_late() -> None:
