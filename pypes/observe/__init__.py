@@ -1,4 +1,5 @@
 """Observers: hooks that running graphs, queues and the supervisor call, and the guard that switches one off that raises.
+Tallies: numbers that each process counts in a file of its own, always.
 
 It lies at the bottom: its hooks speak of names and numbers, so whatever runs may depend on it, and it on nothing.
 """
