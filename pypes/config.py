@@ -126,6 +126,15 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ObserveSettings:
+    """Section ``[observe]``."""
+
+    redact: tuple[str, ...] = _key(
+        ("password", "*_token"), "Names of fields, metadata and keys whose values taps and traces hide; * stands for any text."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of a node, resolved and checked."""
 
@@ -135,6 +144,7 @@ class Settings:
     callbacks: CallbackSettings = field(default_factory=CallbackSettings)
     limits: Limits = field(default_factory=Limits)
     log: LogSettings = field(default_factory=LogSettings)
+    observe: ObserveSettings = field(default_factory=ObserveSettings)
     #: Pools for the filters of all graphs, by name: sections ``[pool:NAME]`` of the file.
     pools: Mapping[str, Pool] = field(default_factory=dict)
     #: The bearer token clients must show, ``None`` if there is none. Never logged.
@@ -159,6 +169,7 @@ SECTIONS: Mapping[str, type[Any]] = {
     "callbacks": CallbackSettings,
     "limits": Limits,
     "log": LogSettings,
+    "observe": ObserveSettings,
 }
 
 #: Second names of a setting.

@@ -97,6 +97,10 @@ class Secrets:
         """Documents for people to look at (JSON values): as :meth:`clean_meta`, with nothing left out."""
         return _each(value, self._redact_sure)
 
+    def clean_text(self, text: str) -> str:
+        """One text of a document for people to look at, as :meth:`shown`."""
+        return self._redact_sure(text)
+
     @contextmanager
     def kept(self) -> Iterator[None]:
         """Take secrets out of the errors of Pypes that pass."""

@@ -153,6 +153,7 @@ class Launcher:
             load_files=tuple(str(path) for path in s.server.load),
             log_json=logs.is_json(s.log.format),
             log_level=s.log.level,
+            redact=s.observe.redact,
             max_memory_bytes=s.server.max_memory_bytes,
         )
 

@@ -79,6 +79,8 @@ class InstanceSpec:
     load_files: tuple[str, ...] = ()
     log_json: bool = False
     log_level: str = "INFO"
+    #: Patterns of names whose values are hidden from people who look at packets.
+    redact: tuple[str, ...] = ()
     #: The pools of the node that graphs may name. By graph and filter, the places of filters in its processes, and the socket at
     #: which these are reached.
     named_pools: Mapping[str, Pool] = field(default_factory=dict)

@@ -1,0 +1,125 @@
+"""Hiding: packets as people may look at them while they pass, with some fields hidden and everything bounded.
+
+What is shown of a packet is a copy: the packet goes on, and large bodies are not read for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from fnmatch import translate
+from typing import Any, Final
+
+from pypes.core import numbers
+from pypes.core.secrets import Secrets
+from pypes.core.shown import Clean, bounded, shown
+from pypes.core.values import Body, One
+from pypes.packet import Packet
+
+#: In place of a value whose name is hidden.
+HIDDEN: Final = "(hidden)"
+#: Characters of a text that are shown, and entries of an object or array.
+TEXT_CHARS: Final = 400
+ENTRIES: Final = 50
+#: Containers within containers that are shown, and characters of one packet, about, wherever they stand.
+DEPTH: Final = 6
+CHARS: Final = 16_000
+#: A value that is no text, and the name of one, count as so many characters.
+_VALUE_CHARS: Final = 16
+#: Names whose verdict is remembered: they come with documents.
+_REMEMBERED: Final = 4096
+
+
+class Hiding:
+    """Tells which names are hidden: those that a pattern (``password``, ``*_token``) matches as a whole, in any case.
+
+    ``secrets`` are taken out of all texts that are shown.
+    """
+
+    def __init__(self, patterns: Iterable[str] = (), secrets: Secrets | None = None) -> None:
+        self._pattern = re.compile("|".join(map(translate, patterns)) or r"(?!)", re.IGNORECASE)
+        # short values of variables are left: they would be found in any text
+        self._clean: Clean = secrets.clean_text if secrets is not None else str
+        self._known: dict[str, bool] = {}
+
+    def hides(self, name: str) -> bool:
+        """True if a field, a metadata or a key of this name is hidden."""
+        found = self._known.get(name)
+        if found is None:
+            found = self._pattern.match(name) is not None
+            if len(self._known) < _REMEMBERED:
+                self._known[name] = found
+        return found
+
+    def excerpt(self, packet: Any) -> dict[str, Any]:
+        """The JSON form of a packet, with what is hidden and what is long left out; ``{"value": …}`` of any other value.
+
+        Whatever a component has put there, the result can be encoded, and has about :data:`CHARS` characters at most.
+        """
+        try:
+            cutter = _Cutter(self, self._clean)
+            if not isinstance(packet, Packet):
+                return {"value": cutter.cut(packet)}
+            fields, meta, field_meta = packet.parts()
+            form: dict[str, Any] = {"fields": cutter.named(fields)}
+            if meta:
+                form["meta"] = cutter.named(meta)
+            if field_meta:
+                form["field_meta"] = cutter.named({name: metas for name, metas in field_meta.items() if not self.hides(name)})
+        except Exception as error:  # values of its own classes that do not behave as their bases do
+            return {"value": f"<{type(packet).__name__} that cannot be shown: {shown(error, self._clean)}>"}
+        return form
+
+
+class _Cutter:
+    """Copies the values of one packet, as far as there is room."""
+
+    def __init__(self, hiding: Hiding, clean: Clean) -> None:
+        self._hiding = hiding
+        self._clean = clean
+        self._left = CHARS
+
+    def named(self, values: Mapping[Any, Any], depth: int = 0) -> dict[str, Any]:
+        """Values by their names, those that are hidden without what they are."""
+        found: dict[str, Any] = {}
+        for name, value in values.items():
+            text = self._text(name if isinstance(name, str) else repr(name))
+            if len(found) >= ENTRIES or self._left <= 0:
+                found["…"] = f"{len(values) - len(found)} more"
+                break
+            found[text] = HIDDEN if self._hiding.hides(text) else self.cut(value, depth)
+        return found
+
+    def cut(self, value: Any, depth: int = 0) -> Any:
+        """A value as it is shown."""
+        self._left -= _VALUE_CHARS
+        if value is None or isinstance(value, bool | float):
+            return value
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, int):
+            return value if numbers.fits(value) else bounded(hex(value), TEXT_CHARS)
+        if isinstance(value, Body):
+            return f"<body of {value.size} bytes>"
+        if isinstance(value, bytes | bytearray | memoryview):
+            return f"<{len(value)} bytes>"
+        if type(value) is One:
+            return [self.cut(value.value, depth)]
+        if isinstance(value, dict | list | tuple) and depth >= DEPTH:
+            return f"<{len(value)} values>"
+        if isinstance(value, dict):
+            return self.named(value, depth + 1)
+        if isinstance(value, list | tuple):
+            items: list[Any] = []
+            for item in value:
+                if len(items) >= ENTRIES or self._left <= 0:
+                    items.append(f"… {len(value) - len(items)} more")
+                    break
+                items.append(self.cut(item, depth + 1))
+            return items
+        return self._text(repr(value))
+
+    def _text(self, text: str) -> str:
+        text = bounded(text, TEXT_CHARS, self._clean)
+        self._left -= len(text)
+        return text

@@ -1,0 +1,106 @@
+"""What people see of packets: hidden by name, without secrets, and bounded whatever a component put there."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any, BinaryIO
+
+import orjson
+import pytest
+
+from pypes.core.secrets import Secrets
+from pypes.core.values import Body
+from pypes.observe.hiding import CHARS, DEPTH, ENTRIES, HIDDEN, TEXT_CHARS, Hiding
+from pypes.packet import Packet
+
+
+class Unread(Body):
+    size = 1 << 40
+
+    def open(self) -> BinaryIO:
+        raise AssertionError("it is not to be read")
+
+    def read(self) -> bytes:
+        raise AssertionError("it is not to be read")
+
+
+@pytest.mark.parametrize(
+    ("patterns", "name", "is_hidden"),
+    [
+        (["password"], "password", True),
+        (["password"], "Password", True),
+        (["password"], "passwords", False),
+        (["*_token"], "api_token", True),
+        (["*_token"], "token", False),
+        (["a.c"], "abc", False),
+        ([], "password", False),
+        (["card", "*_token"], "card", True),
+    ],
+)
+def test_names_are_hidden_by_patterns_that_match_them_whole(patterns: list[str], name: str, is_hidden: bool) -> None:
+    assert Hiding(patterns).hides(name) is is_hidden
+
+
+def test_hidden_are_fields_metadata_and_keys_within_values() -> None:
+    fields = {"password": "p", "user": {"password": "p", "name": "ada"}, "n": 1}
+    packet = Packet(fields, {"x_token": "t"}, {"n": {"x_token": "t"}})
+    packet.set_meta("by", "x", "password")
+    assert Hiding(["password", "*_token"]).excerpt(packet) == {
+        "fields": {"password": HIDDEN, "user": {"password": HIDDEN, "name": "ada"}, "n": 1},
+        "meta": {"x_token": HIDDEN},
+        "field_meta": {"n": {"x_token": HIDDEN}},
+    }
+
+
+def test_secrets_are_taken_out_of_texts_before_they_are_cut() -> None:
+    secrets = Secrets({"correct-horse": "${KEY}"})
+    text = "x" * (TEXT_CHARS // 2 - 5) + "correct-horse" + "y" * TEXT_CHARS
+    found = Hiding(secrets=secrets).excerpt(Packet({"text": text, "correct-horse": 1}))["fields"]
+    assert "corre" not in found["text"]
+    assert list(found) == ["text", "${KEY}"]
+
+
+def test_values_that_are_long_or_no_json_are_told_of() -> None:
+    packet = Packet({"text": "a" * 10_000, "raw": b"\0" * 9, "big": 1 << 70, "half": "\ud800"})
+    packet.set("file", Unread())
+    packet.set("list", list(range(1000)))
+    found = Hiding().excerpt(packet)["fields"]
+    assert len(found["text"]) < TEXT_CHARS + 40
+    assert (found["raw"], found["file"]) == ("<9 bytes>", f"<body of {1 << 40} bytes>")
+    assert found["list"][0][-1] == f"… {1000 - ENTRIES} more"
+    orjson.dumps(found)
+
+
+def test_the_whole_is_bounded() -> None:
+    nested: Any = "deep"
+    for _ in range(DEPTH + 100):
+        nested = {"in": nested}
+    packet = Packet({f"field{n}": {f"key{k}": "v" * 300 for k in range(60)} for n in range(200)})
+    packet.set("nested", nested)
+    assert len(orjson.dumps(Hiding().excerpt(packet))) < 2 * CHARS
+    assert b"values>" in orjson.dumps(Hiding().excerpt(Packet({"nested": nested})))
+
+
+def test_the_packet_stays_as_it_is() -> None:
+    packet = Packet({"tags": {"a": ["b"]}})
+    shown = Hiding().excerpt(packet)
+    shown["fields"]["tags"]["a"].append("c")
+    assert packet.get("tags") == {"a": ["b"]}
+
+
+def test_anything_can_be_shown() -> None:
+    class Odd(dict[str, int]):
+        def items(self) -> Any:
+            raise RuntimeError("no")
+
+    assert "RuntimeError" in Hiding().excerpt(Odd(a=1))["value"]
+    assert Hiding().excerpt("text") == {"value": "text"}
+    assert Hiding().excerpt(BytesIO)["value"].startswith("<class")
+
+
+def test_names_that_come_with_documents_do_not_fill_the_memory() -> None:
+    hiding = Hiding(["secret*"])
+    for n in range(10_000):
+        assert not hiding.hides(f"n{n}")
+    assert hiding.hides("secret_of_a_late_document")
+    assert len(hiding._known) < 5000
