@@ -69,7 +69,6 @@ __all__ = [
     "Store",
     "Stores",
     "Transformer",
-    "Turn",
     "batch_problem",
     "check_batching",
     "component",

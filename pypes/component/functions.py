@@ -52,7 +52,12 @@ def _made_of(
     example: Example | None = None,
     needs: Mapping[str, str] | None = None,
 ) -> Any:
-    signature = inspect.signature(target)
+    if not inspect.isroutine(target):
+        raise InvalidComponent(f"@component makes a component of a function, not of {target!r}; write a class for the rest")
+    try:
+        signature = inspect.signature(target)
+    except ValueError as error:  # some of C cannot say
+        raise InvalidComponent(f"@component: {error}; define a function that calls it") from error
     hints = typing.get_type_hints(target, include_extras=True)
     names = list(signature.parameters)
     if not names:

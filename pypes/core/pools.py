@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
+from threading import TIMEOUT_MAX
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -105,7 +105,7 @@ class _Reading:
         value = self.obj.get(option)
         if value is None:
             return
-        if type(value) in (int, float) and math.isfinite(value) and value > 0:
+        if type(value) in (int, float) and 0 < value <= TIMEOUT_MAX:  # more than any lock can wait
             self.read[option] = value
         else:
             self.add(option, "must be a number of seconds greater than zero")

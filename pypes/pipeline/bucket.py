@@ -12,6 +12,7 @@ from typing import Any
 from pypes.core.origin import Origin
 from pypes.errors import ComponentError
 from pypes.pipeline.inflow import Inflow
+from pypes.pipeline.options import check_wait
 
 
 class BucketClosed(ComponentError):
@@ -53,6 +54,8 @@ class Bucket(Inflow):
         a process that is a fork of the one where it was made.
         """
         self._origin.check("the bucket")
+        if timeout_s is not None:
+            check_wait(timeout_s)
         with self._change:
             if self._is_full and self._closed is None:
                 self._await_room(timeout_s)

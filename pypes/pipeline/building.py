@@ -20,6 +20,7 @@ from pypes.pipeline.checking import check, checked_form
 from pypes.pipeline.depths import Depths
 from pypes.pipeline.filters import FunctionFilter, JoinFilter, PooledFilter
 from pypes.pipeline.nodes import Node, as_node
+from pypes.pipeline.options import wrong
 from pypes.pipeline.pool import FunctionExecutor
 from pypes.pipeline.reading import Installed, nodes_of, read_graph
 
@@ -88,11 +89,9 @@ def given(chain: Sequence[Any], nodes: Mapping[str, Any] | None, wires: Iterable
     found: dict[str, Node] = {}
     ends: list[End] = []
     names: list[tuple[str, str]] = []
-    named = nodes.items() if nodes is not None and not chain else ((None, each) for each in chain)
+    named: Iterable[tuple[Any, Any]] = nodes.items() if nodes is not None and not chain else ((None, each) for each in chain)
     inner: dict[str, tuple[str, str]] = {}
     for place, (name, each) in enumerate(named, 1):
-        if name is not None and (not isinstance(name, str) or not name or "." in name):
-            raise InvalidGraph(f"the name of a node is a text without dots, not {name!r}", code="pipeline.node")
         target = each.target if isinstance(each, Node) else each
         own_given = getattr(target, "given", None)
         if isinstance(target, str | os.PathLike | Graph):
@@ -100,6 +99,11 @@ def given(chain: Sequence[Any], nodes: Mapping[str, Any] | None, wires: Iterable
         elif isinstance(target, Given):
             own_given = target
         if isinstance(own_given, Given):  # a pipeline
+            if isinstance(each, Node) and each != Node(target=each.target):
+                raise InvalidGraph(
+                    "node(…) with a pipeline or a graph: its own nodes say where they run, so give the options to those",
+                    code="pipeline.nested",
+                )
             if nodes is None and len(chain) == 1:
                 return own_given
             first, last = _taken_in(own_given, name, found, ends)
@@ -182,10 +186,28 @@ def _check_target(target: Any) -> None:
     )
 
 
+def checked_pools(given: Given, pools: Any) -> dict[str, Mapping[str, Any]]:
+    """The pools of components, by name. Raises :class:`InvalidGraph` for those of what is no component."""
+    if not isinstance(pools, Mapping) or not all(isinstance(options, Mapping) for options in pools.values()):
+        raise wrong("pools", 'a dictionary of pools by filter, such as {"model": {"processes": 4}}', pools, "pipeline.pools")
+    problems = [
+        Problem(f"pools.{name}", f"{name!r} is a function: say node(…, processes=…), and leave it out here", "pipeline.pools")
+        for name in pools
+        if name in given.nodes and not is_component(given.nodes[name].target)
+    ]
+    known = ", ".join(given.nodes)
+    problems += [
+        Problem(f"pools.{name}", f"there is no filter {name!r}; there are {known}", "graph.unknown_node")
+        for name in pools
+        if name not in given.nodes
+    ]
+    if problems:
+        raise InvalidGraph("the pipeline cannot be built", problems=problems)
+    return dict(pools)
+
+
 def build(given: Given, *, track: Iterable[str], ordered: bool) -> Built:
     """Make the filters. Raises :class:`InvalidGraph` and ``InvalidComponent``."""
-    if isinstance(track, str):
-        raise InvalidGraph(f"track is a list of names, such as [{track!r}]", code="pipeline.track")
     ports = given.ports
     check(given.nodes, given.ends, ports)
     built = Built(ends=[*given.ends])
@@ -219,6 +241,8 @@ def _place_component(built: Built, name: str, node: Node) -> None:
     if isinstance(target, Installed):
         options, target = target.options, target.make()
     if isinstance(target, Placed):
+        if pool is not None and target.options:
+            raise InvalidGraph(f"{name}: its on(…) says where it runs, so node(…) cannot, too", code="pipeline.node")
         params, options, target = {**target.params, **params}, dict(target.options), target.component
     if isinstance(target, type):
         component = built.components[name] = target()

@@ -10,20 +10,26 @@ from pypes.errors import InvalidGraph, Problem
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.graph.plan import find_cycle, repeated
 from pypes.pipeline.nodes import Node
+from pypes.pipeline.options import wrong
 
 
-def checked_form(
-    chain: Sequence[Any], nodes: Mapping[str, Any] | None, wires: Iterable[tuple[str, str]]
-) -> Sequence[tuple[str, str]]:
+def checked_form(chain: Sequence[Any], nodes: Mapping[str, Any] | None, wires: Any) -> Sequence[tuple[str, str]]:
     """The wires. Raises :class:`InvalidGraph` for what is no pipeline at all."""
+    if isinstance(wires, str | bytes) or not isinstance(wires, Iterable):
+        raise wrong("wires", 'a list of pairs, such as [("a.out", "b.in")]', wires, "pipeline.form")
     found = [*wires]
+    if nodes is not None and not isinstance(nodes, Mapping):
+        raise wrong("nodes", 'a dictionary of filters by name, such as {"a": str.strip}', nodes, "pipeline.form")
     if chain and (nodes is not None or found):
         raise InvalidGraph("give filters that follow one another, or nodes= and wires=, not both", code="pipeline.form")
     if not chain and not nodes:
         raise InvalidGraph("a pipeline is made of one function, component or pipeline at least", code="pipeline.form")
     for wire in found:
-        if isinstance(wire, str) or len(wire) != 2 or not all(isinstance(end, str) and "." in end for end in wire):
+        if not isinstance(wire, tuple | list) or len(wire) != 2 or not all(isinstance(end, str) and "." in end for end in wire):
             raise InvalidGraph(f'a wire is two ends with their ports, ("a.out", "b.in"), not {wire!r}', code="pipeline.form")
+    for name in nodes or ():
+        if not isinstance(name, str) or not name or "." in name:
+            raise InvalidGraph(f"the name of a node is a text without dots, not {name!r}", code="pipeline.node")
     return found
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from pypes.core.program import Program, ProgramFailed
 from pypes.errors import ComponentError, InvalidInput
+from pypes.pipeline.options import seconds
 
 MAX_BYTES: Final = 256 * 1024 * 1024
 #: ``{in}`` and ``{out}``, which may have an ending for programs that tell formats by it: ``{in.jpg}``.
@@ -68,12 +69,13 @@ class Command:
         of this process, and takes out those that are ``None``. The program runs in the folder ``cwd``. ``encode`` makes text or
         bytes of a value, ``decode`` a result of bytes. Raises ``InvalidInput`` if the program or the folder is not there.
         """
-        if isinstance(command, str | bytes) or not command:
+        if not isinstance(command, list | tuple) or not command or not all(map(_is_argument, command)):
             raise InvalidInput(
                 f"a command is a list of a program and its arguments, such as ['tr', 'a-z', 'A-Z'], not {command!r}: "
                 "there is no shell",
                 code="command.form",
             )
+        _check_options(files=files, timeout_s=timeout_s, env=env, cwd=cwd, max_bytes=max_bytes, encode=encode, decode=decode)
         program, *arguments = [os.fspath(part) for part in command]
         if os.sep in program:
             program = str(Path(cwd or "", program).absolute())
@@ -192,6 +194,34 @@ class Command:
 
     def _failed(self, reason: str, *, code: str, status: int | None, stderr: str = "") -> CommandFailed:
         return CommandFailed(f"{self.__name__}: {reason}", code=code, status=status, stderr=stderr)
+
+
+def _check_options(*, files: Any, timeout_s: Any, env: Any, cwd: Any, max_bytes: Any, encode: Any, decode: Any) -> None:
+    """Raise ``InvalidInput`` (``command.form``) for the first option that cannot be one."""
+    said = ""
+    if type(files) is not bool:
+        said = f"files must be True or False, not {files!r}"
+    elif timeout_s is not None and seconds(timeout_s) is None:
+        said = f"timeout_s must be a number of seconds greater than zero, not {timeout_s!r}"
+    elif env is not None and not (isinstance(env, Mapping) and all(_is_variable(*each) for each in env.items())):
+        said = f"env must be a dictionary of texts by the names of variables, not {env!r}"
+    elif cwd is not None and not isinstance(cwd, str | os.PathLike):
+        said = f"cwd must be the path of a folder, not {cwd!r}"
+    elif type(max_bytes) is not int or max_bytes < 1:
+        said = f"max_bytes must be a whole number of bytes from 1 on, not {max_bytes!r}"
+    for name, value in (("encode", encode), ("decode", decode)):
+        if value is not None and not callable(value):
+            said = f"{name} must be a function, not {value!r}"
+    if said:
+        raise InvalidInput(said, code="command.form")
+
+
+def _is_argument(part: Any) -> bool:
+    return isinstance(part, str | os.PathLike)
+
+
+def _is_variable(name: Any, value: Any) -> bool:
+    return isinstance(name, str) and name != "" and "=" not in name and (value is None or isinstance(value, str))
 
 
 def _names(arguments: Sequence[str]) -> dict[str, str]:

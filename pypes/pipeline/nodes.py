@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pypes.core.pools import MOST_STRIDE
+from pypes.core.pools import MOST_STRIDE, MOST_THREADS
 from pypes.errors import InvalidGraph
 from pypes.graph.model import Graph, GraphNode
+from pypes.pipeline.options import check_count, check_flag, wrong
 from pypes.pipeline.pool import Pool
 
 
@@ -42,8 +43,8 @@ def node(
     stride: int | None = None,
     timeout_s: float | None = None,
     memory: int | str | None = None,
-    produces: int = 0,
-    consumes: int = 0,
+    produces: int | None = None,
+    consumes: int | None = None,
     spawn: int | None = None,
     repeat: bool = False,
     **params: Any,
@@ -67,12 +68,19 @@ def node(
     chosen = [name for name, value in (("threads", threads), ("processes", processes), ("pool", pool)) if value is not None]
     if len(chosen) > 1:
         raise InvalidGraph(f"give one of {' and '.join(chosen)}: a filter runs in one place", code="pipeline.node")
-    for name, count, least in (("produces", produces, 0), ("consumes", consumes, 0), ("spawn", spawn, 1), ("stride", stride, 1)):
-        if count is not None and (type(count) is not int or count < least):
-            raise InvalidGraph(f"{name} must be a whole number from {least} on, not {count!r}", code="pipeline.node")
-    if stride is not None and (stride > MOST_STRIDE or not chosen):
-        reason = f"at most {MOST_STRIDE}" if chosen else "for threads, processes or a pool only"
-        raise InvalidGraph(f"stride={stride}: it is {reason}", code="pipeline.node")
+    for name, count, most in (
+        ("produces", produces, None),
+        ("consumes", consumes, None),
+        ("spawn", spawn, MOST_THREADS),
+        ("stride", stride, MOST_STRIDE),
+    ):
+        if count is not None:
+            check_count(name, count, "pipeline.node", most=most)
+    check_flag("repeat", repeat, "pipeline.node")
+    if pool is not None and not isinstance(pool, Pool):
+        raise wrong("pool", "a Pool, as Pool(processes=4) makes one", pool, "pipeline.node")
+    if stride is not None and not chosen:
+        raise InvalidGraph(f"stride={stride}: it is for threads, processes or a pool only", code="pipeline.node")
     if repeat and not produces:
         raise InvalidGraph("repeat needs produces=, the number of times that the result counts", code="pipeline.node")
     if pool is None and (chosen or spawn is not None):
@@ -85,8 +93,8 @@ def node(
         params=params,
         pool=pool,
         stride=stride or 1,
-        produces=produces,
-        consumes=consumes,
+        produces=produces or 0,
+        consumes=consumes or 0,
         repeat=repeat,
     )
 

@@ -19,15 +19,16 @@ from pypes.ingest.outcome import Fate
 from pypes.observe import Observer, Totals
 from pypes.pipeline import saving
 from pypes.pipeline.bucket import Bucket, BucketClosed, Fed
-from pypes.pipeline.building import given, given_of
+from pypes.pipeline.building import checked_pools, given, given_of
 from pypes.pipeline.command import Command
 from pypes.pipeline.flow import ChainFlow, DeadLetters, Errors, GraphFlow, Settling, busy
 from pypes.pipeline.inflow import Held, Inflow, inflow, together
 from pypes.pipeline.instances import CopiesFlow
 from pypes.pipeline.making import FlowMaker
+from pypes.pipeline.options import check_called, check_count, check_flag, check_instance, checked_names, seconds, wrong
 from pypes.pipeline.pool_flow import PoolFlow
 from pypes.pipeline.progress import Bar, total_of
-from pypes.pipeline.results import Flow, Pull, Results, check_buffer
+from pypes.pipeline.results import Flow, Pull, Results
 from pypes.pipeline.run import Gate, Run
 from pypes.pipeline.stats import NodeStats, stats_of
 
@@ -82,21 +83,25 @@ class Pipeline:
         observer: Observer | None = None,
         pools: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> None:
-        check_buffer(buffer)
+        check_count("buffer", buffer, "pipeline.buffer")
+        check_flag("ordered", ordered, "pipeline.ordered")
+        check_flag("progress", progress, "pipeline.progress")
         if errors not in get_args(Errors):
-            raise InvalidGraph(f"errors must be one of {', '.join(get_args(Errors))}, not {errors!r}", code="pipeline.errors")
+            raise wrong("errors", f"one of {', '.join(get_args(Errors))}", errors, "pipeline.errors")
         #: The nodes and wires that the user gave.
         self.given = given(chain, nodes, wires)
         self._buffer = buffer
         self._ordered = ordered
         self._shows_progress = progress
+        check_instance("limits", limits, Limits)
+        check_instance("observer", observer, Observer)
         self._settling = Settling(errors)
         #: Those of results that may be wanted still; each has a thread that waits.
         self._pulls: weakref.WeakSet[Pull] = weakref.WeakSet()
         #: The last run in the background.
         self._run: Run | None = None
         self._origin = Origin()
-        make = FlowMaker(track if isinstance(track, str) else tuple(track), ordered, limits, observer, dict(pools))
+        make = FlowMaker(checked_names("track", track), ordered, limits, observer, checked_pools(self.given, pools))
         flow: ChainFlow | PoolFlow | GraphFlow | CopiesFlow
         self._totals: Totals | None
         if instances is None:
@@ -183,7 +188,8 @@ class Pipeline:
         """
         if source not in ("stream", "batch"):
             raise InvalidInput(f"source must be stream or batch, not {source!r}", code="pipeline.source")
-        if idle_s is not None and not idle_s > 0:
+        check_called("feed", feed, "a bucket")
+        if idle_s is not None and seconds(idle_s) is None:
             text = f"idle_s must be a number of seconds greater than zero, or None, not {idle_s!r}"
             raise InvalidInput(text, code="pipeline.idle_s")
         bucket = Fed(feed, self._flow.wake, self._buffer, idle_s=idle_s, is_batch=source == "batch")
@@ -271,6 +277,8 @@ class Pipeline:
         self, inflow: Inflow, to: Callable[[Any], object] | None, *, is_split: bool = False, total: int | None = None
     ) -> Run:
         self._flow.check_free()
+        if to is not None:
+            check_called("to", to, "each result")
         if self._run is not None:
             if not self._run.has_ended:
                 raise busy()

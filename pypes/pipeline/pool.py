@@ -14,10 +14,12 @@ from typing import Any
 
 import cloudpickle
 
+from pypes.core.limits import MIB
 from pypes.core.origin import Origin
-from pypes.core.pools import MOST_PROCESSES, MOST_THREADS
+from pypes.core.pools import LEAST_MEMORY, MOST_PROCESSES, MOST_THREADS
 from pypes.core.sizes import size_of
 from pypes.errors import InvalidGraph
+from pypes.pipeline.options import check_count, seconds, wrong
 from pypes.placement.executor import Executor, ExecutorClosed, Outcome
 from pypes.placement.pool_process import Bounds
 from pypes.placement.process_executor import processes as process_executor
@@ -91,20 +93,20 @@ class Pool:
         if (processes is None) == (threads is None):
             raise InvalidGraph("a pool has threads= or processes=", code="pipeline.pool")
         name, count, most = ("threads", threads, MOST_THREADS) if processes is None else ("processes", processes, MOST_PROCESSES)
-        if type(count) is not int or not 1 <= count <= most:
-            raise InvalidGraph(f"{name} must be a whole number from 1 to {most}, not {count!r}", code="pipeline.pool")
-        if timeout_s is not None and not (isinstance(timeout_s, int | float) and timeout_s > 0):
-            raise InvalidGraph(
-                f"timeout_s must be a number of seconds greater than zero, not {timeout_s!r}", code="pipeline.pool"
-            )
+        check_count(name, count, "pipeline.pool", most=most)
+        if timeout_s is not None and seconds(timeout_s) is None:
+            raise wrong("timeout_s", "a number of seconds greater than zero", timeout_s, "pipeline.pool")
         self.processes, self.threads, self.timeout_s = processes or 0, threads or 0, timeout_s
-        self.width = count
+        self.width = self.processes or self.threads
         try:
             self.memory = None if memory is None else int(size_of(str(memory)))
         except ValueError as error:
             raise InvalidGraph(f"memory {error}, not {memory!r}", code="pipeline.pool") from None
         if self.memory is not None and self.threads:
             raise InvalidGraph("memory is that of a process; threads have this one's: leave it out", code="pipeline.pool")
+        if self.memory is not None and self.memory < LEAST_MEMORY:
+            text = f"memory must be {LEAST_MEMORY // MIB} MiB or more, not {memory!r}: no process can be set up with less"
+            raise InvalidGraph(text, code="pipeline.pool")
         self._executor: Executor | None = None
         #: Of the workers.
         self._origin = Origin()

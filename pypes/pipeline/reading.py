@@ -53,6 +53,8 @@ def read_graph(given: str | os.PathLike[str] | Graph) -> Graph:
     """A graph that a user gave: itself, or the path of its file. Raises ``InvalidGraph``."""
     if isinstance(given, Graph):
         return given
+    if not isinstance(given, str | os.PathLike):
+        raise InvalidInput(f"a graph is the path of its file, or a pypes.Graph, not {given!r}", code="pipeline.no_graph")
     try:
         return loads(Path(given).read_bytes())
     except OSError as error:
@@ -66,6 +68,8 @@ def nodes_of(graph: Graph, load: Sequence[str | os.PathLike[str]] = ()) -> dict[
     ``load`` are Python files whose components are available besides those that are installed. Names of filters that are
     functions are imported: a graph is code as any other, to be loaded by who trusts whoever wrote it.
     """
+    if isinstance(load, str | bytes | os.PathLike):
+        raise InvalidInput(f"load is a list of Python files, such as [{os.fspath(load)!r}]", code="pipeline.load")
     problems: list[Problem] = []
     is_needed = any(node.component != CALL for node in graph.nodes.values())
     catalogue = discover_for_user([Path(file) for file in load]) if is_needed else {}

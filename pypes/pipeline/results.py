@@ -10,8 +10,9 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import chain
 from typing import Any, Final, Protocol
 
-from pypes.errors import ComponentError, InvalidGraph
+from pypes.errors import ComponentError
 from pypes.pipeline.inflow import Inflow
+from pypes.pipeline.options import check_wait
 from pypes.pipeline.progress import Bar
 
 #: In place of a result: there is none yet.
@@ -283,6 +284,7 @@ class Results(Iterator[Any]):
 
     def next(self, timeout_s: float | None = None) -> Any:
         """The next result. Raises ``TimeoutError`` if there is none in this time, and may be asked again; ``StopIteration``."""
+        check_wait(timeout_s)
         self.pull.deadline = None if timeout_s is None else time.monotonic() + timeout_s
         try:
             result = next(self._each)
@@ -306,12 +308,6 @@ class Results(Iterator[Any]):
         self._parts.close()
         self.pull.current.clear()
         self.pull.end()
-
-
-def check_buffer(buffer: int) -> None:
-    """Raise :class:`InvalidGraph` for what is no buffer."""
-    if type(buffer) is not int or buffer < 1:
-        raise InvalidGraph(f"buffer must be a whole number from 1 on, not {buffer!r}", code="pipeline.buffer")
 
 
 def _closed() -> ComponentError:

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 from pypes.core.origin import Origin
 from pypes.errors import Conflict
 from pypes.pipeline.inflow import Inflow
+from pypes.pipeline.options import check_wait
 from pypes.pipeline.results import Flow, Results
 
 State = Literal["running", "paused", "stopping", "done", "stopped", "failed"]
@@ -188,6 +189,7 @@ class Run:
             raise Conflict(f"{call}: a run cannot wait for its own end, in its own thread", code="pipeline.run_state")
 
     def _await_end(self, timeout_s: float | None) -> None:
+        check_wait(timeout_s)
         if not self.has_ended:
             self._origin.check("the run")
         if not self._ended.wait(timeout_s):

@@ -32,6 +32,8 @@ DEPLOY_S: Final = 120.0
 
 def save(given: Given, path: str | os.PathLike[str], name: str | None) -> None:
     """Write a pipeline to a file, as a whole or not at all. Raises :class:`InvalidGraph` with all that cannot be saved."""
+    if not isinstance(path, str | os.PathLike) or not Path(path).name:
+        raise InvalidInput(f"save: {path!r} is no path of a file", code="pipeline.path")
     target = Path(path)
     graph = graph_of(given, name or (given.origin.name if given.origin else _as_name(target.stem)))
     draft = target.with_name(f".{target.name}.{os.getpid()}")
@@ -186,6 +188,11 @@ def deploy(given: Given, url: str, name: str | None, routes: Sequence[str] | Non
     """
     import urllib3  # when it is needed: it takes a while to load
 
+    for option, value in (("url", url), ("name", name or ""), ("token", token or "")):
+        if not isinstance(value, str):
+            raise InvalidInput(f"deploy: {option} must be a text, not {value!r}", code="client.form")
+    if isinstance(routes, str):
+        raise InvalidInput(f"deploy: routes is a list of names, such as [{routes!r}]", code="client.form")
     name = name or (given.origin.name if given.origin else "pipeline")
     graph = graph_of(given, name)
     if routes is not None or not graph.routes:

@@ -81,7 +81,7 @@ class Filter:
 
     def node(self, pools: dict[str, Any]) -> Any:
         """The function as a node of a pipeline."""
-        options: dict[str, Any] = {"consumes": self.consumes}
+        options: dict[str, Any] = {"consumes": self.consumes or None}
         if self.kind in ("two", "repeated"):
             options |= {"produces": 2, "repeat": self.kind == "repeated"}
         if self.place != "here":
