@@ -191,33 +191,18 @@ class Chain:
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self.steps = steps
-        #: Each step makes one result of one value, and nothing of it is kept.
-        self._is_plain = all(type(step) is Step and not step.emits_many and step.kept is None for step in steps)
+
+    @property
+    def calls(self) -> Sequence[tuple[Step, Callable[[Any], Any]]]:
+        """Its steps and their functions, if each makes one result of one value and nothing of it is kept; else none."""
+        is_plain = all(type(step) is Step and not step.emits_many and step.kept is None for step in self.steps)
+        return [(step, step.function) for step in self.steps] if is_plain else []
 
     def run(self, bundle: Bundle) -> Bundle:
         """The bundle that is made of one. Raises only when the user interrupts the program."""
         for step in self.steps:
             bundle = step.run(bundle)
         return bundle
-
-    def one(self, value: Any) -> Any:
-        """The end of one item: its result, or what stands for that; the chain itself if that may be several results."""
-        if not self._is_plain:
-            return self
-        now = perf_counter()
-        for step in self.steps:
-            step.items += 1
-            try:
-                value = step.function(given := value)
-            except BaseException as error:
-                if is_interruption(error):
-                    raise
-                return step.fail(given, error)
-            before, now = now, perf_counter()
-            step.seconds += now - before
-            if type(value) in SPECIAL:
-                break
-        return value
 
 
 def _kinds(values: list[Any]) -> set[type]:

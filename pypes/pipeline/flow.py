@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any, Literal
 
 import msgspec
 
 from pypes.core.origin import Origin
+from pypes.core.raised import is_interruption
 from pypes.errors import ComponentError
 from pypes.ingest.outcome import Fate
 from pypes.pipeline.chain import Chain, merged
 from pypes.pipeline.items import PASSING, SPECIAL, Bundle, Done, Failed, Position, item_of
-from pypes.pipeline.results import Batch, Flow, Pull
+from pypes.pipeline.results import Batch, Flow, Pull, closed
 from pypes.runtime.local import LocalGraph
 from pypes.runtime.one_thread import at_work
 from pypes.runtime.scheduler import Epoch, Failure
@@ -133,49 +135,82 @@ class ChainFlow(Lendable):
     def __init__(self, chain: Chain, settling: Settling) -> None:
         super().__init__()
         self._chain = chain
+        self._calls = chain.calls
         self._settling = settling
         self._news = threading.Event()
-        self._work = threading.Lock()
+        #: Has a value while nobody is at work. PERF: taking that is as safe as a lock, in a third of the time.
+        self._free: list[None] = [None]
 
     def submit(self, batch: Batch) -> None:
-        self._begin()
+        free = self._begin()
         try:
             bundle = self._chain.run(Bundle(range(batch.first, batch.first + batch.count), batch.items))
         finally:
-            self._work.release()
+            free.append(None)
         self._settling.settle(batch, bundle)
 
-    def _begin(self) -> None:
-        """Raises ``ComponentError`` (``pipeline.busy``) from within a function, and in a second thread."""
-        if not self._work.acquire(blocking=False):
-            raise at_work()
+    def _begin(self) -> list[None]:
+        """Whoever ends the work gives it a value again.
+
+        Raises ``ComponentError``: ``pipeline.busy`` from within a function and in a second thread, or ``pipeline.closed``.
+        """
+        free = self._free
+        try:
+            free.pop()
+        except IndexError:
+            raise closed() if self.is_closed else at_work() from None
+        return free
 
     def call(self, value: Any, position: int = 0) -> list[Any]:
-        """The results of one item. PERF: in a fraction of the time that a batch takes."""
+        """The results of one item. PERF: in a fraction of the time that a batch takes; names and calls are what it costs."""
         if self._borrower is not None:
             self.check_free()
-        work, chain = self._work, self._chain
-        if not work.acquire(False):  # PERF: a name costs as much as the call
-            raise at_work()
+        if not self._calls:
+            return self._call_chain(value, position)
+        free = self._free
         try:
-            made = chain.one(value)
-            if type(made) not in SPECIAL and made is not chain:
-                return [made]
-            values = [made] if made is not chain else chain.run(Bundle((position,), [value])).values
+            free.pop()
+        except IndexError:
+            raise closed() if self.is_closed else at_work() from None
+        try:
+            begun = perf_counter()
+            for step, function in self._calls:
+                given = value
+                step.items += 1
+                value = function(value)
+                ended = perf_counter()
+                step.seconds += ended - begun
+                begun = ended
+                if type(value) in SPECIAL:
+                    break
+            else:
+                return [value]
+        except BaseException as error:
+            if is_interruption(error):
+                raise
+            value = step.fail(given, error)
         finally:
-            work.release()
+            free.append(None)
+        return [*self._settling.results_of(value, position)]
+
+    def _call_chain(self, value: Any, position: int) -> list[Any]:
+        free = self._begin()
+        try:
+            values = self._chain.run(Bundle((position,), [value])).values
+        finally:
+            free.append(None)
         return [result for each in values for result in self._settling.results_of(each, position)]
 
     def run(self) -> None:
         """All is done already."""
 
     def wait(self, timeout_s: float | None, *, is_last: bool) -> None:
-        self._begin()
+        free = self._begin()
         try:
             self._news.wait(timeout_s)
             self._news.clear()
         finally:
-            self._work.release()
+            free.append(None)
 
     def wake(self) -> None:
         self._news.set()
@@ -184,7 +219,8 @@ class ChainFlow(Lendable):
         """Nothing is under way."""
 
     def close(self) -> None:
-        """There is nothing to end."""
+        # whoever is at work frees the list that it took from
+        self._free = []
 
 
 class GraphFlow(Lendable):

@@ -27,6 +27,11 @@ class Inflow(Protocol):
     def take(self, count: int) -> list[Any]:
         """At most so many items that are there. Does not block."""
 
+    def each(self) -> Iterator[Any]:
+        """Those that are there, one at a time."""
+        while items := self.take(1):
+            yield items[0]
+
     def hold_back(self) -> None:
         """Take nothing from the user's own iterator before somebody asks again."""
         return
@@ -52,6 +57,9 @@ class Held(Inflow):
         self._left -= len(taken)
         self.is_over = self._left <= 0 or len(taken) < count
         return taken
+
+    def each(self) -> Iterator[Any]:
+        return self._each
 
     def close(self) -> None:
         self.is_over = True

@@ -149,18 +149,18 @@ class Pull:
         try:
             while True:
                 if self._flow.is_closed:
-                    raise _closed()
-                # PERF: one at a time, without a batch
-                while call is not None and (items := self._inflow.take(1)):
-                    self._count += 1
-                    self._under_way = 1
-                    self.current = call(items[0], self._count - 1)
-                    yield self.current
-                    self._under_way = 0
+                    raise closed()
+                if call is not None:  # PERF: one at a time, without a batch
+                    for item in self._inflow.each():
+                        self._count += 1
+                        self._under_way = 1
+                        self.current = call(item, self._count - 1)
+                        yield self.current
+                        self._under_way = 0
                 batch = self._next_batch()
                 if batch is None:
                     if self._is_over and self._flow.is_closed:  # meanwhile: the results are not all there
-                        raise _closed()
+                        raise closed()
                     if self._is_over:
                         return
                     yield (LATE,)
@@ -310,7 +310,8 @@ class Results(Iterator[Any]):
         self.pull.end()
 
 
-def _closed() -> ComponentError:
+def closed() -> ComponentError:
+    """The error of whoever asks a pipeline that is closed for results."""
     return ComponentError(
         "the pipeline is closed, and its workers have ended: ask for results within its with block", code="pipeline.closed"
     )

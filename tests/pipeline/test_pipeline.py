@@ -235,6 +235,11 @@ def test_results_of_chosen_functions_are_kept() -> None:
     with Pipeline(add, double, track=["add"]) as pipeline:
         assert pipeline.push([1, 2]) == [4, 6]
         assert pipeline.tracked == {"add": [2, 3]}
+        assert pipeline.push([3]) == [8]
+        assert pipeline.tracked == {"add": [2, 3, 4]}
+    with Pipeline(add, track=["add"]) as pipeline:
+        assert pipeline.push([1]) == [2]
+        assert pipeline.tracked == {"add": [2]}
     with pytest.raises(InvalidGraph, match="there is no function 'dubble'; there are add, double"):
         Pipeline(add, double, track=["dubble"])
 
@@ -298,7 +303,25 @@ def test_results_are_asked_for_before_the_pipeline_is_closed() -> None:
             [*pipeline.run([1, 2])]
         with pytest.raises(ComponentError, match="ask for results within its with block"):
             pipeline.push([1, 2])
+        with pytest.raises(ComponentError, match="ask for results within its with block"):
+            pipeline.push([1])
         pipeline.close()
+
+
+def test_a_pipeline_closed_between_results_takes_nothing_more() -> None:
+    called: list[int] = []
+
+    def noted(value: int) -> int:
+        called.append(value)
+        return value
+
+    pipeline = Pipeline(noted, buffer=1)
+    results = pipeline.run([1, 2, 3])
+    assert next(results) == 1
+    pipeline.close()
+    with pytest.raises(ComponentError, match="ask for results within its with block"):
+        next(results)
+    assert called == [1]
 
 
 @pytest.mark.parametrize("buffer", [1, 10])
