@@ -124,6 +124,8 @@ class ConcurrentDriver(Driver):
         """Run an item until it waits for something, or is done."""
         assert item.greenlet is not None
         self.working, self.epoch = item, item.epoch
+        if item.epoch.traces:
+            self.core.turn_times.mark(item.epoch.traces)
         self.core.turns += 1
         item.greenlet.parent = getcurrent()
         item.greenlet.switch(item)
@@ -281,8 +283,7 @@ class ConcurrentDriver(Driver):
         future = self.core.calls.start(item, fn, args, kwargs)
         while not future.done():
             self._wait(item)
-        if self.observation is not None:
-            self.observation.waited(self.name, self.core.clock() - began_s)
+        self.core.waited(self, self.core.clock() - began_s)
         return future.result()
 
     def run_in_pool(self, value: Any) -> Outcome:
@@ -302,6 +303,8 @@ class ConcurrentDriver(Driver):
         """So long a pool worker has worked on what the item in hand was sent there with."""
         if self.observation is not None:
             self.observation.worked_in_pool(self.name, seconds)
+        for trace in self.epoch.traces if self.epoch is not None else ():
+            trace.of(self.name).ran_s += seconds
 
     def run_each_in_pool(self, values: Sequence[Any]) -> list[Outcome]:
         """Have the pool work on several values; only this item waits for them."""

@@ -52,6 +52,8 @@ class FilterContext(Filter):
 
     def keep_behind(self, epoch: Epoch, lineages: Sequence[Lineage]) -> None:
         """Nothing of these documents goes on, and what is behind this filter is not to be told of them."""
+        for trace in epoch.traces:
+            trace.kept(epoch, self.name, lineages)
         for root, documents in epoch.roots(lineages):
             if root.completions is not None:
                 root.completions.keep(documents, self.reach & ~self.bit)

@@ -25,6 +25,7 @@ from pypes.runtime.scheduler.observing import Observation
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.ready import Ready
 from pypes.runtime.scheduler.timers import Timers
+from pypes.runtime.scheduler.tracing import TurnTimes
 from pypes.runtime.scheduler.wire import Wire
 
 T = TypeVar("T")
@@ -73,6 +74,10 @@ class Core:
         self.running: Filter | None = None
         #: Epochs in flight of which publishers have committed something in an earlier run.
         self.reruns = 0
+        #: Epochs in flight that take no short cuts: these, and those that are traced.
+        self.special = 0
+        #: The time of turns in which something of traced epochs is worked on.
+        self.turn_times = TurnTimes(clock)
         #: Called before each turn of a lone run with the filter and the document that was fed last.
         self.record_turn: Callable[[str, int], None] | None = None
         #: True if failures have their packet and exception with them, for somebody in this process.
@@ -151,9 +156,15 @@ class Core:
         self.ready.block(filter)
         while not future.done():
             self.park(filter)
-        if self.observation is not None:
-            self.observation.waited(filter.name, self.clock() - began_s)
+        self.waited(filter, self.clock() - began_s)
         return future.result()
+
+    def waited(self, filter: Filter, seconds: float) -> None:
+        """A call of a filter that ran beside the graph has ended, so long after it was asked for."""
+        if self.observation is not None:
+            self.observation.waited(filter.name, seconds)
+        for trace in filter.epoch.traces if filter.epoch is not None else ():
+            trace.of(filter.name).waited_s += seconds
 
     @property
     def awaits_something(self) -> bool:
@@ -294,6 +305,8 @@ class Filter:
     def note_dropped(self, epoch: Epoch, lineages: Sequence[Lineage]) -> None:
         """Note that nothing of these packets goes on from here."""
         epoch.drop(self.index, lineages)
+        for trace in epoch.traces:
+            trace.dropped(epoch, self.name, lineages)
         if self.core.observation is not None and lineages:
             self.core.observation.dropped(self.name, len(lineages))
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
@@ -14,18 +13,16 @@ from pypes.packet import Packet
 from pypes.runtime.scheduler.core import Attempt, Core, Filter, Hearing
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.failing import Failing
-from pypes.runtime.scheduler.holding import Holding
+from pypes.runtime.scheduler.holding import NOTHING_HELD, Holding
 from pypes.runtime.scheduler.joining import Joining
 from pypes.runtime.scheduler.lineage import Lineage
+from pypes.runtime.scheduler.noting import note_sent, note_taken
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.policies import Policies
 from pypes.runtime.scheduler.published import without_committed
 from pypes.runtime.scheduler.publishing import Publishing
 from pypes.runtime.scheduler.stalling import Stall
 from pypes.runtime.scheduler.wire import Wire
-
-#: The packets of a component that holds none.
-NOTHING_HELD: Final[Mapping[Epoch, Sequence[tuple[Any, Lineage]]]] = MappingProxyType({})
 
 
 class Driver(Publishing):
@@ -233,6 +230,8 @@ class Driver(Publishing):
         self.chunk = lineages
         if self.observation is not None:
             self.observation.taken(self.name, values)
+        if epoch.traces:
+            note_taken(self, epoch, lineages)
         return values, lineages
 
     def find_ready_epoch(self) -> bool:
@@ -318,6 +317,8 @@ class Driver(Publishing):
             values, lineages = self.inheriting.without_conflicts(self.failing.dead_letter, epoch, values, lineages)
             if not values:
                 return
+        if epoch.traces:
+            note_sent(self, out, epoch, values, lineages)
         if len(wires) > 1:
             for wire in wires[:-1]:
                 self._put(wire, epoch, [v.clone() if isinstance(v, Packet) else v for v in values], lineages)

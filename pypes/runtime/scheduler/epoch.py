@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby, repeat
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 from pypes.ingest.outcome import Fate
 from pypes.runtime.scheduler.completions import EVERYWHERE, Completions
@@ -15,23 +15,14 @@ from pypes.runtime.scheduler.failures import Failure as Failure
 from pypes.runtime.scheduler.failures import Failures
 from pypes.runtime.scheduler.feed import Feed
 from pypes.runtime.scheduler.lineage import Lineage, flatten
+from pypes.runtime.scheduler.roster import NO_ROSTER, Roster
+from pypes.runtime.scheduler.tracing import Trace
 
 PUBLISHED = 1
 FAILED = 2
 #: Commits, and drops, that are kept as they came, before they are written into tables.
 MOST_COMMITS = 64
 _MARK = {bit: bytes(value | bit for value in range(256)) for bit in (PUBLISHED, FAILED)}
-
-
-class Roster(NamedTuple):
-    """Names in a running graph, in the order in which its filters run; ``is_shared``: there are several publishers."""
-
-    filters: tuple[str, ...] = ()
-    publishers: tuple[str, ...] = ()
-    is_shared: bool = False
-
-
-_NO_ROSTER: Final = Roster()
 
 
 class Entry(Protocol):
@@ -76,12 +67,13 @@ class Epoch:
         "parents",
         "refused",
         "roster",
+        "traces",
     )
 
     def __init__(
         self,
         feed: Feed,
-        roster: Roster = _NO_ROSTER,
+        roster: Roster = NO_ROSTER,
         on_end: Callable[[Epoch], None] = lambda epoch: None,
         holds: int = 0,
     ) -> None:
@@ -96,6 +88,8 @@ class Epoch:
         #: Wires on which the feed has put something, with the ordinal below which it has.
         self.entries: dict[Entry, int] = {}
         self.flags = bytearray(feed.documents)
+        #: Those who keep what filters do with its documents.
+        self.traces: tuple[Trace, ...] = () if feed.trace is None else (feed.trace,)
         #: By name of metadata that the graph inherits, a byte for each document that had it when it was fed.
         self.borne: dict[str, bytearray] = {}
         self.dead_letters: list[Failure] = []
@@ -124,6 +118,8 @@ class Epoch:
         epoch.parents = parents
         for parent in epoch.distinct_parents():
             parent.acquire()
+            if parent.traces:
+                epoch.traces = tuple(dict.fromkeys((*epoch.traces, *parent.traces)))
         return epoch
 
     # -- holds ----------------------------------------------------------------------------------------------
@@ -212,6 +208,8 @@ class Epoch:
         """Keep a dead letter; its documents count as failed, and are not whole at the filters of these bits."""
         self.mark(failure.documents, FAILED)
         self.spoil(failure.documents, where)
+        for trace in self.traces:
+            trace.failed(self, failure)
         self._keep(failure)
 
     def spoil(self, lineages: Iterable[Lineage], where: int) -> None:

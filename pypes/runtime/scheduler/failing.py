@@ -64,6 +64,8 @@ class Failing:
 
     def rest(self, values: list[Any], lineages: Sequence[Lineage], error: BaseException) -> None:
         """The service cannot be reached: keep packets of this turn until it can, the first of them not for ever."""
+        if self._filter.epoch is not None and self._filter.epoch.traces:
+            self._note_try(lineages[0], Raised.of(charged(error), self._core.secrets.redact), 0)
         if self._filter.is_publisher:
             self._narrowing.rest(values, lineages, error)
             return
@@ -161,12 +163,19 @@ class Failing:
             is_early = raised.steers == "Unreachable" and self._filter.rests and age_s < self._resting.patience_s
             if attempt.tries < self.most_attempts or is_early:
                 attempt.waiting = True
+                self._note_try(lineage, raised, attempt.tries)
                 self._try_again(attempt, lineage, raised.delay_s, port)
                 return
             del self._filter.attempts[id(value)]
             self.dead_letter(self._filter.epoch, value, lineage, raised.code, raised.reason, error, attempt.tries)
         else:
             self.dead_letter(self._filter.epoch, value, lineage, raised.code, self._given(value, raised), error)
+
+    def _note_try(self, lineage: Lineage, raised: Raised, tries: int) -> None:
+        epoch = self._filter.epoch
+        assert epoch is not None
+        for trace in epoch.traces:
+            trace.tried(epoch, self._filter.name, lineage, raised.code, raised.reason, tries)
 
     def _given(self, value: Any, raised: Raised) -> str:
         """The reason; where the component was given no packet, with where that came from: it may not have expected it."""
@@ -208,6 +217,8 @@ class Failing:
         if out is not None and (value is not None or lineage != ()):  # a source that is triggered has nothing
             if isinstance(value, Packet):
                 value.set_meta("error", {"filter": self._filter.name, "code": code, "error": reason})
+            for each in epoch.traces:
+                each.refused(epoch, self._filter.name, lineage, code, reason, attempts)
             epoch.spoil((lineage,), self._filter.reach_beside_error)
             self._filter.fan_out(out, epoch, [value], [lineage])
             return

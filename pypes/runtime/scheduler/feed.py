@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pypes.runtime.scheduler.completions import Known
+from pypes.runtime.scheduler.tracing import Trace
 
 
 class _Nothing(dict[str, frozenset[int]]):
@@ -48,6 +49,8 @@ class Feed:
     ``identities`` has the documents that have an identity, or where that is wanted all, by ascending ordinals: those that
     components are told of when nothing more of them can come. Whoever decodes puts them in before it yields anything of them;
     those that are complete are taken out.
+
+    ``trace`` keeps what filters do with these documents.
     """
 
     batches: Iterator[Batch | _Barrier]
@@ -57,3 +60,4 @@ class Feed:
     complete: Callable[[], int] | None = None
     bases: Sequence[int] = (0,)
     identities: dict[int, Known] | None = None
+    trace: Trace | None = None

@@ -56,6 +56,8 @@ class Feeds:
         epoch.fed = 1
         for filter, packet in packets.items():
             wire = self._by_name[filter].entry
+            for trace in epoch.traces:
+                trace.entered(epoch, filter, [packet], range(1))
             wire.feed(epoch, [packet], range(1))
             epoch.entries[wire] = 1
 
@@ -113,6 +115,8 @@ class Feeds:
             self._refuse(epoch, filter, packets, lineages)
             return True
         wire = target.entry
+        for trace in epoch.traces:
+            trace.entered(epoch, filter, packets, lineages)
         wire.feed(epoch, list(packets), lineages)
         epoch.entries[wire] = self.fed
         return True

@@ -17,6 +17,7 @@ from pypes.runtime.scheduler.batch_driver import BatchDriver
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.inheriting import Inheriting
 from pypes.runtime.scheduler.lineage import Lineage
+from pypes.runtime.scheduler.noting import note_taken
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.published import without_committed
 from pypes.runtime.scheduler.sizes import Sizes
@@ -191,6 +192,8 @@ class GatheringDriver(BatchDriver):
             self.take_alone(values, self.chunk)
         if self.observation is not None:
             self.observation.taken(self.name, values)
+        if self.epoch.traces:
+            note_taken(self, self.epoch, self.chunk)
         return values
 
     def _parts(self) -> list[tuple[Epoch, list[Any], Sequence[Lineage]]]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
 
 from pypes.core.shown import shown
 from pypes.runtime.scheduler.core import Filter
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.failing import Failing
 from pypes.runtime.scheduler.lineage import Lineage
+
+#: The packets of a component that holds none.
+NOTHING_HELD: Final[Mapping[Epoch, Sequence[tuple[Any, Lineage]]]] = MappingProxyType({})
 
 
 class Holding:

@@ -210,7 +210,7 @@ class LoopDriver(ReceivingDriver):
         if next(expected, NOTHING_MORE) is not NOTHING_MORE:  # PERF: quicker than to ask what is left
             self._stop_passing(out, 1)
             return None
-        if self.attempts or self.broken or self.lone is not None:
+        if self.attempts or self.broken or self.lone is not None or self.core.special:
             return None
         core, portion, following, target = self.core, self.portion, self.following, self.home
         states = core.ready

@@ -64,7 +64,7 @@ class ProcessDriver(Sending):
             self.core.resume(self)
             return
         only = self.only_wire
-        is_usual = self.takes_plainly and not self.alone and not self.core.reruns and only.packets <= self.most  # type: ignore[union-attr]
+        is_usual = self.takes_plainly and not self.alone and not self.core.special and only.packets <= self.most  # type: ignore[union-attr]
         if is_usual and (first := only.take_first()) is not None:  # type: ignore[union-attr]
             # PERF: without asking for the oldest epoch, and whatever else :meth:`take` looks at
             pinned, values, self.chunk = first
@@ -88,7 +88,7 @@ class ProcessDriver(Sending):
         for wires in self.inputs.values():
             chunk = self.take(wires, epoch)
             if chunk is not None:
-                if self.following is not None:
+                if self.following is not None and not self.core.special:
                     self.hand_on(epoch, *chunk)
                     return
                 self.work_on(*chunk)

@@ -49,6 +49,8 @@ class Publishing(FilterContext):
         if told is not None:
             self.listener.settle(told)  # type: ignore[union-attr]
         self.epoch.publish(self.name, lineages)
+        for trace in self.epoch.traces:
+            trace.committed(self.epoch, self.name, lineages)
         if self.observation is not None:
             self.observation.committed(self.name, len(lineages))
         if self.broken:

@@ -67,7 +67,7 @@ class ReceivingDriver(Driver):
     def receive_all(self, port: str) -> Iterator[Any]:
         portion = self.portion
         if not self.is_handed or port != self.only_port:
-            if port != self.only_port or not self.is_fresh or self.epoch is not None or self.alone:
+            if port != self.only_port or not self.is_fresh or self.epoch is not None or self.alone or self.core.special:
                 return self._receive_all(port)
             # PERF: the usual case, one wire to one port, without looking further
             if (first := self.only_wire.take_first()) is None:  # type: ignore[union-attr]

@@ -31,6 +31,7 @@ from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.feed import Feed
 from pypes.runtime.scheduler.feeds import Feeds
 from pypes.runtime.scheduler.jams import Jams
+from pypes.runtime.scheduler.noting import count_special
 from pypes.runtime.scheduler.observing import Observation
 from pypes.runtime.scheduler.policies import Policies
 from pypes.runtime.scheduler.published import Published
@@ -144,8 +145,8 @@ class Scheduler:
         epoch.feeding = True
         if self.completing is not None:
             self.completing.submit(epoch)
-        if feed.committed:
-            self.core.reruns += 1
+        if feed.committed or epoch.traces:
+            count_special(self.core, epoch, 1)
         self.feeds.waiting.append(epoch)
         return self._begun(epoch)
 
@@ -185,8 +186,8 @@ class Scheduler:
         self.epochs.discard(epoch)
         if self.published is not None and self.published.open:
             self.published.forget(epoch)
-        if epoch.feed.committed:
-            self.core.reruns -= 1
+        if epoch.feed.committed or epoch.traces:
+            count_special(self.core, epoch, -1)
         self.on_done(epoch)
 
     # -- lone runs --------------------------------------------------------------------------------------
@@ -242,7 +243,7 @@ class Scheduler:
         feeds, fed, published, completing = self.feeds, self.feeds.waiting, self.published, self.completing
         drivers, joins = self.drivers, self._joins
         while True:
-            until, is_watched = core.clock() + SLICE_S, self._is_watched
+            until, is_watched = core.clock() + SLICE_S, self._is_watched or core.turn_times.epochs > 0
             if fed and not states.waiting:
                 feeds.pull()  # PERF: else the first wave is one of nothing
             while True:
@@ -319,11 +320,14 @@ class Scheduler:
             self.core.record_turn(driver.name, self.feeds.fed - 1)
         if self._observation is not None:
             self._observation.begin_turn(driver.name)
+        if self.core.turn_times.epochs:
+            self.core.turn_times.begin_turn(driver.name, driver.epoch.traces if driver.epoch is not None else ())
 
     def _end_watched(self) -> None:
         """A wave is over: what comes next is no filter's time."""
         if self._observation is not None:
             self._observation.end_turn()
+        self.core.turn_times.end_turn()
 
     def drain(self) -> None:
         """Run until every epoch is done, waiting as needed; held packets are let go when nothing else moves. Blocks.

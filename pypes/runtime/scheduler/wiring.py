@@ -16,7 +16,6 @@ from pypes.runtime.scheduler.batch_driver import BatchDriver
 from pypes.runtime.scheduler.concurrent_driver import ConcurrentDriver
 from pypes.runtime.scheduler.core import Core, is_no_failure
 from pypes.runtime.scheduler.driver import Driver
-from pypes.runtime.scheduler.epoch import Roster
 from pypes.runtime.scheduler.gathering_driver import GatheringDriver
 from pypes.runtime.scheduler.holding_driver import HoldingDriver
 from pypes.runtime.scheduler.loop_driver import LoopDriver
@@ -25,6 +24,7 @@ from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.policies import Policies
 from pypes.runtime.scheduler.pooling import placing_of
 from pypes.runtime.scheduler.process_driver import ProcessDriver
+from pypes.runtime.scheduler.roster import Roster
 from pypes.runtime.scheduler.wire import Wire
 
 #: Packets that a filter may work on at once: each has a thread.
