@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Set
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Set
+from itertools import islice
+from typing import Any, Final
 
+from pypes.errors import ComponentError
 from pypes.pipeline.items import Done
+
+#: Results of one item that a generator function may make where they are kept until it has ended.
+MOST_RESULTS: Final = 1_000_000
 
 
 class Collected:
     """Calls a generator function, and has all of its results."""
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
+    def __init__(self, function: Callable[[Any], Iterator[Any]]) -> None:
         self._function = function
 
     def __call__(self, value: Any) -> list[Any]:
-        return [*self._function(value)]
+        """Raises ``ComponentError`` (``pipeline.endless``) for more than :data:`MOST_RESULTS`."""
+        found = [*islice(self.each(value), MOST_RESULTS + 1)]
+        if len(found) > MOST_RESULTS:
+            raise ComponentError(
+                f"it made more than {MOST_RESULTS:,} results of one item, which are kept until it has ended: "
+                "give what it makes to run() as the items, or less to it",
+                code="pipeline.endless",
+            )
+        return found
+
+    def each(self, value: Any) -> Iterator[Any]:
+        """The results, as they are made."""
+        return self._function(value)
 
 
 class Produced:

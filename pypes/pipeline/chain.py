@@ -70,24 +70,27 @@ class Step:
         self.failures += 1
         return failed(value, self.name, error)
 
-    def sorted_out(self, positions: Sequence[Position], results: list[Any]) -> Bundle:
-        """A bundle of results of which each belongs to the item beside it: several become values of their own, and none goes."""
+    def sorted_out(self, positions: Sequence[Position], results: list[Any], *, start: int = 0) -> Bundle:
+        """A bundle of results of which each belongs to the item beside it: several become values of their own, and none goes.
+
+        ``start`` is the number of results that were made of each item before.
+        """
         if self.emits_many:
-            positions, results = self._spread(positions, results)
+            positions, results = self._spread(positions, results, start)
         kinds = _kinds(results)
         if kinds.isdisjoint(SPECIAL):
             return Bundle(positions, results)
         pairs = [(at, result) for at, result in zip(positions, results, strict=True) if result is not None]
         return Bundle.of(pairs, is_marked=not kinds.isdisjoint(PASSING))
 
-    def _spread(self, positions: Sequence[Position], results: list[Any]) -> tuple[list[Position], list[Any]]:
+    def _spread(self, positions: Sequence[Position], results: list[Any], start: int) -> tuple[list[Position], list[Any]]:
         found: list[tuple[Position, Any]] = []
         for at, result in zip(positions, results, strict=True):
             if type(result) in SPECIAL:
                 found.append((at, result))
             else:
                 within = at if type(at) is tuple else (at,)
-                found += (((*within, number), each) for number, each in enumerate(result))
+                found += (((*within, number), each) for number, each in enumerate(result, start))
         return [at for at, _ in found], [result for _, result in found]
 
     def _around(self, bundle: Bundle) -> Bundle:

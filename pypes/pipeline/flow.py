@@ -43,6 +43,9 @@ class DeadLetters(list[Failed]):
 class Settling:
     """Makes the results of a batch of what came of it, as the user wants failures to be treated."""
 
+    #: Results may go on before their batch is done.
+    can_stream = True
+
     def __init__(self, errors: Errors) -> None:
         self._errors = errors
         self.skips = errors == "skip"

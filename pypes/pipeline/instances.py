@@ -63,6 +63,8 @@ class Split(dict[str, Any]):
 class ByItem(Settling):
     """Keeps the results of each item by themselves."""
 
+    can_stream = False
+
     def __init__(self) -> None:
         super().__init__("return")
         self._found: dict[int, list[Any]] = {}

@@ -13,6 +13,7 @@ from pypes.pipeline.chain import Step
 from pypes.pipeline.flow import ChainFlow, GraphFlow, Settling
 from pypes.pipeline.pool_flow import PoolFlow
 from pypes.pipeline.ports import Ports
+from pypes.pipeline.streaming import StreamFlow, can_stream
 from pypes.runtime.local import LocalGraph
 
 #: Batches that may be done and wait for one before them, for each that a pool may have: it goes on while one item takes long.
@@ -48,7 +49,8 @@ class FlowMaker:
         most_open = AHEAD * max((node.pool.capacity for node in pooled if node.pool is not None), default=0) or 1
         alone: ChainFlow | PoolFlow | None = None
         if built.chain is not None and self.observer is None:
-            alone = ChainFlow(built.chain, settling)
+            streams = settling.can_stream and can_stream(built.chain)
+            alone = (StreamFlow if streams else ChainFlow)(built.chain, settling)
         elif built.pooled is not None and self.observer is None and not self.pools:
             alone = PoolFlow(built.pooled, settling, most_open=most_open)
         if alone is not None:

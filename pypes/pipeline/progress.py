@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any, Final, Protocol
 
@@ -31,7 +31,7 @@ class Bar:
         self._total = total
         self._failures = failures
 
-    def along(self, results: Counting, parts: Generator[Sequence[Any], None, None]) -> Generator[Sequence[Any], None, None]:
+    def along(self, results: Counting, parts: Generator[Iterable[Any], None, None]) -> Generator[Iterable[Any], None, None]:
         """The same parts of the results, and the bar while they are asked for."""
         due = began = time.monotonic()
         before = self._failures()

@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import chain
 from typing import Any, Final, Protocol
 
@@ -33,6 +33,16 @@ def adapted(count: int, took_s: float, aim_s: float, most: int) -> int:
     return min(2 * count, most) if took_s < aim_s else count
 
 
+class Made(Protocol):
+    """The results of a batch: a list, or what makes them as they are asked for."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Each of them."""
+
+    def clear(self) -> None:
+        """Let go of those that are left."""
+
+
 class Batch:
     """Items that were taken together: ``count`` of them, from position ``first`` on."""
 
@@ -43,7 +53,7 @@ class Batch:
         self.first = first
         self.items = items
         self.count = len(items)
-        self.results: list[Any] = []
+        self.results: Made = []
         #: The error that ends the run after these results.
         self.error: BaseException | None = None
         self.is_done = False
@@ -128,7 +138,7 @@ class Pull:
         self.deadline: float | None = None
         self._is_over = False
         #: The results that are given out one by one.
-        self.current: list[Any] = []
+        self.current: Made = []
 
     @property
     def under_way(self) -> int:
@@ -140,12 +150,12 @@ class Pull:
         """Items whose results have come out."""
         return self._count - self._under_way
 
-    def parts(self, owner: object) -> Generator[Sequence[Any], None, None]:
+    def parts(self, owner: object) -> Generator[Iterable[Any], None, None]:
         """The results, some at a time, :data:`LATE` where there is none in time.
 
         ``owner``, the pipeline, lives as long as they do.
         """
-        call = self._flow.call if self._buffer == 1 else None
+        call = self._flow.call if self._buffer == 1 and not self._flow.stride else None
         try:
             while True:
                 if self._flow.is_closed:
