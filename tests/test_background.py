@@ -13,6 +13,7 @@ STARTS = {"create_task", "ensure_future", "Thread", "start_new_thread"}
 #: Modules that start some and await every one themselves, or look at how it ended.
 AWAITED = {
     "api/receipts.py": "found, and the end of the server, whichever is first",
+    "api/streaming.py": "the client's hanging up, and the end of the server, whichever is first",
     "api/short_path.py": "the answer of another worker; what it raises is answered",
     "api/trials.py": "the answer, and the client's hanging up",
     "api/worker.py": "the heartbeat: gunicorn misses it",

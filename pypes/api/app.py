@@ -14,6 +14,7 @@ from pypes.api.deadletters import DeadLetters
 from pypes.api.docs import Documents
 from pypes.api.drafts import Drafts
 from pypes.api.ending import Ending
+from pypes.api.events import Events
 from pypes.api.filters import Filters
 from pypes.api.graphs import Graphs
 from pypes.api.guard import Guard
@@ -98,6 +99,7 @@ def routes(worker: IngestWorker, config: WorkerConfig, memory: Memory, stopping:
         ("/healthz", Health(config.node), ""),
         ("/readyz", Readiness(worker), ""),
         ("/status", Status(worker), ""),
+        ("/events", Events(worker, stopping), ""),
     ]
     table.append(("/openapi.json", OpenApi(table, API_VERSION), ""))
     return table

@@ -42,7 +42,7 @@ PREFLIGHT = (
     (
         b"access-control-allow-headers",
         b"Authorization, Content-Type, Content-Encoding, Content-Disposition, Idempotency-Key, If-Match, "
-        b"If-None-Match, Prefer, Pypes-Id",
+        b"If-None-Match, Last-Event-ID, Prefer, Pypes-Id",
     ),
     (b"access-control-max-age", b"600"),
 )

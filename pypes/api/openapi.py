@@ -108,7 +108,7 @@ _PLACES: Mapping[str, str] = {
 def _answer(answer: Answer) -> dict[str, Any]:
     result: dict[str, Any] = {"description": answer.description}
     if answer.schema is not None:
-        result["content"] = {"application/json": {"schema": answer.schema}}
+        result["content"] = {answer.media: {"schema": answer.schema}}
     if answer.headers:
         result["headers"] = {name: {"description": text, "schema": TEXT} for name, text in answer.headers.items()}
     return result

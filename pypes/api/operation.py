@@ -28,11 +28,12 @@ PROBLEMS: Schema = {"type": "array", "items": obj(path=TEXT, message=TEXT, code=
 
 @dataclass(frozen=True)
 class Answer:
-    """A successful response: what it means, and the schema of its JSON body (``None``: no body)."""
+    """A successful response: what it means, and the schema of its body (``None``: no body), which is JSON unless said."""
 
     description: str
     schema: Schema | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    media: str = "application/json"
 
 
 @dataclass(frozen=True)

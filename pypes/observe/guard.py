@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from inspect import getmembers, isawaitable, iscoroutine, isfunction, isgenerator
 from typing import Any
 
@@ -38,6 +38,22 @@ class _Guarded(Observer):
         return guarded_hook
 
 
+class _Together(_Guarded):
+    """Several guarded observers, each of which is switched off by itself."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        for name, _ in getmembers(Observer, isfunction):
+            if not name.startswith("_"):
+                setattr(self, name, self._each(observers, name))
+
+    def _each(self, observers: Sequence[Observer], name: str) -> Callable[..., None]:
+        def call_each(*args: Any) -> None:
+            for observer in observers:
+                getattr(observer, name)(*args)
+
+        return call_each
+
+
 def _check(result: Any) -> None:
     """Raise ``TypeError`` if a hook has not run yet."""
     if iscoroutine(result):
@@ -50,3 +66,9 @@ def _check(result: Any) -> None:
 def guarded(observer: Observer | None) -> Observer | None:
     """An observer as whoever calls its hooks keeps it: it is switched off, with a line in the log, if a hook raises."""
     return observer if observer is None or isinstance(observer, _Guarded) else _Guarded(observer)
+
+
+def together(*observers: Observer | None) -> Observer | None:
+    """All of these as one observer; ``None`` if there are none."""
+    known = [each for each in map(guarded, observers) if each is not None]
+    return _Together(known) if len(known) > 1 else known[0] if known else None

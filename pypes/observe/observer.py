@@ -119,3 +119,9 @@ class Observer:
         ``reason`` is a phrase such as ``stopped`` or ``killed by SIGSEGV``. ``filter`` is the one that ended it, empty if that is
         not known.
         """
+
+    def filter_rested(self, graph: str, filter: str, reason: str) -> None:
+        """A filter rests in an instance, the first to do so, because a service or a destination cannot be reached."""
+
+    def filter_went_on(self, graph: str, filter: str) -> None:
+        """A filter that had rested does so in no instance any more."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pypes.observe import Observer, guarded
+from pypes.observe import Observer, guarded, together
 
 
 class Counting(Observer):
@@ -78,3 +78,21 @@ def test_a_hook_that_nobody_runs_is_said_so(hook: str, made: str, caplog: pytest
     [record] = caplog.records
     assert record.exc_info is not None
     assert str(record.exc_info[1]).startswith(f"the hook returned a {made}: ")
+
+
+def test_of_several_observers_only_the_one_that_raises_is_switched_off() -> None:
+    class Fine(Observer):
+        calls = 0
+
+        def epoch_ended(self, graph: str, documents: int) -> None:
+            self.calls += 1
+
+    bad, fine = Counting(ValueError("no such metric")), Fine()
+    observer = together(bad, fine)
+    assert observer is not None
+    for _ in range(2):
+        observer.epoch_ended("bad", 1)
+    assert (bad.calls, fine.calls) == (1, 2)
+    observer.epoch_began("bad", 1)
+    assert guarded(observer) is observer
+    assert together(None) is None

@@ -26,7 +26,7 @@ from pypes.ingest.accounts import NONE, Account, Counts
 from pypes.ingest.backlog.backlog import Backlog
 from pypes.ingest.backlog.deliveries import HEADER_BYTES, Delivery, Group
 from pypes.ingest.contracts.queue import GraphUse, QueueStats
-from pypes.ingest.outcome import Details, Poison
+from pypes.ingest.outcome import DeadLetter, Details, Poison
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queues.callbacks import StoredCallbacks
 from pypes.ingest.queues.committer import Committer, store_error
@@ -60,6 +60,7 @@ from pypes.observe import Observer, guarded
 log = logging.getLogger(__name__)
 
 _PROBE_S = 1.0
+OnLetters = Callable[[Sequence[DeadLetter]], None]
 #: Tables that idempotency keys are spread over, at most; each is looked into for each key that comes.
 _KEY_SPANS = 6
 
@@ -83,6 +84,7 @@ class EmbeddedQueue:
         spare_bytes: int,
         clock: Clock,
         observer: Observer | None,
+        on_letters: OnLetters,
     ) -> None:
         number = shard.number
         loop = asyncio.get_running_loop()
@@ -91,6 +93,7 @@ class EmbeddedQueue:
         self._shard = shard
         self._store = store
         self._clock = clock
+        self._on_letters = on_letters
         #: Graphs of which keys are noted as fresh.
         self._fresh_graphs: set[str] = set()
         self._appended = 0
@@ -186,11 +189,12 @@ class EmbeddedQueue:
         version: str = "",
         clock: Clock | None = None,
         observer: Observer | None = None,
+        on_letters: OnLetters = lambda letters: None,
         connect: Callable[..., sqlite3.Connection] = sqlite3.connect,
     ) -> EmbeddedQueue:
         """Open the queue in a locked shard, with everything in it that was not acknowledged. Raises :class:`StoreError`.
 
-        An ``observer`` is told of deliveries.
+        An ``observer`` is told of deliveries; ``on_letters`` is called with dead letters, before they are durable.
         """
         if durability not in ("always", "interval", "never"):
             raise InvalidConfig(f"must be always, interval or never, not {durability!r}", where="queue.durability")
@@ -229,6 +233,7 @@ class EmbeddedQueue:
             spare_bytes=spare_bytes,
             clock=clock,
             observer=observer,
+            on_letters=on_letters,
         )
         queue._refill.fetch()
         return queue
@@ -333,6 +338,8 @@ class EmbeddedQueue:
     ) -> None:
         self._buffer.finished(deliveries, details, remains)
         self._committer.flush_later()
+        if remains is not None:
+            self._on_letters(remains.letters)
 
     def _crashed(self, delivery: Delivery, poisons: tuple[Poison, ...]) -> None:
         self._buffer.crashed(delivery, poisons)

@@ -57,7 +57,13 @@ class SetupFailed(ComponentError):
 class Instance:
     """One instance process. ``state`` goes starting → ready → stopping → gone; any of them may be skipped but the last."""
 
-    def __init__(self, spec: InstanceSpec, on_ready: Callable[[Instance], None], on_exit: Callable[[Instance], None]) -> None:
+    def __init__(
+        self,
+        spec: InstanceSpec,
+        on_ready: Callable[[Instance], None],
+        on_exit: Callable[[Instance], None],
+        on_resting: Callable[[str], None] = lambda graph: None,
+    ) -> None:
         self.spec = spec
         self.state = "starting"
         self.failure: SetupFailure | None = None
@@ -81,6 +87,7 @@ class Instance:
         self.pid = 0
         self._on_ready = on_ready
         self._on_exit = on_exit
+        self._on_resting = on_resting
         self._setting_up = ("", "")
         self._asked_to_leave: set[str] = set()
         #: Graphs that were removed from the node, of which it may still tell.
@@ -141,6 +148,7 @@ class Instance:
                 self.has_left.set()
         elif message[0] == "resting":
             self.resting[message[1]] = message[2]
+            self._on_resting(message[1])
         elif message[0] == "counts":
             for graph, filters in message[1].items():
                 if graph not in self._removed:

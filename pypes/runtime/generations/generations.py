@@ -27,7 +27,7 @@ from pypes.observe import Observer, guarded
 from pypes.runtime.generations.backoff import FIRST_S
 from pypes.runtime.generations.generation import Generation, Instance, SetupFailure, in_words
 from pypes.runtime.generations.parting import end, part
-from pypes.runtime.generations.told import EndedCounts, resting
+from pypes.runtime.generations.told import EndedCounts, RestingNews, resting
 from pypes.runtime.instance.instance import InstanceSpec
 from pypes.runtime.pools.order import PoolUse
 
@@ -69,6 +69,7 @@ class Generations:
         self._draining: set[asyncio.Task[None]] = set()
         self._tasks = WatchedTasks(on_failed)
         self._ended_counts = EndedCounts()
+        self._resting_news = RestingNews(self._observer, self.resting)
         self._last_id = 0
         self._last_generation = 0
         self._looks: asyncio.TimerHandle | None = None
@@ -146,6 +147,7 @@ class Generations:
         self.live = [old for old in self.live if old.graphs] + ([generation] if generation is not None else [])
         self._incoming = None
         self._on_change()
+        self._resting_news.look_at(moved)
         for old in parting:
             work = part(old, grace_s, self._on_change) if old.graphs else self._retire(old, grace_s)
             task = self._tasks.start(work, f"end of generation {old.number}")
@@ -326,7 +328,7 @@ class Generations:
             generation.slots[slot] = None
             self._exited(generation, slot, instance)
 
-        instance = Instance(spec, is_ready, has_exited)
+        instance = Instance(spec, is_ready, has_exited, self._resting_news.look)
         if self._looks is None:
             self._looks = asyncio.get_running_loop().call_later(LOOK_S, self._look)
         try:
@@ -355,6 +357,7 @@ class Generations:
         self._ended_counts.add(instance.counts, {name for each in self._all for name in each.graphs})
         self._on_gone(instance.spec.id, instance.exit_reason)
         self._observer.instance_ended(instance.spec.id, instance.exit_reason.cause, instance.exit_reason.filter)
+        self._resting_news.look_at(instance.resting)
         if not generation.is_open(slot):
             if not instance.was_stopping or instance.exitcode != 0:
                 self._log.debug("instance ended", instance=instance.spec.id, reason=instance.exit_reason.cause)

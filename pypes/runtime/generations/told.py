@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+
+from pypes.observe import Observer
 
 #: By graph and filter, the totals of one instance.
 Counts = Mapping[str, Mapping[str, Mapping[str, int]]]
@@ -25,6 +27,31 @@ def resting(told: Sequence[Mapping[str, tuple[float, str]]]) -> list[dict[str, A
         }
         for name, (since, reason) in sorted(first.items())
     ]
+
+
+class RestingNews:
+    """Tells an observer which filters begin to rest, and which do so in no instance any more; ``resting`` as above, by graph."""
+
+    def __init__(self, observer: Observer, resting: Callable[[str], list[dict[str, Any]]]) -> None:
+        self._observer = observer
+        self._resting = resting
+        #: By graph, the filters of which was told that they rest.
+        self._told: dict[str, set[str]] = {}
+
+    def look(self, graph: str) -> None:
+        """See what has changed of a graph."""
+        told, found = self._told.pop(graph, set()), {each["filter"]: each["reason"] for each in self._resting(graph)}
+        if found:
+            self._told[graph] = set(found)
+        for filter in sorted(found.keys() - told):
+            self._observer.filter_rested(graph, filter, found[filter])
+        for filter in sorted(told - found.keys()):
+            self._observer.filter_went_on(graph, filter)
+
+    def look_at(self, graphs: Iterable[str]) -> None:
+        """See what has changed of those of these graphs of which something was told."""
+        for graph in self._told.keys() & set(graphs):
+            self.look(graph)
 
 
 class EndedCounts:

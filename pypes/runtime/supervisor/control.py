@@ -22,6 +22,7 @@ from pypes.runtime.contracts.control import (
     TrialCalls,
     VersionCalls,
 )
+from pypes.runtime.contracts.events import EventCalls
 from pypes.runtime.contracts.supervisor import NodeStatus, WorkerCalls
 from pypes.runtime.graphs.pages import COMPONENTS, DRAFTS, FILTERS, GRAPHS, STORES, VERSIONS, page
 from pypes.runtime.rpc import Peer
@@ -55,6 +56,7 @@ class Control:
         shadows: Shadows,
         filters: Filters,
         workers: Workers,
+        events: EventCalls,
         status: Callable[[], NodeStatus],
         lost: Callable[[int], bool],
         rescan: Callable[[], Awaitable[dict[str, list[str]]]],
@@ -62,6 +64,7 @@ class Control:
         wait_stopping: Callable[[], Awaitable[Any]],
     ) -> None:
         self._workers = workers
+        self._events = events
         self._status = status
         self._lost = lost
         self._wait_started = wait_started
@@ -83,6 +86,9 @@ class Control:
         group, dot, name = method.partition(".")
         if not dot and method in methods_of(WorkerCalls):
             return await answer(WorkerCalls, _Session(peer, self._workers, self._lost, self._status), method, params)
+        if group == "events":
+            # they tell of the start and of the end as well
+            return await answer(EventCalls, self._events, name, params)
         desk = self._desks.get(group)
         if desk is None:
             raise PypesError(f"there is no control method {method!r}", code="control.unknown_method")

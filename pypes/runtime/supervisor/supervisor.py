@@ -25,7 +25,7 @@ from pypes.core.watched_tasks import WatchedTasks, in_own_thread, watch_callback
 from pypes.errors import InternalError, PypesError
 from pypes.ingest.dispatch.topology import Topology, cannot_serve
 from pypes.ingest.outcome import ExitReason
-from pypes.observe import Observer, guarded
+from pypes.observe import Observer, together
 from pypes.registry import Catalogue, discover
 from pypes.runtime.contracts.supervisor import InstanceStatus, NodeStatus, PoolStatus
 from pypes.runtime.generations.generations import Generations
@@ -43,6 +43,7 @@ from pypes.runtime.supervisor.arbiter import Arbiter
 from pypes.runtime.supervisor.clockkeeper import ClockKeeper
 from pypes.runtime.supervisor.closing import let_in_no_more
 from pypes.runtime.supervisor.control import Control
+from pypes.runtime.supervisor.happening import EventDesk, Happenings, log_of
 from pypes.runtime.supervisor.locks import DataDir, listen, lock_runtime_dir, release_runtime_dir
 from pypes.runtime.supervisor.owners import Owners
 from pypes.runtime.supervisor.schedules import Schedules
@@ -64,7 +65,7 @@ class Supervisor:
     def __init__(self, settings: Settings, load: Callable[[], Settings], *, observer: Observer | None = None) -> None:
         self.settings = settings
         self._load = load
-        self._observer = guarded(observer)
+        self._given_observer = observer
         self._created = time.monotonic()
         self._log = logs.get("pypes.supervisor")
         self._state = "starting"
@@ -89,6 +90,7 @@ class Supervisor:
         data = DataDir(self.settings.server.data)
         try:
             self._clock = ClockKeeper(data.path, self._clock_jumped)
+            self._events = log_of(self._clock.time)
             self._store = ControlStore(data.path / "control.db", self._clock.time)
             check_start(self.settings, self._store)
             warn_of_disk(self.settings)
@@ -107,8 +109,9 @@ class Supervisor:
         self._lifeline = Lifeline()
         adopt_orphans()
         watch_callbacks(asyncio.get_running_loop(), self._fail)
+        observer = together(Happenings(self._events), self._given_observer)
         self._generations = Generations(
-            self._runtime_dir, self._lifeline.fd, self._announce, self._instance_gone, self._fail, self._observer
+            self._runtime_dir, self._lifeline.fd, self._announce, self._instance_gone, self._fail, observer
         )
         self._pools = NodePools(self._runtime_dir, lambda: self._generations.pools, self._fail, self._announce)
         self._pools.start()
@@ -122,7 +125,7 @@ class Supervisor:
             self._announce,
             self._fail,
             self._discover,
-            self._observer,
+            observer,
         )
         self._workers = Workers(self._topology, self._look_ready, self._fail)
         self._arbiter = Arbiter(self._worker_config)
@@ -138,6 +141,7 @@ class Supervisor:
             self._shadows,
             filters,
             self._workers,
+            EventDesk(self._events),
             self._status,
             self._generations.lost,
             self._rescan,

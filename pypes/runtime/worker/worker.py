@@ -41,6 +41,7 @@ from pypes.runtime.worker.callbacks import Callbacks
 from pypes.runtime.worker.config import WorkerConfig
 from pypes.runtime.worker.desk import Append, ShardDesk
 from pypes.runtime.worker.fleet import Fleet
+from pypes.runtime.worker.live import Live
 from pypes.runtime.worker.outboxes import Outboxes
 from pypes.runtime.worker.peers import Peers
 from pypes.runtime.worker.records import Records
@@ -92,6 +93,8 @@ class IngestWorker:
         self._has_topology = False
         self._is_draining = False
         self._tasks = WatchedTasks(self._fail)
+        #: Events and packets for clients that look on.
+        self.live = Live(self._tasks)
         self._callbacks = Callbacks(
             config.callback_hosts, config.callback_secret or "", config.limits, clock=self._clock, on_failed=self._fail
         )
@@ -121,6 +124,7 @@ class IngestWorker:
                 await worker._open(abandoned)
             on_event = partial(handle_event, WorkerEvents, _Events(worker))
             worker._client = await RpcClient.connect(config.control_socket, on_event, worker._control_lost, MAX_CONTROL_BYTES)
+            worker.live.client = worker._client
             worker.control = Control(worker._client.carry)
             worker._supervisor = stub(WorkerCalls, worker._client.carry)
             topology = await worker._supervisor.hello(os.getpid(), shard.number)
@@ -154,6 +158,7 @@ class IngestWorker:
             version=__version__,
             clock=self._clock,
             observer=self._observer,
+            on_letters=self.live.failures.add,
         )
         self._queues[shard.number] = queue
         server = RpcServer(partial(self._answer, shard.number))

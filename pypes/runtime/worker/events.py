@@ -1,0 +1,167 @@
+"""The events of the node, as an ingest worker passes them on to its viewers.
+
+The supervisor is asked only while somebody looks, and once for all viewers; each event is put into bytes once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+
+from pypes.core.watched_tasks import WatchedTasks
+from pypes.errors import Unavailable
+from pypes.observe.events import Event
+from pypes.runtime.contracts.events import EventCalls, Told
+from pypes.runtime.worker.viewers import Viewer, as_sse
+
+#: Viewers of one worker at a time.
+MOST_VIEWERS = 100
+#: Seconds for which events gather before they are passed on, so that many viewers of many events cost little.
+GATHER_S = 0.5
+#: Seconds between two signs to viewers, and to whatever lies between, that somebody is there; twice that at most.
+QUIET_S = 15.0
+#: Milliseconds after which a browser comes back.
+_HELLO = b": pypes\nretry: 1000\n"
+
+
+class EventViewer(Viewer):
+    """A viewer of events of some ``kinds``, about some ``graphs``; empty: of all."""
+
+    def __init__(self, worker: Events, graphs: frozenset[str], kinds: frozenset[str]) -> None:
+        super().__init__(lambda: worker.forget(self))
+        self.wants = graphs, kinds
+        #: Events that came before it was told those that are kept.
+        self._early: list[tuple[Event, bytes]] | None = []
+        self._seen = 0
+
+    def begin(self, told: Told, recent: int | None) -> None:
+        """Tell it what is kept, of that which it wants: the last ``recent``, or all."""
+        self._seen = number_of(told.last)
+        start = told.last.rpartition("-")[0]
+        wanted = [event for event in told.events if wants(self.wants, event)]
+        if recent is not None:
+            wanted = wanted[max(0, len(wanted) - recent) :]
+        # the id is that of the newest: whoever hears nothing else knows where to go on
+        hello = _HELLO if wanted else b"%bid: %b\n" % (_HELLO, told.last.encode())
+        gap = as_sse("gap", {"reason": told.gap}) if told.gap else b""
+        self.put(b"".join((hello, b"\n", gap, *(encoded(event, start) for event in wanted))))
+        early, self._early = self._early or [], None
+        self.put(b"".join(chunk for event, chunk in early if not event.number or event.number > self._seen))
+
+    def tell(self, events: list[tuple[Event, bytes]], joined: bytes) -> None:
+        """Pass events on that it wants; ``joined`` are their bytes."""
+        if self._early is not None:
+            self._early += events
+        elif not events or not events[0][0].number or events[0][0].number > self._seen:
+            self.put(joined)
+        else:
+            self.put(b"".join(chunk for event, chunk in events if not event.number or event.number > self._seen))
+
+
+def wants(wanted: tuple[frozenset[str], frozenset[str]], event: Event) -> bool:
+    """True if an event is about one of these graphs, and of one of these kinds; empty: any."""
+    graphs, kinds = wanted
+    return (not kinds or event.kind in kinds) and (not graphs or not graphs.isdisjoint(event.graphs))
+
+
+def encoded(event: Event, start: str) -> bytes:
+    """An event as it is sent."""
+    return as_sse(event.kind, {"kind": event.kind, **event.body}, f"{start}-{event.number}" if event.number else "")
+
+
+def number_of(id: str) -> int:
+    """The number in the id of an event."""
+    return int(id.rpartition("-")[2])
+
+
+class Events:
+    """Asks the supervisor for events while there are viewers, and passes them on."""
+
+    def __init__(self, calls: EventCalls, tasks: WatchedTasks) -> None:
+        self._calls = calls
+        self._tasks = tasks
+        self._viewers: set[EventViewer] = set()
+        self._joining = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        self._last = ""
+        self._tick = 0
+        self._is_counting = False
+
+    async def open(self, graphs: Collection[str], kinds: Collection[str], after: str = "", recent: int = 0) -> EventViewer:
+        """A viewer of the events behind an id, or without one of the last ``recent`` that are kept and of those to come.
+
+        Raises :class:`Unavailable` if there are too many, or without a supervisor.
+        """
+        if len(self._viewers) >= MOST_VIEWERS:
+            raise Unavailable(
+                f"{MOST_VIEWERS} clients look at events already; let one of them end, or ask again later", code="events.viewers"
+            )
+        viewer = EventViewer(self, frozenset(graphs), frozenset(kinds))
+        self._viewers.add(viewer)
+        try:
+            async with self._joining:
+                if after:
+                    told = await self._calls.after(after)
+                else:
+                    told = await (self._calls.kept() if recent else self._calls.now())
+                if self._task is None:
+                    self._last = told.last
+                if self._task is None or (not self._is_counting and self._wants_counters()):
+                    self._restart()
+            viewer.begin(told, None if after else recent)
+        except BaseException:
+            viewer.close()
+            raise
+        return viewer
+
+    def forget(self, viewer: EventViewer) -> None:
+        """A viewer has gone."""
+        self._viewers.discard(viewer)
+        if not self._viewers and self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    def _wants_counters(self) -> bool:
+        return any(not kinds or "counters" in kinds for _, kinds in (viewer.wants for viewer in self._viewers))
+
+    def _restart(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        self._task = self._tasks.start(self._run(), "events for viewers")
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        beaten_at = loop.time()
+        while True:
+            self._is_counting = self._wants_counters()
+            try:
+                told = await self._calls.after(self._last, QUIET_S, self._tick if self._is_counting else None)
+            except Unavailable:
+                # the supervisor ends, and this process with it: clients come back to the next one
+                self._task = None
+                for viewer in list(self._viewers):
+                    viewer.end()
+                return
+            if told.events or told.counters or told.gap:
+                self._pass_on(told)
+            self._last, self._tick = told.last, told.tick
+            if loop.time() - beaten_at >= QUIET_S:
+                beaten_at = loop.time()
+                # with the id of the newest: where to go on also for one who wanted none of them
+                for viewer in list(self._viewers):
+                    viewer.put(b"id: %b\n:\n\n" % self._last.encode())
+            await asyncio.sleep(GATHER_S)
+
+    def _pass_on(self, told: Told) -> None:
+        start = told.last.rpartition("-")[0]
+        events = [(event, encoded(event, start)) for event in (*told.events, *told.counters)]
+        gap = as_sse("gap", {"reason": told.gap}) if told.gap else b""
+        # PERF: most viewers want the same
+        chosen: dict[tuple[frozenset[str], frozenset[str]], tuple[list[tuple[Event, bytes]], bytes]] = {}
+        for viewer in list(self._viewers):
+            found = chosen.get(viewer.wants)
+            if found is None:
+                own = [each for each in events if wants(viewer.wants, each[0])]
+                found = chosen[viewer.wants] = own, gap + b"".join(chunk for _, chunk in own)
+            if found[1]:
+                viewer.tell(*found)

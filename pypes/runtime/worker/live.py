@@ -1,0 +1,28 @@
+"""Live: what an ingest worker shows of the node while it happens, and what it tells of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pypes.core.watched_tasks import WatchedTasks
+from pypes.errors import Unavailable
+from pypes.runtime.contracts.events import EventCalls
+from pypes.runtime.rpc import RpcClient
+from pypes.runtime.rpc.contract import Method, stub
+from pypes.runtime.worker.events import Events
+from pypes.runtime.worker.failures import Failures
+
+
+class Live:
+    """The events for viewers of a worker, and its own dead letters as events. ``client`` is set once there is a connection."""
+
+    def __init__(self, tasks: WatchedTasks) -> None:
+        self.client: RpcClient | None = None
+        calls = stub(EventCalls, self._carry, "events.")
+        self.events = Events(calls, tasks)
+        self.failures = Failures(calls, tasks)
+
+    async def _carry(self, name: str, method: Method, params: dict[str, Any]) -> Any:
+        if self.client is None:
+            raise Unavailable("the worker is starting; ask again", code="worker.starting")
+        return await self.client.carry(name, method, params)

@@ -1,0 +1,70 @@
+"""Viewers: clients that look on, each with a bounded queue of what was not sent to it yet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+#: Bytes that wait for one viewer, beyond those in the hands of its connection; then it is let go.
+MOST_WAITING_BYTES = 1 << 20
+
+
+class Viewer:
+    """The queue of what goes to one client. Call :meth:`close` when it is gone; ``on_close`` is called once then."""
+
+    def __init__(self, on_close: Callable[[], None]) -> None:
+        self._on_close = on_close
+        self._chunks: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._is_closed = False
+        #: Nothing more is put to it.
+        self.is_over = False
+
+    def put(self, chunk: bytes) -> None:
+        """Have something sent. A viewer that does not read is let go, with all that waits for it."""
+        if self.is_over:
+            return
+        self._chunks.append(chunk)
+        self._waiting_bytes += len(chunk)
+        if self._waiting_bytes > MOST_WAITING_BYTES:
+            self._chunks.clear()
+            self.end()
+            self.close()
+        self._wake()
+
+    def end(self) -> None:
+        """Put nothing more: it ends when it has been sent what waits."""
+        self.is_over = True
+        self._wake()
+
+    async def next(self) -> bytes:
+        """All that waits, once there is something; empty at the end."""
+        while not self._chunks and not self.is_over:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        taken = b"".join(self._chunks)
+        self._chunks.clear()
+        self._waiting_bytes = 0
+        return taken
+
+    def close(self) -> None:
+        """Forget it."""
+        self.is_over = True
+        if not self._is_closed:
+            self._is_closed = True
+            self._on_close()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+def as_sse(kind: str, body: Any, id: str = "") -> bytes:
+    """An event in the form of server-sent events (WHATWG HTML, 9.2.6)."""
+    head = f"id: {id}\nevent: {kind}\n" if id else f"event: {kind}\n"
+    return b"%bdata: %b\n\n" % (head.encode(), orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS))
