@@ -146,13 +146,19 @@ class Pool:
 
         Raises ``ExecutorClosed`` if the workers have been ended.
         """
-        future: Future[list[Outcome]] = Future()
-        future.set_running_or_notify_cancel()
+        items = [(function, value) for value in values]
         with self._lock:
-            if self._executor is None:
+            executor = self._executor
+            if executor is None:
                 raise ExecutorClosed("the pool is closed")
-            self._waiting.append(([(function, value) for value in values], future))
-        self._submit_waiting()
+            if self._waiting or self._out >= executor.capacity:
+                future: Future[list[Outcome]] = Future()
+                future.set_running_or_notify_cancel()
+                self._waiting.append((items, future))
+                return future
+            future = executor.submit(items)  # in the lock: one thread submits at a time
+            self._out += 1
+        future.add_done_callback(self._ended)
         return future
 
     def carried(self, function: Callable[[Any], Any]) -> Any:
@@ -171,7 +177,6 @@ class Pool:
                 if executor is None or not self._waiting or self._out >= executor.capacity:
                     return
                 items, future = self._waiting.popleft()
-                # in the lock: one thread submits at a time
                 try:
                     inner = executor.submit(items)
                 except ExecutorClosed as error:
@@ -179,7 +184,8 @@ class Pool:
                     refusal = error
                     break
                 self._out += 1
-            inner.add_done_callback(partial(self._ended, future))
+            inner.add_done_callback(partial(_pass_on, future))
+            inner.add_done_callback(self._ended)
         self._refuse_waiting(refusal)
 
     def _refuse_waiting(self, error: ExecutorClosed) -> None:
@@ -188,14 +194,11 @@ class Pool:
         for _, future in waiting:
             future.set_exception(error)
 
-    def _ended(self, future: Future[list[Outcome]], done: Future[list[Outcome]]) -> None:
+    def _ended(self, done: Future[list[Outcome]]) -> None:
         with self._lock:
             self._out -= 1
-        error = done.exception()
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(done.result())
+            if not self._waiting:
+                return
         self._submit_waiting()
 
     def close(self) -> None:
@@ -227,6 +230,14 @@ class Pool:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _pass_on(future: Future[list[Outcome]], done: Future[list[Outcome]]) -> None:
+    error = done.exception()
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(done.result())
 
 
 def _pool_of(processes: int, threads: int, timeout_s: float | None, memory: int | None) -> Pool:

@@ -54,14 +54,14 @@ class PoolFlow(Lendable):
         """Give the workers what they have room for: what only waits can still be let go."""
         while self._waiting and self._out < self._executor.capacity:
             batch = self._waiting.popleft()
-            future: Future[list[Outcome]] = Future()
             if batch.is_cancelled:
-                future.set_result([])
-            else:
-                try:
-                    future = self._executor.submit(batch.items)
-                except ExecutorClosed as error:
-                    future.set_exception(error)
+                self._open -= 1
+                continue
+            try:
+                future = self._executor.submit(batch.items)
+            except ExecutorClosed as error:
+                future = Future()
+                future.set_exception(error)
             self._out += 1
             future.add_done_callback(partial(self._end, batch, perf_counter()))
 
@@ -69,6 +69,8 @@ class PoolFlow(Lendable):
         self._ended.put((batch, begun, future))
 
     def run(self) -> None:
+        if self._ended.empty():  # PERF: asked after each batch that is submitted
+            return
         with self._use.at_work():
             while not self._ended.empty():
                 self._take(self._ended.get())

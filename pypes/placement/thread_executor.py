@@ -74,7 +74,9 @@ class ThreadExecutor:
         self._ready: SimpleQueue[BaseException | None] = SimpleQueue()
         self._seats: list[_Seat] = []
         self._watcher: threading.Thread | None = None
-        self._change = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        #: Told when it is closed.
+        self._change = threading.Condition(self._lock)
         #: Strides that are not done.
         self._open: set[_Stride] = set()
         self._is_closed = True
@@ -98,7 +100,7 @@ class ThreadExecutor:
     def submit(self, items: Sequence[Any], listener: Listener | None = None, *, together: bool = False) -> Future[list[Outcome]]:
         self._origin.check("the executor")
         stride = _Stride(items, listener, together=together)
-        with self._change:
+        with self._lock:
             if self._is_closed:
                 raise ExecutorClosed("the executor is closed")
             if len(self._open) >= self.capacity:
@@ -110,7 +112,7 @@ class ThreadExecutor:
     def close(self) -> None:
         if not self._origin.is_here:
             return
-        with self._change:
+        with self._lock:
             self._is_closed = True
             left, self._open = self._open, set()
             seats, self._seats = self._seats, []
@@ -156,7 +158,7 @@ class ThreadExecutor:
 
         def begin() -> bool:
             self._end_if_forked()
-            with self._change:
+            with self._lock:
                 if seat.thread is not me or stride not in self._open:
                     return False
                 seat.stride, seat.begun, seat.begun_s = stride, len(outcomes) + 1, time.monotonic()
@@ -166,7 +168,7 @@ class ThreadExecutor:
             begin()
         runner.run(stride.items, stride.listener, begin, together=stride.together, outcomes=outcomes)
         self._end_if_forked()
-        with self._change:
+        with self._lock:
             if seat.thread is not me:
                 return False
             seat.stride = None
@@ -185,7 +187,7 @@ class ThreadExecutor:
 
     def _watch(self, timeout_s: float) -> None:
         """Give up threads that are late, until the executor is closed."""
-        with self._change:
+        with self._lock:
             while not self._is_closed:
                 now = time.monotonic()
                 late = [seat for seat in self._seats if seat.stride is not None and seat.begun_s + timeout_s <= now]

@@ -117,7 +117,7 @@ class LocalGraph(OneThread):
     def close(self) -> None:
         """Tear the components down; in another thread than that in which they ran, they are not asked to end what they do."""
         self.check_idle()
-        if self._thread in (None, threading.current_thread()):
+        if self._use.thread in (None, threading.current_thread()):
             self.scheduler.teardown()
         else:
             for driver in self.scheduler.drivers:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from pypes.errors import ComponentError
 
@@ -13,39 +12,45 @@ class OneThread:
     """Used by one thread, which has it until it leaves."""
 
     def __init__(self) -> None:
-        self._work = threading.Lock()
-        #: The thread that has used it, once one has.
-        self._thread: threading.Thread | None = None
+        self._use = _Use()
 
-    @contextmanager
-    def at_work(self) -> Iterator[None]:
+    def at_work(self) -> AbstractContextManager[None]:
         """While it is used. Raises ``ComponentError`` (``pipeline.busy``) from within, and from other threads."""
-        if not self._work.acquire(blocking=False):
-            raise at_work()
-        try:
-            self._enter_thread()
-            yield
-        finally:
-            self._work.release()
+        return self._use
 
     def check_idle(self) -> None:
         """Raise ``ComponentError`` if this is asked from within."""
-        if self._work.locked():
+        if self._use.lock.locked():
             raise at_work()
 
     def leave_thread(self) -> None:
         """Let another thread go on, while nothing is in flight; called in the one that it was used in."""
-        self._thread = None
+        self._use.thread = None
 
-    def _enter_thread(self) -> None:
+
+class _Use(AbstractContextManager[None]):
+    """The uses of something, one after the other. PERF: an object for all of them, since there are several for each item."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        #: The thread that has used it, once one has.
+        self.thread: threading.Thread | None = None
+
+    def __enter__(self) -> None:
+        if not self.lock.acquire(blocking=False):
+            raise at_work()
         thread = threading.current_thread()
-        if self._thread is None:
-            self._thread = thread
-        elif self._thread is not thread:
+        if self.thread is None:
+            self.thread = thread
+        elif self.thread is not thread:
+            self.lock.release()
             raise ComponentError(
-                f"the pipeline has run in the thread {self._thread.name} and belongs to it; make another one for this thread",
+                f"the pipeline has run in the thread {self.thread.name} and belongs to it; make another one for this thread",
                 code="pipeline.busy",
             )
+
+    def __exit__(self, *raised: object) -> None:
+        self.lock.release()
 
 
 def at_work() -> ComponentError:
