@@ -13,8 +13,8 @@ from pypes.placement import parcels, pool_frames
 from pypes.placement.channel import PassingChannel, head_of, passing
 from pypes.placement.parcels import APART_BYTES, Parcel, Spoken
 
-#: Seconds for which a result may wait for those after it.
-FLUSH_S = 0.005
+#: Seconds for which a result may wait for those after it. PERF: whoever reads it takes its time from the pool workers.
+FLUSH_S = 0.02
 #: Seconds for which the next item waits for a user that takes nothing of the results before it.
 TAKING_S = 0.1
 #: Bytes that a user has not taken before the work that sends more has to wait.
