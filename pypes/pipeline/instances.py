@@ -30,6 +30,7 @@ from pypes.pipeline.results import Batch, Pull, Results, adapted
 from pypes.placement.executor import Outcome
 from pypes.placement.process_executor import processes
 from pypes.placement.retold import Told, heard, told
+from pypes.runtime.one_thread import OneThread
 
 #: Time that a stride takes at least, where items are quick; see :func:`adapted`.
 STRIDE_S: Final = 0.002
@@ -188,6 +189,7 @@ class CopiesFlow(Lendable):
         self._out = 0
         self._done: deque[tuple[Batch, Future[list[Outcome]]]] = deque()
         self._news = threading.Event()
+        self._use = OneThread()
         self._executor.setup()
 
     @property
@@ -195,10 +197,10 @@ class CopiesFlow(Lendable):
         return self._out < self._executor.capacity
 
     def submit(self, batch: Batch) -> None:
-        self.check_free()
-        items = [Split(item) for item in batch.items] if batch.run.is_split else batch.items
-        self._out += 1
-        future = self._executor.submit(items, together=True)
+        with self._use.at_work():
+            items = [Split(item) for item in batch.items] if batch.run.is_split else batch.items
+            self._out += 1
+            future = self._executor.submit(items, together=True)
         future.add_done_callback(lambda done: self._ended(batch, done))
 
     def _ended(self, batch: Batch, done: Future[list[Outcome]]) -> None:
@@ -207,6 +209,10 @@ class CopiesFlow(Lendable):
         self._news.set()
 
     def run(self) -> None:
+        with self._use.at_work():
+            self._take_done()
+
+    def _take_done(self) -> None:
         while self._done:
             batch, done = self._done.popleft()
             self._out -= 1
@@ -245,6 +251,10 @@ class CopiesFlow(Lendable):
                 totals[each] = totals.get(each, 0) + count
 
     def wait(self, timeout_s: float | None, *, is_last: bool) -> None:
+        with self._use.at_work():
+            self._wait(timeout_s)
+
+    def _wait(self, timeout_s: float | None) -> None:
         if not self._done:
             self._news.wait(timeout_s)
         self._news.clear()
@@ -253,11 +263,16 @@ class CopiesFlow(Lendable):
         self._news.set()
 
     def drain(self) -> None:
-        while self._out:
-            self.wait(None, is_last=True)
-            self.run()
+        with self._use.at_work():
+            while self._out:
+                self._wait(None)
+                self._take_done()
+
+    def leave_thread(self) -> None:
+        self._use.leave_thread()
 
     def close(self) -> None:
+        self._use.check_idle()
         self._executor.close()
 
 

@@ -165,7 +165,10 @@ def test_a_pipeline_is_not_used_from_within_itself_or_by_two_threads(place: dict
     assert refusals == ["pipeline.busy"] * 3
 
 
-def test_a_pipeline_that_has_run_belongs_to_its_thread_which_another_one_may_end() -> None:
+@pytest.mark.parametrize(
+    "options", [{"threads": 1}, {"processes": 1}, {"instances": 1}], ids=["threads", "processes", "instances"]
+)
+def test_a_pipeline_that_has_run_belongs_to_its_thread_which_another_one_may_end(options: dict[str, Any]) -> None:
     refusals: list[str] = []
 
     def other() -> None:
@@ -175,7 +178,7 @@ def test_a_pipeline_that_has_run_belongs_to_its_thread_which_another_one_may_end
             refusals.append(error.code)
         pipeline.close()
 
-    pipeline = Pipeline(node(add, threads=1))
+    pipeline = Pipeline(add, **options) if "instances" in options else Pipeline(node(add, **options))
     assert pipeline.push([1]) == [2]
     thread = threading.Thread(target=other)
     thread.start()
