@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
-from itertools import chain, islice, repeat
+from itertools import chain, islice
 from operator import itemgetter
 from typing import Any, Protocol
 
@@ -74,7 +73,8 @@ class Read(Inflow):
     def __init__(self, items: Iterable[Any], wake: Callable[[], None]) -> None:
         self._each = iter(items)
         self._wake = wake
-        self._taken: deque[Any] = deque()
+        #: PERF: a list, whose front is cut off at once; the thread appends meanwhile, which harms neither.
+        self._taken: list[Any] = []
         self._change = threading.Condition()
         #: Items that were handed over, and that may be read in all.
         self._given = self._asked = 0
@@ -93,7 +93,8 @@ class Read(Inflow):
             # before the look: what the thread appends after it, it tells of
             self._is_awaited = True
             has_ended = self._has_ended
-            found = [*map(deque.popleft, repeat(taken, min(count, len(taken))))]
+            found = taken[:count]
+            del taken[: len(found)]
             self._given += len(found)
             self.is_over = has_ended and not taken
             if found:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 
@@ -13,7 +13,7 @@ from pypes.pipeline.inflow import Read
 from tests.pipeline.samples import add
 
 
-class Seen(deque[int]):
+class Seen(list[int]):
     """Items of which one arrives just after somebody has looked."""
 
     def __init__(self) -> None:
@@ -22,8 +22,8 @@ class Seen(deque[int]):
         self.looked = threading.Event()
         self.appended = threading.Event()
 
-    def __len__(self) -> int:
-        found = super().__len__()
+    def __getitem__(self, place: Any) -> Any:
+        found = super().__getitem__(place)
         if self.is_raced:
             self.is_raced = False
             self.looked.set()
