@@ -352,6 +352,8 @@ class Pipeline:
         (``pipeline.closed``). A process that is a fork of the one where it was made only lets go of it, and ends nothing.
         """
         if not self._origin.is_here:
+            if self._chain is not None:  # it has nothing of the parent
+                self._chain.close()
             self._flow.is_closed = True
             return
         if self._run is not None:

@@ -95,10 +95,12 @@ def make():
 with Pipeline(same, same) as plain, Pipeline(node(same, processes=1)) as p:
     p.push([1])
     print(in_child(lambda: plain.push([1, 2]) + plain.push([3])))
+    print(in_child(lambda: plain.close() or plain.push([3])))
+    print(plain.push([3]))
     print(in_child(make))
     print(p.push([4]))
 """
-    assert says(program) == ["[1, 2, 3]", "[1, 2, 3]", "[4]"]
+    assert says(program) == ["[1, 2, 3]", "pipeline.closed", "[3]", "[1, 2, 3]", "[4]"]
 
 
 @pytest.mark.parametrize("kind", ["threads", "processes"])
