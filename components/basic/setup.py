@@ -24,6 +24,7 @@ COMPONENTS = {
     "NormalizeDate": "normalize_date",
     "Exec": "exec_filter",
     "Call": "call",
+    "CallJoin": "call",
     "HTTPCall": "http_call",
     "Lookup": "lookup",
     "Deduplicate": "deduplicate",

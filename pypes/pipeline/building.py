@@ -22,7 +22,7 @@ from pypes.pipeline.filters import FunctionFilter, JoinFilter, PooledFilter
 from pypes.pipeline.nodes import Node, as_node
 from pypes.pipeline.options import wrong
 from pypes.pipeline.pool import FunctionExecutor
-from pypes.pipeline.reading import Installed, nodes_of, read_graph
+from pypes.pipeline.reading import Installed, nodes_of, port_of, read_graph
 
 #: Source, its port, target, its port.
 End = tuple[str, str, str, str]
@@ -131,7 +131,7 @@ def given(chain: Sequence[Any], nodes: Mapping[str, Any] | None, wires: Iterable
 def given_of(graph: str | os.PathLike[str] | Graph, load: Sequence[str | os.PathLike[str]] = ()) -> Given:
     """The nodes and wires of a graph or of its file. Raises :class:`InvalidGraph`; see :func:`nodes_of`."""
     read = read_graph(graph)
-    ends = [(wire.source, wire.output, wire.target, wire.input) for wire in read.wires]
+    ends = [(wire.source, wire.output, wire.target, port_of(read, wire)) for wire in read.wires]
     return Given(nodes_of(read, load), ends, read)
 
 
@@ -281,6 +281,9 @@ def _place_function(built: Built, name: str, node: Node, ports: set[str], *, is_
         if unknown:
             text = f"{name!r} has no parameter {sorted(unknown)[0]!r}; it has {', '.join(parameters) or 'none by name'}"
             raise InvalidGraph("the pipeline cannot be built", problems=[Problem(f"nodes.{name}", text, "graph.unknown_port")])
+        if node.consumes:
+            text = f"{name}: consumes is for functions of one parameter, which get a list; this one gets values of several ports"
+            raise InvalidGraph(text, code="pipeline.node")
         chosen = tuple(each for each in parameters if each in ports)
         if node.pool is None:
             join = Join(name, ByName(function), emits_many=emits_many)

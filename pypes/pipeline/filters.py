@@ -34,7 +34,7 @@ class FunctionFilter(Operator):
     def process(self, packet: Any) -> Any:
         if not self.is_bare:
             return self.made_of_bundle(packet)
-        if isinstance(packet, Packet) and packet.is_deletion:
+        if _is_deletion(packet):
             return packet  # as on a node: functions are for documents
         self.send_each(self.made_of(Bundle((0,), [packet])))
         return None
@@ -126,6 +126,8 @@ class JoinFilter(FunctionFilter):
     def run(self) -> None:
         while True:
             found = {parameter: [*self._receive_each(parameter)] for parameter in self._ways}
+            if self.is_bare:
+                self._pass_deletions(found)
             if any(found.values()):
                 made = self._join.meet({parameter: _one(bundles) for parameter, bundles in found.items()})
                 made.batch = next(bundle.batch for bundles in found.values() for bundle in bundles)
@@ -135,9 +137,21 @@ class JoinFilter(FunctionFilter):
                     self.send("out", made)
             self.yield_ctrl()
 
+    def _pass_deletions(self, found: dict[str, list[Bundle]]) -> None:
+        """Send the deletions of a document on, which have come on each way, and leave the others."""
+        deletions = {way: [each for each in bundles if _is_deletion(each.values[0])] for way, bundles in found.items()}
+        for bundle in max(deletions.values(), key=len):
+            self.send("out", bundle.values[0])
+        for way, bundles in found.items():
+            found[way] = [each for each in bundles if not _is_deletion(each.values[0])]
+
     def _receive_each(self, parameter: str) -> Any:
         while (packet := self.receive(parameter)) is not None:
             yield Bundle((0,), [packet]) if self.is_bare else packet
+
+
+def _is_deletion(value: Any) -> bool:
+    return isinstance(value, Packet) and value.is_deletion
 
 
 def _one(bundles: list[Bundle]) -> Bundle:

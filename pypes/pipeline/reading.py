@@ -14,7 +14,7 @@ from pypes.core.pools import ONE_PROCESS, STRIDE
 from pypes.core.pools import Pool as PoolOptions
 from pypes.errors import InvalidGraph, InvalidInput, Problem
 from pypes.graph.codec import loads
-from pypes.graph.model import Graph, GraphNode
+from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.graph.pools import pool_of
 from pypes.graph.spec import ComponentSpec
 from pypes.graph.validation import expand, unknown_component
@@ -23,8 +23,10 @@ from pypes.pipeline.pool import Pool
 from pypes.registry.discovery import discover_for_user
 from pypes.runtime.making import Site
 
-#: The component that stands for a function.
+#: The components that stand for a function, and for one of several parameters, with the inputs that bring these.
 CALL: Final = "Call"
+CALL_JOIN: Final = "CallJoin"
+WAYS: Final = ("in", *(f"in{number}" for number in range(2, 9)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def nodes_of(graph: Graph, load: Sequence[str | os.PathLike[str]] = ()) -> dict[
     if isinstance(load, str | bytes | os.PathLike):
         raise InvalidInput(f"load is a list of Python files, such as [{os.fspath(load)!r}]", code="pipeline.load")
     problems: list[Problem] = []
-    is_needed = any(node.component != CALL for node in graph.nodes.values())
+    is_needed = any(node.component not in (CALL, CALL_JOIN) for node in graph.nodes.values())
     catalogue = discover_for_user([Path(file) for file in load]) if is_needed else {}
     shared: dict[str, Pool] = {}
     found = {}
@@ -80,7 +82,7 @@ def nodes_of(graph: Graph, load: Sequence[str | os.PathLike[str]] = ()) -> dict[
             pool = pool_of(graph, node, {})
         except KeyError:  # one of the node that the graph is for
             pool = ONE_PROCESS
-        if node.component == CALL:
+        if node.component in (CALL, CALL_JOIN):
             try:
                 found[name] = _function(graph, node, pool, shared)
             except (ValueError, ImportError, InvalidInput) as error:
@@ -93,6 +95,16 @@ def nodes_of(graph: Graph, load: Sequence[str | os.PathLike[str]] = ()) -> dict[
     if problems:
         raise InvalidGraph("the pipeline cannot be built", where=graph.name, problems=problems)
     return found
+
+
+def port_of(graph: Graph, wire: Wire) -> str:
+    """The input port of a wire, as pipelines know it: of a function of several parameters, the name of one of these."""
+    node = graph.nodes.get(wire.target)
+    if node is None or node.component != CALL_JOIN:
+        return wire.input
+    parameters = node.params.get("parameters", ())
+    ports: dict[str, str] = dict(zip(WAYS, parameters, strict=False))
+    return ports.get(wire.input, wire.input)
 
 
 def _function(graph: Graph, node: GraphNode, pool: PoolOptions | None, shared: dict[str, Pool]) -> Node:

@@ -19,10 +19,10 @@ from pypes.errors import InvalidComponent, InvalidGraph, InvalidInput, Problem, 
 from pypes.graph.codec import NAME, dumps, from_obj, to_obj
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.pipeline.building import Given, is_component
-from pypes.pipeline.calling import is_join
+from pypes.pipeline.calling import is_join, parameters_of
 from pypes.pipeline.nodes import Node
 from pypes.pipeline.pool import Pool
-from pypes.pipeline.reading import CALL
+from pypes.pipeline.reading import CALL, CALL_JOIN, WAYS
 from pypes.placement.found_again import given_parameters, home_of
 from pypes.registry.discovery import discover_for_user
 
@@ -45,12 +45,14 @@ def _as_name(text: str) -> str:
     return text if NAME.fullmatch(text) else "pipeline"
 
 
-def graph_of(given: Given, name: str) -> Graph:
-    """A pipeline as a graph. Raises :class:`InvalidGraph` with all parts that have no name."""
+def graph_of(given: Given, name: str, *, done: str = "saved", problems: Sequence[Problem] = ()) -> Graph:
+    """A pipeline as a graph. Raises :class:`InvalidGraph` with all parts that have no name, and the ``problems`` of what is
+    to be ``done`` with it.
+    """
     writer = _Writer(given)
     nodes = {each: writer.node(each, node) for each, node in given.nodes.items()}
-    if writer.problems:
-        raise InvalidGraph("the pipeline cannot be saved", where=name, problems=writer.problems)
+    if writer.problems or problems:
+        raise InvalidGraph(f"the pipeline cannot be {done}", where=name, problems=[*writer.problems, *problems])
     wires = tuple(Wire(source, output, target, writer.port(target, port)) for source, output, target, port in given.ends)
     base = given.origin or Graph(name, {})
     kept = {each: pool for each, pool in base.pools.items() if any(node.pool == each for node in nodes.values())}
@@ -72,19 +74,21 @@ class _Writer:
             if node.pool is not None:
                 self._strides.setdefault(id(node.pool), []).append(node.stride)
         self._shared: dict[int, str] = {}
-        self._joins = _joins_of(given)
+        self._joins = joins_of(given)
 
     def add(self, name: str, message: str) -> None:
         self.problems.append(Problem(f"nodes.{name}", message, "pipeline.unsaved"))
 
     def port(self, target: str, port: str) -> str:
-        """The input port of a wire: that of a function with one parameter is ``in``, whatever its name."""
+        """The input port of a wire: of a function with one parameter ``in``, whatever its name, of others by its number."""
         node = self._given.nodes.get(target)
-        return port if node is None or is_component(node.target) or target in self._joins else "in"
+        if node is None or is_component(node.target):
+            return port
+        return WAYS[self._joins[target].index(port)] if target in self._joins else "in"
 
     def node(self, name: str, node: Node) -> GraphNode:
         """A filter."""
-        if node.origin is not None:
+        if node.origin is not None and (name not in self._joins or node.origin[1].component == CALL_JOIN):
             return self._of_origin(name, node)
         if is_component(node.target):
             return self._component(name, node)
@@ -93,9 +97,14 @@ class _Writer:
             params["function"] = name_of_function(node.target)
         except ValueError as error:
             self.add(name, str(error))
-        options = {"options": dict(node.params), "produces": node.produces, "consumes": node.consumes, "repeat": node.repeat}
+        parameters = self._joins.get(name, [])
+        if len(parameters) > len(WAYS):
+            self.add(name, f"{len(parameters)} of its parameters have wires; the graph of a node has {len(WAYS)} at most")
+        options: dict[str, Any] = {"parameters": parameters, "options": dict(node.params)}
+        options |= {"produces": node.produces, "consumes": node.consumes, "repeat": node.repeat}
         params |= {option: value for option, value in options.items() if value}
-        return self._checked(GraphNode(name, CALL, params, pool=self._pool(name, node)))
+        component = CALL_JOIN if parameters else CALL
+        return self._checked(GraphNode(name, component, params, pool=self._pool(name, node)))
 
     def _of_origin(self, name: str, node: Node) -> GraphNode:
         assert node.origin is not None
@@ -173,9 +182,18 @@ class _Writer:
         return node
 
 
-def _joins_of(given: Given) -> set[str]:
-    """The functions that are called with several parameters, by the ports of their wires."""
-    return {name for name, ports in given.ports.items() if is_join(given.nodes[name].target, ports)}
+def joins_of(given: Given) -> dict[str, list[str]]:
+    """By function that is called with several parameters, those that wires lead to."""
+    found = {}
+    for name, ports in given.ports.items():
+        node = given.nodes[name]
+        if not is_join(node.target, ports):
+            continue
+        if node.origin is not None and node.origin[1].component == CALL_JOIN:
+            found[name] = [*node.origin[1].params["parameters"]]
+        else:
+            found[name] = [each for each in parameters_of(node.target) if each in ports]
+    return found
 
 
 # -- on a node --------------------------------------------------------------------------------------------
@@ -194,11 +212,9 @@ def deploy(given: Given, url: str, name: str | None, routes: Sequence[str] | Non
     if isinstance(routes, str):
         raise InvalidInput(f"deploy: routes is a list of names, such as [{routes!r}]", code="client.form")
     name = name or (given.origin.name if given.origin else "pipeline")
-    graph = graph_of(given, name)
+    graph = graph_of(given, name, done="deployed", problems=_not_on_a_node(given))
     if routes is not None or not graph.routes:
         graph = replace(graph, routes=tuple(routes) if routes is not None else (name,))
-    if problems := [*_not_on_a_node(given)]:
-        raise InvalidGraph("the pipeline cannot be deployed", where=name, problems=problems)
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise InvalidInput(f"{url!r} is not the address of a node; give one like http://127.0.0.1:8080", code="client.url")
@@ -225,15 +241,13 @@ def deploy(given: Given, url: str, name: str | None, routes: Sequence[str] | Non
 def _not_on_a_node(given: Given) -> list[Problem]:
     """The parts of a pipeline that only a program can run."""
     found = []
-    joins = _joins_of(given)
+    joins = joins_of(given)
     for name, node in given.nodes.items():
-        if is_component(node.target):
-            continue
-        if name in joins:
-            text = "a function of several parameters joins items in a program; on a node, packets meet in a component"
+        if name in joins and node.pool is not None:
+            text = "on a node, a function of several parameters has no pool: leave it out, and give one to the filter behind"
             found.append(Problem(f"nodes.{name}", text, "pipeline.not_on_a_node"))
         if node.consumes:
-            text = "consumes: a node groups nothing; gather parts with Gather"
+            text = "consumes: a node groups nothing, as filters may drop packets of a group; gather parts with Each and Gather"
             found.append(Problem(f"nodes.{name}", text, "pipeline.not_on_a_node"))
     if not given.is_bare:
         text = "on a node, items are packets: begin with an adapter, such as JSON, and end with a publisher, such as JSONLines"

@@ -24,5 +24,21 @@ def greet(packet: Packet, word: str = "hello") -> Packet:
     return packet
 
 
+def upper(packet: Packet) -> Packet:
+    packet.set("upper", packet.get("title").upper())
+    return packet
+
+
+def length(packet: Packet) -> Packet | None:
+    packet.set("length", len(packet.get("title")))
+    return packet if packet.get("title") != "grace" else None
+
+
+def both(left: Packet, right: Packet, word: str = "and") -> Packet:
+    """A join of two branches."""
+    left.set("title", f"{left.get('upper')} {word} {right.get('length')}")
+    return left
+
+
 def two(packet: Packet) -> list[Packet]:
     return [packet.derive("part", n, {"title": f"{packet.get('title')} {n}"}) for n in range(2)]

@@ -243,3 +243,20 @@ def test_a_component_that_calls_back_fails_its_packet() -> None:
         assert pipeline.push([Packet()]) == []
         assert pipeline.push([Packet()]) == []
         assert ["the pipeline is at work" in letter.reason for letter in pipeline.dead_letters] == [True, True]
+
+
+def test_a_deletion_passes_a_function_of_several_parameters_once_without_a_call() -> None:
+    def pair(left: Packet, right: Packet) -> Packet:
+        left.set("n", right.get("n") + 1)
+        return left
+
+    nodes = {"a": Passing, "b": Passing, "join": pair}
+    wires = [("a.out", "join.left"), ("b.out", "join.right")]
+    with Pipeline(nodes=nodes, wires=wires, errors="raise") as pipeline:
+        found = [*pipeline.run([Packet({"n": 1}), Packet({}, {"id": "a", "requestmethod": "DELETE"})])]
+    assert [(packet.is_deletion, packet.get("n")) for packet in found] == [(False, 2), (True, None)]
+
+
+class Passing(Transformer):
+    def process(self, packet: Packet) -> Packet:
+        return packet

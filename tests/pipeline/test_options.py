@@ -12,7 +12,7 @@ import pytest
 from pypes import Command, Packet, Pipeline, Pool, Transformer, component, node, steps
 from pypes.errors import InvalidInput
 from pypes.pipeline.options import MOST_S
-from tests.pipeline.samples import same
+from tests.pipeline.samples import pair, same
 
 
 class Passing(Transformer):
@@ -180,6 +180,12 @@ def test_a_wrong_value_is_told(option: str, value: Any) -> None:
         (lambda: Pipeline(node(DOCUMENTS, threads=2)), "its own nodes say where they run"),
         (lambda: Pipeline(node(Passing.on(processes=2), threads=2)), "its on(…) says where it runs"),
         (lambda: Pipeline(node(Passing, produces=2)), "produces and consumes are for functions"),
+        (
+            lambda: Pipeline(
+                nodes={"a": same, "join": node(pair, consumes=2)}, wires=[("a.out", "join.left"), ("a.out", "join.right")]
+            ),
+            "consumes is for functions of one parameter",
+        ),
         (lambda: Pipeline(same, pools={"same": {"threads": 2}}), "'same' is a function: say node(…, processes=…)"),
         (lambda: Pipeline(same, pools={"none": {"threads": 2}}), "there is no filter 'none'; there are same"),
         (lambda: Pipeline(track="same", nodes={"same": same}), "track is a list of names, such as ['same']"),

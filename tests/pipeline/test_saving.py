@@ -20,7 +20,7 @@ from pypes_basic.json_adapter import JSON
 from pypes_basic.json_lines import JSONLines
 from pypes_basic.set_field import SetField
 from tests.pipeline import of_graphs
-from tests.pipeline.of_graphs import Shout, greet, two
+from tests.pipeline.of_graphs import Shout, both, greet, length, two, upper
 from tests.pipeline.samples import add, double, pair, same
 
 DIAMOND = [("split.out", "a.in"), ("split.out", "b.in"), ("a.out", "join.left"), ("b.out", "join.right")]
@@ -260,11 +260,84 @@ def test_what_cannot_be_deployed_is_told(parts: Any, said: str, server: Node) ->
     assert said in str(raised.value)
 
 
-def test_joins_and_groups_of_functions_are_for_programs(server: Node) -> None:
-    wires = [("json.out", "join.left"), ("json.out", "join.right")]
-    with Pipeline(nodes={"json": JSON, "join": pair}, wires=wires) as pipeline, pytest.raises(InvalidGraph) as raised:
-        pipeline.deploy(server.url)
-    assert "packets meet in a component" in str(raised.value)
+BRANCHES = [("json.out", "a.in"), ("json.out", "b.in"), ("a.out", "join.left"), ("b.out", "join.right"), ("join.out", "lines.in")]
+
+
+def branching(path: str, **options: Any) -> dict[str, Any]:
+    return {"json": JSON, "a": upper, "b": length, "join": node(both, word="&", **options), "lines": JSONLines(path=path)}
+
+
+def test_a_function_of_several_parameters_is_deployed(server: Node) -> None:
+    with Pipeline(nodes=branching("joined.jsonl"), wires=BRANCHES) as pipeline:
+        pipeline.deploy(server.url, name="joined")
+    body = [{"title": title} for title in ("ada", "grace", "alan")]
+    answer = server.http.request("POST", f"{server.url}/docs/joined", json=body, headers={"Prefer": "wait=20"})
+    assert answer.status in (200, 202), answer.data
+    found = [json.loads(line) for line in (server.base / "data" / "joined.jsonl").read_text().splitlines()]
+    assert [each["title"] for each in found] == ["ADA & 3", "ALAN & 4"]  # nothing is taken from another document
+
+
+def test_it_comes_back_from_a_file_and_runs_without_a_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Pipeline(nodes=branching("out.jsonl"), wires=BRANCHES) as pipeline:
+        pipeline.save("g.json")
+    graph = loads(Path("g.json").read_bytes())
+    assert graph.nodes["join"].component == "CallJoin"
+    assert [str(wire) for wire in graph.wires if wire.target == "join"] == ["a.out -> join.in", "b.out -> join.in2"]
+    with Pipeline.load("g.json", errors="raise") as pipeline:
+        assert [*pipeline.run(data("ada", "grace", "alan"))] == []
+        pipeline.save("again.json", name="g")
+    assert Path("again.json").read_text() == Path("g.json").read_text()
+    titles = [json.loads(line)["title"] for line in Path("out.jsonl").read_text().splitlines()]
+    assert titles == ["ADA & 3", "ALAN & 4"]
+
+
+def test_a_join_of_a_graph_keeps_the_order_of_its_parameters(tmp_path: Path) -> None:
+    obj = {
+        "pypes": 1,
+        "name": "g",
+        "nodes": {
+            "a": {"component": "Call", "params": {"function": "tests.pipeline.samples:same"}},
+            "b": {"component": "Call", "params": {"function": "tests.pipeline.samples:add"}},
+            "join": {
+                "component": "CallJoin",
+                "params": {"function": "tests.pipeline.samples:pair", "parameters": ["right", "left"]},
+            },
+        },
+        "wires": [["a.out", "join.in"], ["b.out", "join.in2"]],
+    }
+    with Pipeline.load(loads(json.dumps(obj))) as pipeline:
+        assert [*pipeline.run([1])] == [(2, 1)]
+        pipeline.save(tmp_path / "g.json")
+    assert loads((tmp_path / "g.json").read_bytes()) == loads(json.dumps(obj))
+
+
+def test_all_that_cannot_be_deployed_is_told_at_once() -> None:
+    nodes = branching("x.jsonl", threads=2) | {"a": lambda packet: packet}
+    with Pipeline(nodes=nodes, wires=BRANCHES) as pipeline, pytest.raises(InvalidGraph) as raised:
+        pipeline.deploy("http://127.0.0.1:1", name="wrong")
+    assert [(each.path, each.message.partition(":")[0]) for each in raised.value.problems] == [
+        ("nodes.a", "a lambda has no name; define the function in a module"),
+        ("nodes.join", "on a node, a function of several parameters has no pool"),
+    ]
+    assert str(raised.value).startswith("wrong: the pipeline cannot be deployed")
+
+
+def test_groups_are_for_programs() -> None:
+    with Pipeline(node(scatter, produces=2), node(sum, consumes=2)) as pipeline, pytest.raises(InvalidGraph) as raised:
+        pipeline.deploy("http://127.0.0.1:1")
+    assert "nodes.sum: consumes: a node groups nothing" in str(raised.value)
+
+
+def test_more_parameters_than_a_graph_has_inputs_are_told(tmp_path: Path) -> None:
+    wires = [("a.out", f"join.p{number}") for number in range(9)]
+    with Pipeline(nodes={"a": same, "join": nine}, wires=wires) as pipeline, pytest.raises(InvalidGraph) as raised:
+        pipeline.save(tmp_path / "g.json")
+    assert "nodes.join: 9 of its parameters have wires; the graph of a node has 8 at most" in str(raised.value)
+
+
+def nine(p0: Any, p1: Any, p2: Any, p3: Any, p4: Any, p5: Any, p6: Any, p7: Any, p8: Any) -> Any:
+    return p0
 
 
 def test_a_component_that_the_node_has_not_is_named(server: Node) -> None:

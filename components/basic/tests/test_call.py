@@ -10,8 +10,8 @@ import pytest
 from pypes import Component, Done, Packet, Pipeline, Publisher, Transformer
 from pypes.core.paths import Paths
 from pypes.errors import ComponentError
-from pypes.testing import ComponentSuite
-from pypes_basic.call import Call
+from pypes.testing import ComponentSuite, run_component
+from pypes_basic.call import Call, CallJoin
 
 HERE = __name__
 
@@ -35,6 +35,11 @@ def number(packet: Packet) -> Any:
     return 1
 
 
+def summed(left: Packet, right: Packet) -> Packet:
+    left.set("n", left.get("n") * 10 + right.get("n"))
+    return left
+
+
 def done(packet: Packet) -> Any:
     return Done(packet)
 
@@ -42,6 +47,11 @@ def done(packet: Packet) -> Any:
 class TestCall(ComponentSuite):
     component = Call
     params = {"function": f"{HERE}:more"}
+
+
+class TestCallJoin(ComponentSuite):
+    component = CallJoin
+    params = {"function": f"{HERE}:summed", "parameters": ["left", "right"]}
 
 
 class Kept(Publisher):
@@ -132,3 +142,44 @@ def test_a_node_calls_only_what_its_settings_permit() -> None:
     call.paths = Paths(modules=("pypes_basic",))
     with pytest.raises(ComponentError, match=r"is defined in pypes\.core\.functions"):
         call.setup()
+
+
+def joined(lefts: list[Packet], rights: list[Packet], **params: Any) -> Any:
+    join = CallJoin(function=f"{HERE}:summed", parameters=["left", "right"], **params)
+    return run_component(join, {"in": lefts, "in2": rights})
+
+
+def numbers(*found: int) -> list[Packet]:
+    return [Packet({"n": n}) for n in found]
+
+
+@pytest.mark.parametrize(
+    ("lefts", "rights", "found"),
+    [
+        ([1], [2], [12]),
+        ([1, 2], [3, 4], [13, 24]),
+        ([1], [3, 4], [13, 14]),
+        ([1, 2], [3], [13, 23]),
+        ([1], [], []),
+        ([], [3], []),
+    ],
+)
+def test_a_join_calls_it_with_what_came_of_one_document(lefts: list[int], rights: list[int], found: list[int]) -> None:
+    assert [packet.get("n") for packet in joined(numbers(*lefts), numbers(*rights)).packets] == found
+    twice = joined(numbers(*lefts), numbers(*rights), produces=2, repeat=True)
+    assert [packet.get("n") for packet in twice.packets] == [n for n in found for _ in range(2)]
+
+
+def test_packets_that_do_not_meet_are_dead_letters() -> None:
+    result = joined(numbers(1, 2), numbers(1, 2, 3))
+    assert not result.packets
+    assert {letter.code for letter in result.dead_letters} == {"call.unequal"}
+    assert "2 by 'left', 3 by 'right'" in result.dead_letters[0].error
+    result = run_component(CallJoin(function=f"{HERE}:summed", parameters=["left", "right"]), {"in": numbers(1)})
+    assert {letter.code for letter in result.dead_letters} == {"call.unwired"}
+
+
+def test_of_deletions_one_goes_on_without_a_call() -> None:
+    gone = Packet({}, {"id": "a", "requestmethod": "DELETE"})
+    [packet] = joined([gone.clone()], [gone]).packets
+    assert packet.is_deletion
