@@ -31,6 +31,7 @@ from pypes.api.shadows import Shadows
 from pypes.api.short_path import ShortPath
 from pypes.api.status import Status
 from pypes.api.stores import Stores
+from pypes.api.taps import Taps
 from pypes.api.trials import Trials
 from pypes.api.triggers import Triggers
 from pypes.api.versions import Versions
@@ -92,6 +93,7 @@ def routes(worker: IngestWorker, config: WorkerConfig, memory: Memory, stopping:
         ("/graphs/{name}/trigger", Triggers(worker), ""),
         ("/graphs/{name}/pause", versions, "pause"),
         ("/graphs/{name}/resume", versions, "resume"),
+        ("/graphs/{name}/taps", Taps(worker, stopping), ""),
         ("/search", Searching(worker), ""),
         ("/outbox", outbox, ""),
         ("/outbox/{name}", outbox, "one"),

@@ -51,6 +51,22 @@ class Client:
             raise InvalidInput(reason_of(answer), code="client.refused")
         return orjson.loads(answer.data) if answer.data else None
 
+    def open(self, path: str, query: Mapping[str, Any], headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        """A successful answer that is read as it comes; close it."""
+        given = {name: value for name, value in query.items() if value is not None}
+        url = self._server + quote(path) + (f"?{urlencode(given)}" if given else "")
+        try:
+            answer = self._http.request("GET", url, headers={**self._headers, **headers}, preload_content=False)
+            if answer.status >= 300:
+                answer.read(cache_content=True)
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable(f"{self._server} cannot be reached: {error}", code="client.unreachable") from error
+        if answer.status == 503:
+            raise Unavailable(reason_of(answer), code="client.refused")
+        if answer.status >= 300:
+            raise InvalidInput(reason_of(answer), code="client.refused")
+        return answer
+
     def pages(self, path: str, query: Mapping[str, Any], name: str, limit: int) -> Iterator[dict[str, Any]]:
         """Up to ``limit`` entries of a list, page by page; ``name`` is the list's key in the answer."""
         after = None
@@ -116,6 +132,9 @@ def print_table(columns: Mapping[str, Callable[[dict[str, Any]], Any]], rows: li
 
 
 def _cell(value: Any) -> str:
-    # what failed may have brought line ends, or what a terminal would take for commands
-    text = "" if value is None else str(value)
+    return "" if value is None else printable(str(value))
+
+
+def printable(text: str) -> str:
+    """A text without line ends, and without what a terminal would take for commands: it came with a document, say."""
     return "".join(c if c.isprintable() else " " for c in text)

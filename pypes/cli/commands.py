@@ -27,6 +27,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "deadletters": ("pypes.cli.deadletters", "deadletters"),
         "stores": ("pypes.cli.stores", "stores"),
         "outbox": ("pypes.cli.outbox", "outbox"),
+        "events": ("pypes.cli.events", "events"),
+        "tap": ("pypes.cli.tap", "tap"),
         "queue": ("pypes.cli.queue", "queue"),
         "export": ("pypes.cli.moving", "export"),
         "import": ("pypes.cli.moving", "import_"),

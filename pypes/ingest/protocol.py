@@ -7,6 +7,8 @@ A frame is its kind (1 byte), the lengths of head and body (4 bytes each, big-en
                         TRIGGER   run a source once, from its cursor on
                         MORE      what the source fetched is stored: it may go on
                         ENOUGH    nobody takes what the source fetches any more
+                        TAP       show packets that go over a wire; without its name, say which wires there are
+                        UNTAP     nobody looks there any more
     instance → worker   ACKS      Acks: deliveries that are done, one frame per epoch
                         BEGIN     a delivery now runs alone: its number, or -1 for one of another worker
                         END       the lone run is over
@@ -17,6 +19,7 @@ A frame is its kind (1 byte), the lengths of head and body (4 bytes each, big-en
                         ENDED     the source has run
                         GOODBYE   nothing sent since the last acknowledgement was begun, nor will it be
                         LEFT      the same of one graph, which this instance runs no more: the numbers of what waited
+                        TAPPED    the wires of a graph, in answer to TAP; then packets that went over the one that was named
 
 Both sides live on one machine and come from one installation, so there is no version in it.
 """
@@ -33,6 +36,7 @@ from pypes.ingest.ordering import Overtaken
 from pypes.ingest.outcome import Outcome, Poison, spans_of
 
 DELIVER, FLUSH, ACKS, BEGIN, END, GOODBYE, COMMITTED, HELD, TRIGGER, MORE, FETCHED, ENDED, ENOUGH, LEFT = range(1, 15)
+TAP, UNTAP, TAPPED = range(15, 18)
 
 #: Most that is read from a socket at once, in bytes. PERF: for 128 KiB or more the allocator asks the kernel, each time anew.
 READ_BYTES = 120 << 10
@@ -155,6 +159,28 @@ class Left(msgspec.Struct, frozen=True, array_like=True, gc=False):
     numbers: list[int]
 
 
+class Tap(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A look at one wire of a graph; ``number`` is the worker's for it. Without ``wire``, only the names are asked for."""
+
+    number: int
+    graph: str
+    wire: str
+
+
+class Tapped(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Packets that went over a wire, each as JSON; ``missed`` others went before the first of them.
+
+    The answer to ``TAP`` has ``wires`` instead, the names of all wires of the graph: none if the instance does not run it. An
+    ``error`` is the end of the tap.
+    """
+
+    number: int
+    packets: list[bytes]
+    missed: int = 0
+    wires: list[str] | None = None
+    error: str = ""
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode_items = msgspec.msgpack.Decoder(list[Item]).decode
 _decode_acks = msgspec.msgpack.Decoder(Acks).decode
@@ -165,6 +191,8 @@ _decode_trigger = msgspec.msgpack.Decoder(Trigger).decode
 _decode_fetched = msgspec.msgpack.Decoder(Fetched).decode
 _decode_ended = msgspec.msgpack.Decoder(Ended).decode
 _decode_left = msgspec.msgpack.Decoder(Left).decode
+_decode_tap = msgspec.msgpack.Decoder(Tap).decode
+_decode_tapped = msgspec.msgpack.Decoder(Tapped).decode
 
 
 def deliver(items: list[Item], body_bytes: int) -> bytes:
@@ -224,6 +252,21 @@ def left(graph: str, numbers: list[int]) -> bytes:
     return _PREFIX.pack(LEFT, len(head), 0) + head
 
 
+def tap(number: int, graph: str, wire: str) -> bytes:
+    head = _encode(Tap(number, graph, wire))
+    return _PREFIX.pack(TAP, len(head), 0) + head
+
+
+def untap(number: int) -> bytes:
+    head = _encode(number)
+    return _PREFIX.pack(UNTAP, len(head), 0) + head
+
+
+def tapped(said: Tapped) -> bytes:
+    head = _encode(said)
+    return _PREFIX.pack(TAPPED, len(head), 0) + head
+
+
 def signal(kind: int) -> bytes:
     """A frame that is nothing but its kind."""
     return _PREFIX.pack(kind, 0, 0)
@@ -272,6 +315,18 @@ def read_ended(head: bytes) -> Ended:
 
 def read_left(head: bytes) -> Left:
     return _decode_left(head)
+
+
+def read_tap(head: bytes) -> Tap:
+    return _decode_tap(head)
+
+
+def read_untap(head: bytes) -> int:
+    return _decode_number(head)
+
+
+def read_tapped(head: bytes) -> Tapped:
+    return _decode_tapped(head)
 
 
 Frame = tuple[int, bytes, bytes | memoryview]

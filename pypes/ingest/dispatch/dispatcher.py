@@ -23,6 +23,7 @@ from pypes.ingest.contracts.queue import Queue
 from pypes.ingest.dispatch.handover import Handover
 from pypes.ingest.dispatch.link import Link
 from pypes.ingest.dispatch.links import Links
+from pypes.ingest.dispatch.taps import Taps
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.dispatch.verdict import judge
 from pypes.ingest.outcome import Details, ExitReason, Fate, Outcome, failure_log_fields, in_spans
@@ -58,6 +59,8 @@ class Dispatcher:
         self._queues: list[Queue] = []
         self._links = Links(self._on_message, self._ended, self._schedule)
         self._handover = Handover(limits, self._links, self._schedule)
+        #: Looks at the wires of graphs.
+        self.taps = Taps(self._links, self._handover.running)
         self._outcomes: dict[tuple[int, tuple[str, ...]], Outcome] = {}
         self._is_scheduled = False
         self._is_closed = False
@@ -135,6 +138,8 @@ class Dispatcher:
         if not links and not self._is_paused:
             handover.bury()
         self._links.flush()
+        if self.taps:
+            self.taps.sync()
         if self.on_handed_over is not None:
             self.on_handed_over()
         if self._drained is not None:
@@ -173,6 +178,8 @@ class Dispatcher:
                 self.on_fetch(link, kind, head)
         elif kind == protocol.LEFT:
             self._left(link, protocol.read_left(head))
+        elif kind == protocol.TAPPED:
+            self.taps.take(link, protocol.read_tapped(head))
         elif kind == protocol.GOODBYE:
             if self.on_gone is not None:
                 self.on_gone(link, True)

@@ -28,6 +28,7 @@ from pypes.core.nodetime import Clock
 from pypes.core.secrets import Secrets
 from pypes.ingest import protocol
 from pypes.ingest.protocol import Item
+from pypes.observe import Hiding
 from pypes.runtime.instance.acknowledging import no_graph
 from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.instance.connection import Connection
@@ -35,6 +36,7 @@ from pypes.runtime.instance.crash_record import CrashRecord
 from pypes.runtime.instance.fetching import Fetching
 from pypes.runtime.instance.leaving import Leaving
 from pypes.runtime.instance.runner import Runner
+from pypes.runtime.instance.tapped import Taps
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +53,7 @@ class Exchange:
         record: CrashRecord | None = None,
         clock: Clock | None = None,
         secrets: Secrets | None = None,
+        redact: Iterable[str] = (),
     ) -> None:
         self._clock = clock or Clock()
         self._runners = runners
@@ -77,6 +80,7 @@ class Exchange:
         self._selector.register(listener, selectors.EVENT_READ, self._accept)
         self._fetching = Fetching(runners, self._send, secrets)
         self._selector.register(self._fetching.wakeup_fd, selectors.EVENT_READ, self._fetching.report)
+        self._taps = Taps(runners, self._send, Hiding(redact, secrets))
         for runner in self._all:
             fd = runner.scheduler.wakeup_fd
             self._selector.register(fd, selectors.EVENT_READ, lambda fd=fd: _empty(fd))
@@ -267,6 +271,7 @@ class Exchange:
             self._selector.unregister(runner.scheduler.wakeup_fd)
             for connection in self._connections.values():
                 self._send(connection, protocol.left(runner.name, runner.numbers_of(connection)))
+            self._taps.leave(runner.name)
             self._leaving.part(runner)
             left.append(runner.name)
         return left
@@ -335,6 +340,10 @@ class Exchange:
                 self._fetching.go_on(connection, protocol.read_more(head))
             elif kind == protocol.ENOUGH:
                 self._fetching.stop(connection, protocol.read_more(head))
+            elif kind == protocol.TAP:
+                self._taps.begin(connection, protocol.read_tap(head))
+            elif kind == protocol.UNTAP:
+                self._taps.end(connection, protocol.read_untap(head))
 
     def _take(self, connection: Connection, item: Item, body: bytes) -> None:
         """Take a delivery that is to run alone, or of a graph that does not run here (any more)."""
@@ -371,6 +380,7 @@ class Exchange:
         connection.close()
         self._newcomers.discard(connection)
         self._fetching.drop(connection)
+        self._taps.drop(connection)
         for runner in self._all:
             runner.drop(lambda waiting: waiting.connection is connection)
         self._alone = deque(w for w in self._alone if w.connection is not connection)

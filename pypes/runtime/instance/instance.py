@@ -117,7 +117,7 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(spec.socket)
     listener.listen(BACKLOG)
-    exchange = Exchange(runners, listener, record, clock, site.secrets)
+    exchange = Exchange(runners, listener, record, clock, site.secrets, spec.redact)
     counts = CountsReport(control, {name: runner.scheduler.watch.counts for name, runner in runners.items()})
     exchange.tell = counts.tell
 

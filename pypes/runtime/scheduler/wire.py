@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from pypes.runtime.scheduler.epoch import Epoch
@@ -43,6 +43,7 @@ class Wire:
         "packets",
         "parked",
         "ready",
+        "taps",
         "usual_capacity",
         "waiting",
     )
@@ -64,6 +65,8 @@ class Wire:
         #: By epoch, documents that outgrew the byte cap: what else is made of them and sent here is dead-lettered. -1 stands
         #: for packets of no document.
         self.overflowed: dict[Epoch, set[int]] = {}
+        #: Called with packets that are put or fed, while somebody looks (:mod:`pypes.runtime.scheduler.tapping`).
+        self.taps: tuple[Callable[[Sequence[Any]], None], ...] = ()
 
     # -- putting ------------------------------------------------------------------------------------------
 

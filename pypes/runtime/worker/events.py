@@ -12,7 +12,7 @@ from pypes.core.watched_tasks import WatchedTasks
 from pypes.errors import Unavailable
 from pypes.observe.events import Event
 from pypes.runtime.contracts.events import EventCalls, Told
-from pypes.runtime.worker.viewers import Viewer, as_sse
+from pypes.runtime.worker.viewers import HELLO, Viewer, as_sse
 
 #: Viewers of one worker at a time.
 MOST_VIEWERS = 100
@@ -20,8 +20,6 @@ MOST_VIEWERS = 100
 GATHER_S = 0.5
 #: Seconds between two signs to viewers, and to whatever lies between, that somebody is there; twice that at most.
 QUIET_S = 15.0
-#: Milliseconds after which a browser comes back.
-_HELLO = b": pypes\nretry: 1000\n"
 
 
 class EventViewer(Viewer):
@@ -42,7 +40,7 @@ class EventViewer(Viewer):
         if recent is not None:
             wanted = wanted[max(0, len(wanted) - recent) :]
         # the id is that of the newest: whoever hears nothing else knows where to go on
-        hello = _HELLO if wanted else b"%bid: %b\n" % (_HELLO, told.last.encode())
+        hello = HELLO if wanted else b"%bid: %b\n" % (HELLO, told.last.encode())
         gap = as_sse("gap", {"reason": told.gap}) if told.gap else b""
         self.put(b"".join((hello, b"\n", gap, *(encoded(event, start) for event in wanted))))
         early, self._early = self._early or [], None

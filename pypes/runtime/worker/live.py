@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from pypes.core.nodetime import Clock
 from pypes.core.watched_tasks import WatchedTasks
 from pypes.errors import Unavailable
+from pypes.ingest.dispatch.taps import Taps
+from pypes.ingest.dispatch.topology import Topology
+from pypes.ingest.receipt import rfc3339
 from pypes.runtime.contracts.events import EventCalls
 from pypes.runtime.rpc import RpcClient
 from pypes.runtime.rpc.contract import Method, stub
 from pypes.runtime.worker.events import Events
 from pypes.runtime.worker.failures import Failures
+from pypes.runtime.worker.taps import WorkerTaps
 
 
 class Live:
-    """The events for viewers of a worker, and its own dead letters as events. ``client`` is set once there is a connection."""
+    """The events and packets for viewers of a worker, and its own dead letters as events.
 
-    def __init__(self, tasks: WatchedTasks) -> None:
+    ``client`` is set once there is a connection.
+    """
+
+    def __init__(self, tasks: WatchedTasks, taps: Taps, topology: Callable[[], Topology], clock: Clock) -> None:
         self.client: RpcClient | None = None
         calls = stub(EventCalls, self._carry, "events.")
         self.events = Events(calls, tasks)
         self.failures = Failures(calls, tasks)
+        self.taps = WorkerTaps(taps, topology, lambda: rfc3339(clock.shown(clock.now())))
 
     async def _carry(self, name: str, method: Method, params: dict[str, Any]) -> Any:
         if self.client is None:

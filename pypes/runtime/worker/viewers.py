@@ -11,6 +11,8 @@ import orjson
 
 #: Bytes that wait for one viewer, beyond those in the hands of its connection; then it is let go.
 MOST_WAITING_BYTES = 1 << 20
+#: Sent at first, which shows that there is an answer; with the milliseconds after which a browser comes back.
+HELLO = b": pypes\nretry: 1000\n"
 
 
 class Viewer:

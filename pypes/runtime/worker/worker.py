@@ -94,7 +94,7 @@ class IngestWorker:
         self._is_draining = False
         self._tasks = WatchedTasks(self._fail)
         #: Events and packets for clients that look on.
-        self.live = Live(self._tasks)
+        self.live = Live(self._tasks, self._dispatcher.taps, lambda: self._topology, self._clock)
         self._callbacks = Callbacks(
             config.callback_hosts, config.callback_secret or "", config.limits, clock=self._clock, on_failed=self._fail
         )
