@@ -20,7 +20,7 @@ from pypes.cli.feeding.walking import walk
 from pypes.cli.running.batch import IN_FLIGHT, Batch, Job
 from pypes.cli.running.children import Work, run_in_processes
 from pypes.cli.running.interruption import INTERRUPTED, ended_when_interrupted
-from pypes.cli.running.pieces import NDJSON, Piece, pieces_of_file, pieces_of_stream, portions
+from pypes.cli.running.pieces import Piece, pieces_of_file, pieces_of_stream, portions
 from pypes.cli.running.pool_option import with_pools
 from pypes.cli.running.progress import shown, writes_to_terminal
 from pypes.cli.running.summary import as_obj, summarize
@@ -47,7 +47,9 @@ from pypes.runtime.graphs.check import check
     help="Have a filter run in processes:4 or threads:8 of its own in each instance, whatever the graph says; none: in no pool.",
 )
 @click.option(
-    "--type", "content_type", help="Media type of the input; by default derived from the file name, NDJSON for standard input."
+    "--type",
+    "content_type",
+    help="Media type of the input; by default derived from the file name, and JSON on standard input: lines, an array or object.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, as the last line of standard output.")
 @load_option
@@ -153,7 +155,7 @@ def _checked(path: Path, pools: Iterable[str], load_files: tuple[Path, ...]) -> 
 def _pieces(files: Iterable[Path], content_type: str | None) -> Iterator[Piece]:
     for path in files:
         if str(path) == "-":
-            yield from pieces_of_stream(standard_input(), content_type or NDJSON)
+            yield from pieces_of_stream(standard_input(), content_type)
         else:
             for file in walk([path]):
                 yield from pieces_of_file(file, content_type)

@@ -28,7 +28,7 @@ from pypes.core.lifeline import die_with_parent
 from pypes.core.limits import Limits
 from pypes.core.signals import leave_to_owner
 from pypes.core.watched import watched_thread
-from pypes.errors import PypesError
+from pypes.errors import BadRequest, PypesError
 from pypes.graph.codec import from_obj
 from pypes.graph.spec import ComponentSpec
 from pypes.ingest.codecs import Checker, check
@@ -136,7 +136,8 @@ class Batch:
                 sound.append((piece, self._open(piece)))
             except (PypesError, OSError) as error:
                 tally.failed += 1
-                tally.failures.append(Failed(piece.place, "", getattr(error, "code", "run.unreadable"), str(error)))
+                place, told = piece.told(error) if isinstance(error, BadRequest) else (piece.place, str(error))
+                tally.failures.append(Failed(place, "", getattr(error, "code", "run.unreadable"), told))
         intake = Intake([waiting for _, waiting in sound], self._router, self.limits)
         feed = intake.feed()
         feed.deliveries = (tally, sound, intake)

@@ -38,7 +38,9 @@ def parse(text: bytes, limits: Limits, what: str = "", *, is_checked: bool = Fal
         if "ecursion" in error.msg or "depth" in error.msg:
             raise too_deep(limits, what) from error
         place = f"{what}column {error.colno}" if what else f"line {error.lineno}, column {error.colno}"
-        raise BadRequest(f"malformed JSON at {place}: {error.msg}", where=place) from error
+        is_of_lines = not what and error.msg.startswith("unexpected content after")
+        advice = "; if each line is a document, its type is application/x-ndjson" if is_of_lines else ""
+        raise BadRequest(f"malformed JSON at {place}: {error.msg}{advice}", where=place) from error
     if is_checked:
         return value
     if numbers.may_change(text):  # PERF: a call less for most
@@ -86,8 +88,11 @@ def check_size(size: int, limits: Limits) -> None:
         )
 
 
-def not_documents() -> BadRequest:
-    return BadRequest("JSON must be an object, or an array of at least one object", code=NOT_DOCUMENTS)
+def not_documents(index: int | None = None) -> BadRequest:
+    """``index`` is that of an item that is no object, if there are items."""
+    where = "" if index is None else f"index {index}"
+    message = "JSON must be an object, or an array of at least one object"
+    return BadRequest(f"{message}: {where} is none" if where else message, code=NOT_DOCUMENTS, where=where)
 
 
 def check(body: bytes, limits: Limits) -> int:
@@ -99,8 +104,11 @@ def check(body: bytes, limits: Limits) -> int:
     value = parse(body, limits)
     if isinstance(value, dict):
         return 1
-    if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
+    if not isinstance(value, list) or not value:
         raise not_documents()
+    for index, item in enumerate(value):
+        if not isinstance(item, dict):
+            raise not_documents(index)
     return len(value)
 
 
@@ -123,9 +131,9 @@ def documents(body: bytes, limits: Limits, *, is_checked: bool = False) -> Itera
         values = iter(items)
     if not items:
         raise not_documents()
-    for value in values:
+    for index, value in enumerate(values):
         if not isinstance(value, dict):
-            raise not_documents()
+            raise not_documents(index if _ARRAY.match(body) else None)
         yield value
 
 
