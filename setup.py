@@ -107,6 +107,8 @@ setup(
             "pytest-xdist>=3.6",
             "python-calamine>=0.4",
             "openpyxl>=3.1",
+            # a second reader of what /metrics says
+            "prometheus-client>=0.22",
             "python-docx>=1.1",
             "python-pptx>=1.0",
             "ruff>=0.9",

@@ -1,4 +1,4 @@
-"""Write docs/components.md and docs/limits.md from the components of this project: ``python -m tests.catalogue``."""
+"""Write docs/components.md, docs/limits.md and docs/metrics.md from the code of this project: ``python -m tests.catalogue``."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from click.testing import CliRunner
 
 from pypes.cli.commands import pypes
 from pypes.core.limits import markdown, quantity
+from pypes.observe.metrics import CATALOGUE, Metric
 
 ROOT = Path(__file__).parent.parent
-COMPONENTS, LIMITS = (ROOT / "docs" / name for name in ("components.md", "limits.md"))
+COMPONENTS, LIMITS, METRICS = (ROOT / "docs" / name for name in ("components.md", "limits.md", "metrics.md"))
 
 #: The kinds in the order in which documents meet them, and their headings.
 KINDS = {
@@ -40,6 +41,22 @@ dead letter that says so, unless the description says something else; a call bey
 
 | Parameter | Default | What it bounds | Components |
 |---|---|---|---|"""
+COUNTED = """# Metrics
+
+`GET /metrics` shows them, in the text format of Prometheus or, for a client that accepts `application/openmetrics-text`, in
+OpenMetrics. It needs the token where one is set. `python -m tests.catalogue` writes this page.
+
+- Each process counts in a file that the supervisor reads without asking
+  ([decision 67](decisions/0067-counting-in-mapped-files.md)). A process that is killed loses nothing of it. Series are sums over
+  the processes of the node.
+- Documents are counted in the queue itself, in the transaction that settles them: they equal the receipts to the last document,
+  whatever is killed, and go on after a restart. All other counters begin anew with the node, which
+  `pypes_node_start_time_seconds` marks.
+- Work is counted when it is done: a delivery that runs again after a crash has its packets counted again.
+- Series of graphs, filters and wires are shown while these are deployed. A filter that comes back goes on where it was.
+
+| Metric | Kind | Labels | |
+|---|---|---|---|"""
 
 
 def specs() -> list[dict[str, Any]]:
@@ -51,7 +68,17 @@ def specs() -> list[dict[str, Any]]:
 
 def pages(found: list[dict[str, Any]]) -> dict[Path, str]:
     """The pages in Markdown, by their files."""
-    return {COMPONENTS: "\n".join([HEAD, *_sections(found)]), LIMITS: "\n".join([markdown(), BOUNDS, *_bounds(found), ""])}
+    return {
+        COMPONENTS: "\n".join([HEAD, *_sections(found)]),
+        LIMITS: "\n".join([markdown(), BOUNDS, *_bounds(found), ""]),
+        METRICS: "\n".join([COUNTED, *map(_metric, CATALOGUE), ""]),
+    }
+
+
+def _metric(metric: Metric) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    bounds = f" Buckets up to {', '.join(f'{bound:g}' for bound in metric.buckets)}." if metric.buckets else ""
+    return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help}{bounds} |"
 
 
 def _bounds(found: list[dict[str, Any]]) -> Iterator[str]:

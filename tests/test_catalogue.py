@@ -1,4 +1,4 @@
-"""docs/components.md tells of all components, as they are, and docs/limits.md of their bounds."""
+"""docs/components.md tells of all components, as they are, docs/limits.md of their bounds, and docs/metrics.md of all metrics."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from falcon.routing import CompiledRouter
 
+from pypes.api.counting import ROUTE
 from pypes.errors import BadRequest
 
 _BROKEN = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -29,6 +30,8 @@ class AddressRouter(CompiledRouter):
         if path.endswith("/") and len(path) > 1 and not (path.startswith("/docs/") and path.count("/") > _OF_DOCS):
             path = path[:-1]
         found = super().find(path, req)
+        if found is not None and req is not None:
+            req.scope[ROUTE] = str(found[3]).replace(":path}", "}")
         if is_encoded and found is not None:
             params = found[2]
             for name, value in params.items():

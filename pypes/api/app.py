@@ -10,6 +10,7 @@ import falcon.asgi
 from pypes.api import problems
 from pypes.api.address import AddressRouter
 from pypes.api.components import Components
+from pypes.api.counting import Counting, RequestTallies
 from pypes.api.deadletters import DeadLetters
 from pypes.api.docs import Documents
 from pypes.api.drafts import Drafts
@@ -21,6 +22,7 @@ from pypes.api.guard import Guard
 from pypes.api.health import Health, Readiness
 from pypes.api.memory import Memory
 from pypes.api.methods import Methods
+from pypes.api.metrics import Metrics
 from pypes.api.openapi import OpenApi
 from pypes.api.outbox import Outbox
 from pypes.api.receipts import Receipts
@@ -102,12 +104,13 @@ def routes(worker: IngestWorker, config: WorkerConfig, memory: Memory, stopping:
         ("/readyz", Readiness(worker), ""),
         ("/status", Status(worker), ""),
         ("/events", Events(worker, stopping), ""),
+        ("/metrics", Metrics(worker), ""),
     ]
     table.append(("/openapi.json", OpenApi(table, API_VERSION), ""))
     return table
 
 
-def create_app(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event | None = None) -> tuple[Guard, ShortPath]:
+def create_app(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event | None = None) -> tuple[Counting, ShortPath]:
     """Build the application around a started worker, and the short path beside it.
 
     Who waits for a receipt is answered once ``stopping`` is set.
@@ -123,4 +126,5 @@ def create_app(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Eve
         app.add_route(template, resource, **({"suffix": suffix} if suffix else {}))
     problems.install(app, Methods(table).hint)
     guard = Guard(Ending(app), config, lambda: worker.state, worker.check_room)
-    return guard, ShortPath(guard, table[0][1], config.limits)
+    requests = RequestTallies(worker.tallies)
+    return Counting(guard, requests), ShortPath(guard, table[0][1], config.limits, requests)

@@ -348,6 +348,7 @@ class Protocol(HttpToolsProtocol):
         if self._refusal is not None or self.transport.is_closing():
             return
         self._refusal = problems.last(status, code, detail, headers or {})
+        self._short_path.requests.refused(status)
         if self._is_in_body and self.cycle is not None:
             self._give_up(self.cycle)
         if not self._unanswered and not self.transport.is_closing():
@@ -370,9 +371,8 @@ class Protocol(HttpToolsProtocol):
             self._running.write()
 
     def _send_refusal(self) -> None:
-        assert self._refusal is not None
         self._joining.flush()
-        self._joining.write_now(self._refusal)
+        self._joining.write_now(self._refusal or b"")
         self._end_sending()
 
     def _linger(self) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from http import HTTPStatus
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -23,6 +24,7 @@ from pypes.errors import PypesError
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+    from pypes.api.counting import RequestTallies
     from pypes.api.docs import Documents
     from pypes.api.guard import Guard
 
@@ -54,9 +56,10 @@ Fields = list[tuple[bytes, bytes]]
 class ShortPath:
     """Takes small documents for one ingest worker. ``guard`` says who may send them, ``documents`` takes them."""
 
-    def __init__(self, guard: Guard, documents: Documents, limits: Limits) -> None:
+    def __init__(self, guard: Guard, documents: Documents, limits: Limits, requests: RequestTallies) -> None:
         self.guard = guard
         self.documents = documents
+        self.requests = requests
         self._max_bytes = min(INLINE_BYTES, limits.body_bytes, limits.spool_bytes)
         #: The fields that uvicorn puts into every answer (the date), as they came and as bytes.
         self._default: Fields = []
@@ -148,6 +151,8 @@ class Post(msgspec.Struct, eq=False):
     _answer: bytes = b""
     _documents: int = 0
     _graph: str = ""
+    #: The time when its turn came, of the performance counter.
+    _began: float = 0.0
 
     @property
     def response_started(self) -> bool:
@@ -188,6 +193,7 @@ class Post(msgspec.Struct, eq=False):
         if self.disconnected or self.response_complete:
             return
         self.is_begun = True
+        self._began = perf_counter()
         # a server that stops waits for what is here, and cancels it when that takes too long
         self._protocol.tasks.add(self)
         if (flow := self._protocol.flow).read_paused:
@@ -224,6 +230,7 @@ class Post(msgspec.Struct, eq=False):
                 f"content-type: application/json\r\ncontent-length: {len(body)}\r\nlocation: /receipts/{id}\r\n"
                 f"pypes-graph: {self._graph}\r\n{self._end_of_head}{body}"
             )
+            self._short_path.requests.posted(perf_counter() - self._began)
             self._send(head + more.encode())
         except Exception:
             # the queue goes on: others wait for what it says next
@@ -271,6 +278,7 @@ class Post(msgspec.Struct, eq=False):
         default = self._protocol.server_state.default_headers
         head = self._short_path.head(b"%d %b" % (status, HTTPStatus(status).phrase.encode()), default)
         more = b"".join(b"%b: %b\r\n" % field for field in fields)
+        self._short_path.requests.answered("/docs", "POST", status, perf_counter() - self._began)
         self._send(b"%b%b%b%b" % (head, more, self._end_of_head.encode(), body))
 
     @property

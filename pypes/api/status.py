@@ -24,8 +24,13 @@ QUEUE = obj(**{each.name: {"int": COUNT, "float": AMOUNT, "bool": BOOLEAN}[str(e
 
 COUNTS: Schema = {"type": "object", "additionalProperties": COUNT}
 USE = obj(
-    **{each.name: COUNT for each in fields(GraphUse) if each.name != "limits"},
+    **{each.name: COUNT for each in fields(GraphUse) if each.name not in ("limits", "lanes")},
     limits={**COUNTS, "description": "The bounds in force for the graph in this shard, by the names of limits."},
+    lanes={
+        "type": "object",
+        "additionalProperties": obj(deliveries=COUNT, documents=COUNT, bytes=COUNT, oldest_s=AMOUNT),
+        "description": "What is not done of live and of bulk deliveries, and the age of the oldest.",
+    },
 )
 
 

@@ -26,7 +26,8 @@ from pypes.api.protocol import Protocol
 from pypes.core.lifeline import die_with_parent, watch
 from pypes.errors import PypesError
 from pypes.runtime.worker.config import WorkerConfig
-from pypes.runtime.worker.worker import IngestWorker, end_process
+from pypes.runtime.worker.ending import end_process
+from pypes.runtime.worker.worker import IngestWorker
 
 log = logging.getLogger(__name__)
 

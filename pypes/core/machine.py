@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 
 def cores() -> int:
@@ -48,4 +49,25 @@ def resident_bytes(pid: int | str = "self") -> int:
         return 0
 
 
+class Usage(NamedTuple):
+    """The use of a process: resident memory, processor time since its start, open descriptors."""
+
+    memory_bytes: int
+    cpu_s: float
+    descriptors: int
+
+
+def usage_of(pid: int) -> Usage | None:
+    """The use of a process; ``None`` if it is gone, or nobody knows."""
+    try:
+        with Path(f"/proc/{pid}/stat").open("rb", buffering=0) as file:
+            # the name in parentheses may hold anything
+            fields = file.read(4096).rpartition(b")")[2].split()
+        ticks, pages = int(fields[11]) + int(fields[12]), int(fields[21])
+        return Usage(pages * _PAGE_BYTES, ticks / _TICKS, len(os.listdir(f"/proc/{pid}/fd")))  # noqa: PTH208  # PERF: one call
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096

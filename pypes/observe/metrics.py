@@ -7,7 +7,9 @@ of this file, statuses; never ids, addresses or texts.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Literal
 
 Kind = Literal["counter", "gauge", "histogram"]
@@ -35,7 +37,9 @@ class Metric:
         return len(self.buckets) + 2 if self.kind == "histogram" else 1
 
 
+_GRAPH: Final = ("graph",)
 _FILTER: Final = ("graph", "filter")
+_LANE: Final = ("graph", "lane")
 
 # -- filters and wires, counted where the graphs run ------------------------------------------------------
 
@@ -82,6 +86,132 @@ WIRE_PARKED: Final = Metric(
     "pypes_wire_parked_seconds_total", "counter", "Time for which senders waited at a full wire.", ("graph", "wire"), "seconds"
 )
 
+# -- HTTP, and the way of deliveries, counted by ingest workers --------------------------------------------
+
+HTTP_REQUESTS: Final = Metric(
+    "pypes_http_requests_total",
+    "counter",
+    "Requests that were answered. The route is the template of the address, unknown for what has none.",
+    ("route", "method", "status"),
+)
+HTTP_SECONDS: Final = Metric(
+    "pypes_http_request_seconds",
+    "histogram",
+    "Time from the head of a request to its answer.",
+    ("route", "method"),
+    "seconds",
+    (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0),
+)
+DELIVERY_SECONDS: Final = Metric(
+    "pypes_delivery_seconds",
+    "histogram",
+    "Time from the 202 of a delivery until it was done, of deliveries of which something was published.",
+    _GRAPH,
+    "seconds",
+    (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0),
+)
+NEW_DEAD_LETTERS: Final = Metric(
+    "pypes_dead_letters_total",
+    "counter",
+    "Dead letters that were written, by the code of their error; a graph with many codes has the rest as other.",
+    ("graph", "code"),
+)
+COMMIT_SECONDS: Final = Metric(
+    "pypes_store_commit_seconds",
+    "histogram",
+    "Time of a commit of the queue, its sync included.",
+    unit="seconds",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0),
+)
+LOOP_DELAY: Final = Metric(
+    "pypes_event_loop_delay_seconds",
+    "histogram",
+    "Lateness of a timer each second: the event loop was busy that long.",
+    ("process",),
+    "seconds",
+    (0.005, 0.025, 0.1, 0.5, 2.5),
+)
+
+# -- documents and queues, as the shards know them ----------------------------------------------------------
+
+ACCEPTED: Final = Metric(
+    "pypes_documents_accepted_total", "counter", "Documents accepted, since the shards of the node were made.", _GRAPH
+)
+PUBLISHED: Final = Metric("pypes_documents_published_total", "counter", "Accepted documents that were published.", _GRAPH)
+DROPPED: Final = Metric("pypes_documents_dropped_total", "counter", "Accepted documents that a filter dropped.", _GRAPH)
+FAILED: Final = Metric("pypes_documents_failed_total", "counter", "Accepted documents that failed.", _GRAPH)
+QUEUE_DELIVERIES: Final = Metric("pypes_queue_deliveries", "gauge", "Deliveries that are not done.", _LANE)
+QUEUE_DOCUMENTS: Final = Metric("pypes_queue_documents", "gauge", "Documents of deliveries that are not done.", _LANE)
+QUEUE_BYTES: Final = Metric("pypes_queue_bytes", "gauge", "Bytes of the bodies of deliveries that are not done.", _LANE, "bytes")
+QUEUE_AGE: Final = Metric(
+    "pypes_queue_oldest_age_seconds", "gauge", "Age of the oldest delivery that is not done, 0 if all are.", _LANE, "seconds"
+)
+DEAD_LETTERS: Final = Metric("pypes_dead_letters", "gauge", "Dead letters that are kept.", _GRAPH)
+DEAD_LETTER_BYTES: Final = Metric(
+    "pypes_dead_letter_bytes", "gauge", "Bytes of dead letters, with the bodies kept for them.", _GRAPH, "bytes"
+)
+SHARDS: Final = Metric(
+    "pypes_shards",
+    "gauge",
+    "Shards of the queue by state: ready, failing (the disk takes nothing), or missing (the worker is being restarted). While "
+    "one is missing, documents and queues are not shown, since sums without it would run backwards.",
+    ("state",),
+)
+
+# -- the node and its processes, as the supervisor knows them -------------------------------------------------
+
+BUILD: Final = Metric("pypes_build_info", "gauge", "1, with the versions of Pypes and Python.", ("version", "python"))
+NODE_START: Final = Metric(
+    "pypes_node_start_time_seconds",
+    "gauge",
+    "Start of the node, in seconds since 1970. Counters begin anew then, but for those of documents.",
+    unit="seconds",
+)
+NODE_READY: Final = Metric("pypes_node_ready", "gauge", "1 if the node takes documents and runs them, else 0.")
+GRAPH_RUNNING: Final = Metric(
+    "pypes_graph_running", "gauge", "1 if a graph runs; 0 if it could not be set up, lost its pool, or is paused.", _GRAPH
+)
+GRAPH_VERSION: Final = Metric("pypes_graph_version", "gauge", "The version of a graph that is live.", _GRAPH)
+DEPLOYMENTS: Final = Metric(
+    "pypes_deployments_total", "counter", "Deployments by result: switched or failed; starts of the node are some.", ("result",)
+)
+DEPLOYMENT_SECONDS: Final = Metric(
+    "pypes_deployment_seconds",
+    "histogram",
+    "Time of deployments that switched.",
+    unit="seconds",
+    buckets=(0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
+)
+INSTANCES: Final = Metric("pypes_instances", "gauge", "Instances by state: starting, ready or stopping.", ("state",))
+POOL_WORKERS: Final = Metric("pypes_pool_workers", "gauge", "Pool workers.", ("pool",))
+POOL_BUSY: Final = Metric("pypes_pool_busy_workers", "gauge", "Pool workers that work on a packet.", ("pool",))
+POOL_DEATHS: Final = Metric("pypes_pool_deaths_total", "counter", "Pool workers that were lost.", ("pool",))
+PROCESS_MEMORY: Final = Metric(
+    "pypes_process_resident_memory_bytes", "gauge", "Memory of a process that is not swapped out.", ("process",), "bytes"
+)
+PROCESS_CPU: Final = Metric(
+    "pypes_process_cpu_seconds_total", "counter", "Processor time of a process, which ends with it.", ("process",), "seconds"
+)
+PROCESS_DESCRIPTORS: Final = Metric(
+    "pypes_process_open_descriptors", "gauge", "Open file descriptors of a process.", ("process",)
+)
+COMPONENT_COUNTS: Final = Metric(
+    "pypes_component_counts_total", "counter", "Counts that components keep with self.count.", ("graph", "filter", "name")
+)
+INSTANCE_RESTARTS: Final = Metric(
+    "pypes_instance_restarts_total",
+    "counter",
+    "Instances that ended unasked and were replaced, by cause: the signal, timeout, memory, stuck or exit.",
+    ("cause",),
+)
+INSTANCE_SETUP: Final = Metric(
+    "pypes_instance_setup_seconds",
+    "histogram",
+    "Time from the start of an instance until it takes documents.",
+    unit="seconds",
+    buckets=(0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
+)
+
 #: All metrics, in the order in which they are shown.
 CATALOGUE: Final[tuple[Metric, ...]] = (
     FILTER_IN,
@@ -96,4 +226,41 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     PUBLISHER_SECONDS,
     WIRE_PACKETS,
     WIRE_PARKED,
+    HTTP_REQUESTS,
+    HTTP_SECONDS,
+    DELIVERY_SECONDS,
+    NEW_DEAD_LETTERS,
+    COMMIT_SECONDS,
+    LOOP_DELAY,
+    ACCEPTED,
+    PUBLISHED,
+    DROPPED,
+    FAILED,
+    QUEUE_DELIVERIES,
+    QUEUE_DOCUMENTS,
+    QUEUE_BYTES,
+    QUEUE_AGE,
+    DEAD_LETTERS,
+    DEAD_LETTER_BYTES,
+    SHARDS,
+    BUILD,
+    NODE_START,
+    NODE_READY,
+    GRAPH_RUNNING,
+    GRAPH_VERSION,
+    DEPLOYMENTS,
+    DEPLOYMENT_SECONDS,
+    INSTANCES,
+    INSTANCE_RESTARTS,
+    INSTANCE_SETUP,
+    POOL_WORKERS,
+    POOL_BUSY,
+    POOL_DEATHS,
+    PROCESS_MEMORY,
+    PROCESS_CPU,
+    PROCESS_DESCRIPTORS,
+    COMPONENT_COUNTS,
 )
+
+#: The metrics by their names.
+BY_NAME: Final[Mapping[str, Metric]] = MappingProxyType({metric.name: metric for metric in CATALOGUE})

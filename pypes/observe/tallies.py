@@ -206,12 +206,11 @@ class Tallies:
         return True
 
     def close(self) -> None:
-        """Let go of the file, which stays. Nothing can be counted any more."""
-        self._head.release()
-        self._values.release()
-        self._map.close()
+        """Let go of the file, which stays: it is as if this process had ended. Nobody reads what is counted from then on."""
         if self._fd >= 0:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)  # closing does not do it: the mapping has a descriptor of its own
             os.close(self._fd)
+            self._fd = -1
 
     # -- the reader's part, in the process itself ---------------------------------------------------------
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pypes.core.machine import available_memory_bytes, machine_memory_bytes, resident_bytes
+from pypes.core.machine import available_memory_bytes, machine_memory_bytes, resident_bytes, usage_of
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -24,3 +24,16 @@ def test_memory_that_is_left() -> None:
     available = available_memory_bytes()
     assert available is not None
     assert 0 < available < machine_memory_bytes()
+
+
+@on_linux
+def test_the_use_of_a_process() -> None:
+    usage = usage_of(os.getpid())
+    assert usage is not None
+    assert 1 << 20 < usage.memory_bytes < machine_memory_bytes()
+    assert abs(usage.cpu_s - sum(os.times()[:2])) < 1.0
+    with open("/dev/null"):  # noqa: PTH123
+        more = usage_of(os.getpid())
+    assert more is not None
+    assert more.descriptors == usage.descriptors + 1
+    assert usage_of(1 << 30) is None

@@ -11,10 +11,12 @@ from pypes.ingest.backlog.cache import Cache
 from pypes.ingest.backlog.deliveries import Delivery, Group, Part, StreamBacklog
 from pypes.ingest.backlog.key_locks import KeyLocks
 from pypes.ingest.contracts.leasing import Lease, Stream
+from pypes.ingest.contracts.queue import LaneUse
 from pypes.ingest.delivery import Header
 from pypes.ingest.ordering import Fresh, Overtaken, fresh_of
 from pypes.ingest.outcome import Poison
 from pypes.ingest.protocol import Rerun
+from pypes.ingest.receipt import time_of
 
 
 class Backlog:
@@ -48,6 +50,21 @@ class Backlog:
         """Unfinished deliveries and bytes of bulk lanes."""
         lanes = [backlog for backlog in self._streams.values() if backlog.is_bulk]
         return sum(lane.deliveries for lane in lanes), sum(lane.bytes for lane in lanes)
+
+    def lanes(self, now: float) -> dict[str, dict[str, LaneUse]]:
+        """By graph and lane, what is not done at ``now`` (seconds of the node's clock), lent or not."""
+        oldest = {backlog: key for backlog in self._streams.values() if (key := backlog.oldest()) is not None}
+        for delivery in (*self.leased.values(), *(delayed for _, _, delayed in self._delayed)):
+            backlog, key = delivery.backlog, delivery.group.key
+            assert backlog is not None
+            if key < oldest.get(backlog, key + 1):
+                oldest[backlog] = key
+        found: dict[str, dict[str, LaneUse]] = {}
+        for stream, backlog in self._streams.items():
+            age_s = max(0.0, now - time_of(oldest[backlog])) if backlog in oldest else 0.0
+            use = LaneUse(backlog.deliveries, backlog.documents, backlog.bytes, age_s)
+            found.setdefault(stream.graph, {})["bulk" if stream.is_bulk else "live"] = use
+        return found
 
     def unfinished(self, graph: str) -> int:
         """Deliveries of a graph in both lanes, lent or not."""
@@ -122,6 +139,7 @@ class Backlog:
             size += delivery.cached_bytes
             backlog.bytes += len(delivery.body)
             header = delivery.header
+            backlog.documents += header.documents
             if header.keys and not backlog.is_bulk and self.has_bulk(header.graph):
                 self.supersede(fresh_of(header.graph, header.keys, header.identities, group.key))
         backlog.deliveries += len(own)
@@ -130,10 +148,11 @@ class Backlog:
     def restore(self, group: Group, parts: Iterable[tuple[Stream, list[int] | None, int, int, int]]) -> None:
         """Put a commit of an earlier life at the end, cold: stream, positions (None: all), what is unfinished in numbers."""
         self.groups[group.key] = group
-        for stream, positions, deliveries, size, _ in parts:
+        for stream, positions, deliveries, size, documents in parts:
             if deliveries:
                 backlog = self._backlog_of(stream)
                 backlog.deliveries += deliveries
+                backlog.documents += documents
                 backlog.bytes += size
                 self.cache.defer(backlog, Part(group, positions, size))
 
@@ -263,6 +282,7 @@ class Backlog:
         backlog = finished[0].backlog
         assert backlog is not None
         backlog.deliveries -= len(finished)
+        backlog.documents -= sum([delivery.header.documents for delivery in finished])
         backlog.bytes -= sum([len(delivery.body) for delivery in finished])
         locks = self._locks.get(backlog.stream.graph) if self._locks else None
         if locks is None:

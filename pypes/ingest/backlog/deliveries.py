@@ -149,8 +149,8 @@ class Part:
 class StreamBacklog:
     """The unfinished deliveries of one stream, in order of append; returned deliveries go first.
 
-    ``deliveries`` and ``bytes`` count what is unfinished, lent or not. ``ahead`` are deliveries that stand in line and were not
-    lent yet, in order; those of them in ``free`` may run. Nothing in ``warm`` is newer than anything in ``cold``.
+    ``deliveries``, ``documents`` and ``bytes`` count what is unfinished, lent or not. ``ahead`` are deliveries that stand in line
+    and were not lent yet, in order; those of them in ``free`` may run. Nothing in ``warm`` is newer than anything in ``cold``.
     ``is_barred``: the next one cannot even stand in line before something of its graph is lent or finished.
     """
 
@@ -161,6 +161,7 @@ class StreamBacklog:
         "cached_bytes",
         "cold",
         "deliveries",
+        "documents",
         "free",
         "is_barred",
         "is_bulk",
@@ -173,6 +174,7 @@ class StreamBacklog:
         self.stream = stream
         self.is_bulk = stream.is_bulk
         self.deliveries = 0
+        self.documents = 0
         self.bytes = 0
         self.cached_bytes = 0
         self.returned: deque[Delivery] = deque()
@@ -211,6 +213,15 @@ class StreamBacklog:
         if self.warm:
             return self.warm[0].group.key
         return self.cold[0].group.key if self.cold else None
+
+    def oldest(self) -> int | None:
+        """Commit of the oldest delivery that is neither lent nor delayed."""
+        waiting = [delivery.group.key for delivery in self.returned]
+        if self.ahead:
+            waiting.append(next(iter(self.ahead)).group.key)
+        if (head := self.head()) is not None:
+            waiting.append(head)
+        return min(waiting, default=None)
 
     def bar(self) -> bool:
         self.is_barred = True

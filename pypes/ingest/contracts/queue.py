@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pypes.ingest.accounts import Counts
@@ -45,11 +45,22 @@ class QueueStats:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneUse:
+    """Deliveries of one graph and lane in a shard that are not done, lent or not; ``oldest_s`` is the age of the oldest, or 0."""
+
+    deliveries: int
+    documents: int
+    bytes: int
+    oldest_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class GraphUse:
     """Usage of one graph in one shard: what waits, its dead letters with the bodies kept for them, its receipts and keys.
 
     ``accepted``, ``published``, ``dropped`` and ``failed`` are documents, since the shard was made.
     ``limits`` has the bounds in force for it at the moment by the names of limits: its own, or its share of the node's.
+    ``lanes`` has what is not done by the name of its lane, ``live`` or ``bulk``.
     """
 
     deliveries: int
@@ -63,6 +74,7 @@ class GraphUse:
     published: int = 0
     dropped: int = 0
     failed: int = 0
+    lanes: Mapping[str, LaneUse] = field(default_factory=dict)
 
 
 class Queue(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -15,7 +16,7 @@ from pypes.ingest.queues.write_buffer import Append, Change, Commit, Move, Write
 from pypes.ingest.receipt import MAX_SALT, commit_key
 from pypes.ingest.store.spool import SpoolDir
 from pypes.ingest.store.store import Store
-from pypes.ingest.store.write_batch import Result
+from pypes.ingest.store.write_batch import Result, WriteBatch
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,8 @@ class Committer:
         #: The reason why nothing can be written at the moment, ``None`` if something can.
         self.failure: BaseException | None = None
         self.is_closed = False
+        #: Time that the last commit took in its thread, in seconds.
+        self.commit_s = 0.0
         self._loop = asyncio.get_running_loop()
         self._thread = thread
         self._store = store
@@ -112,7 +115,14 @@ class Committer:
         if commit.batch.row is not None:
             self._last_key = key
         self._is_busy = True
-        self._thread.submit(partial(self._store.commit, commit.batch), partial(self._committed, commit))
+        self._thread.submit(partial(self._write, commit.batch), partial(self._committed, commit))
+
+    def _write(self, batch: WriteBatch) -> Result:
+        """Commit, in the thread; there is one at a time."""
+        began = time.perf_counter()
+        result = self._store.commit(batch)
+        self.commit_s = time.perf_counter() - began
+        return result
 
     def _committed(self, commit: Commit, result: Result | None, error: BaseException | None) -> None:
         self._is_busy = False

@@ -43,6 +43,7 @@ from pypes.ingest.queues.rewriting import REWRITE_S, SPARE_BYTES, Rewriting
 from pypes.ingest.queues.room import Room
 from pypes.ingest.queues.statistics import stats_of
 from pypes.ingest.queues.store_thread import StoreThread
+from pypes.ingest.queues.tallying import QueueTallies
 from pypes.ingest.queues.totals import Totals
 from pypes.ingest.queues.write_buffer import Append, Change, Commit, Move, WriteBuffer
 from pypes.ingest.receipt import ReceiptIds, first_key, time_of
@@ -56,6 +57,7 @@ from pypes.ingest.store.spool import SpoolDir
 from pypes.ingest.store.store import Store
 from pypes.ingest.store.write_batch import Remains, Result
 from pypes.observe import Observer, guarded
+from pypes.observe.tallies import Tallies
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +87,7 @@ class EmbeddedQueue:
         clock: Clock,
         observer: Observer | None,
         on_letters: OnLetters,
+        tallies: Tallies,
     ) -> None:
         number = shard.number
         loop = asyncio.get_running_loop()
@@ -97,6 +100,7 @@ class EmbeddedQueue:
         #: Graphs of which keys are noted as fresh.
         self._fresh_graphs: set[str] = set()
         self._appended = 0
+        self._tallies = QueueTallies(tallies)
         watching = guarded(observer)
         self._observation = observation = Observation(watching) if watching is not None else None
         self._writing = StoreThread(loop, f"pypes-commit-{number}")
@@ -124,7 +128,7 @@ class EmbeddedQueue:
             self._room,
             clock,
             max_kept_bytes=limits.dead_letter_body_bytes,
-            on_finished=self._finished if observation is None else observation.before(self._finished),
+            on_finished=self._tallies.before(self._finished if observation is None else observation.before(self._finished)),
             on_crashed=self._crashed,
             fetch=lambda: self._refill.fetch(),
             on_leased=None if observation is None else observation.leased,
@@ -190,11 +194,13 @@ class EmbeddedQueue:
         clock: Clock | None = None,
         observer: Observer | None = None,
         on_letters: OnLetters = lambda letters: None,
+        tallies: Tallies | None = None,
         connect: Callable[..., sqlite3.Connection] = sqlite3.connect,
     ) -> EmbeddedQueue:
         """Open the queue in a locked shard, with everything in it that was not acknowledged. Raises :class:`StoreError`.
 
-        An ``observer`` is told of deliveries; ``on_letters`` is called with dead letters, before they are durable.
+        An ``observer`` is told of deliveries; ``on_letters`` is called with dead letters, before they are durable; what there is
+        to count is in ``tallies``.
         """
         if durability not in ("always", "interval", "never"):
             raise InvalidConfig(f"must be always, interval or never, not {durability!r}", where="queue.durability")
@@ -234,6 +240,7 @@ class EmbeddedQueue:
             clock=clock,
             observer=observer,
             on_letters=on_letters,
+            tallies=tallies or Tallies(),
         )
         queue._refill.fetch()
         return queue
@@ -265,6 +272,7 @@ class EmbeddedQueue:
     # -- what a commit brought ---------------------------------------------------------------------------
 
     def _committed(self, commit: Commit, result: Result) -> None:
+        self._tallies.committed(self._committer.commit_s)
         if commit.batch.row is not None:
             self._admit(commit)
         if commit.complete:
@@ -311,6 +319,7 @@ class EmbeddedQueue:
         batch = commit.batch
         # what came had been counted when it was acknowledged, as far as it was known then
         counted = [(r.graph, -len(r.letters), -r.size if r.has_body else 0) for r in batch.dead]
+        self._tallies.buried(batch.dead)
         if counted or result.letters:
             self._room.add_letters([*result.letters, *counted])
         gone, edited = set(result.removed), set(result.edited)
@@ -352,8 +361,11 @@ class EmbeddedQueue:
         return stats_of(self._backlog, self._room, appended=self._appended, now=self._clock.now(), is_failed=is_failed)
 
     def uses(self) -> dict[str, GraphUse]:
-        counts = self._totals.by_graph
-        return {graph: replace(use, **counts.get(graph, NONE)._asdict()) for graph, use in self._room.uses().items()}
+        counts, lanes = self._totals.by_graph, self._backlog.lanes(self._clock.now())
+        return {
+            graph: replace(use, **counts.get(graph, NONE)._asdict(), lanes=lanes.get(graph, {}))
+            for graph, use in self._room.uses().items()
+        }
 
     def totals(self) -> Mapping[str, Counts]:
         return self._totals.by_graph

@@ -76,7 +76,10 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkerCalls(Protocol):
-    """A worker to the supervisor. All but ``hello`` and ``status`` raise :class:`BadRequest` (``control.no_hello``) before it."""
+    """A worker to the supervisor.
+
+    All but ``hello``, ``status`` and ``metrics`` raise :class:`BadRequest` (``control.no_hello``) before ``hello``.
+    """
 
     async def hello(self, pid: int, slot: int) -> Topology:
         """Introduce the worker that serves shard ``slot``; the answer is the topology."""
@@ -95,6 +98,9 @@ class WorkerCalls(Protocol):
 
     async def status(self) -> NodeStatus:
         """The state of the node: workers, instances, graphs."""
+
+    async def metrics(self, is_openmetrics: bool) -> str:
+        """The metrics that the supervisor knows, as text."""
 
 
 class WorkerEvents(Protocol):

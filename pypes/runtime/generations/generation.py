@@ -20,6 +20,7 @@ from typing import Any
 from pypes.core.lifeline import ProcessGroup
 from pypes.errors import ComponentError
 from pypes.ingest.outcome import ExitReason
+from pypes.observe.tallies import Tallies
 from pypes.runtime.generations.backoff import Backoff
 from pypes.runtime.generations.places import places
 from pypes.runtime.instance.crash_record import CrashRecord, exit_reason_of
@@ -69,6 +70,8 @@ class Instance:
         self.failure: SetupFailure | None = None
         #: The reason for which it was killed from here, if that is known.
         self.killed_for = ""
+        #: Its interpreter does not move any more.
+        self.is_stuck = False
         #: It ends because it does not let go of a graph, and another one follows at once.
         self.is_replaced = False
         #: By graph, filters that wait for a service: since when (seconds since the epoch), and why.
@@ -98,6 +101,7 @@ class Instance:
     def start(self, lifeline: Any) -> None:
         """Start the process; blocks for a few milliseconds."""
         CrashRecord.create(self.spec.crash_record)
+        Tallies.create(self.spec.tallies)
         self._record = CrashRecord(self.spec.crash_record)
         context = multiprocessing.get_context("spawn")
         self._control, theirs = context.Pipe()
@@ -203,7 +207,9 @@ class Instance:
 
     def look(self) -> str:
         """The reason to kill it: its interpreter has not moved for longer than any filter may take; else ``""``."""
-        return self._stillness.look() if self.state in ("ready", "stopping") else ""
+        reason = self._stillness.look() if self.state in ("ready", "stopping") else ""
+        self.is_stuck = bool(reason)
+        return reason
 
     def reap(self) -> ProcessGroup | None:
         """If it has ended, collect it and report; returns the group to be reaped later if members are left."""
@@ -232,8 +238,8 @@ class Instance:
         loop.remove_reader(self._control.fileno())
 
     def remove_files(self) -> None:
-        """Remove its socket and its crash record."""
-        for path in (self.spec.socket, self.spec.crash_record):
+        """Remove its socket, its crash record and its tally file, which whoever has it open reads on."""
+        for path in (self.spec.socket, self.spec.crash_record, self.spec.tallies):
             Path(path).unlink(missing_ok=True)
 
     def failure_at_setup(self) -> SetupFailure:
@@ -247,6 +253,15 @@ def in_words(reason: ExitReason) -> str:
     if not cause.startswith("exited"):  # ``killed by SIGSEGV``, ``not done after 5 s``, ``over 512 MiB of memory``, ``stopped``
         cause = f"was {cause}"
     return f"{cause} in filter {reason.filter}" if reason.filter else cause
+
+
+def cause_of(instance: Instance) -> str:
+    """The cause of the end of an instance in one word, of which there are few."""
+    cause = instance.exit_reason.cause
+    if cause.startswith("killed by "):
+        return "stuck" if instance.is_stuck else cause.removeprefix("killed by ").replace(" ", "_")
+    first = cause.partition(" ")[0]
+    return {"not": "timeout", "over": "memory"}.get(first, "exit")
 
 
 class Generation:

@@ -24,8 +24,10 @@ from pypes.core.lifeline import ProcessGroup
 from pypes.core.watched_tasks import OnFailed, WatchedTasks
 from pypes.ingest.outcome import ExitReason
 from pypes.observe import Observer, guarded
+from pypes.observe.gathering import Gathering
+from pypes.observe.metrics import INSTANCE_RESTARTS
 from pypes.runtime.generations.backoff import FIRST_S
-from pypes.runtime.generations.generation import Generation, Instance, SetupFailure, in_words
+from pypes.runtime.generations.generation import Generation, Instance, SetupFailure, cause_of, in_words
 from pypes.runtime.generations.parting import end, part
 from pypes.runtime.generations.told import EndedCounts, RestingNews, resting
 from pypes.runtime.instance.instance import InstanceSpec
@@ -42,7 +44,8 @@ class Generations:
 
     ``on_change()`` is called when the set of ready instances changed, ``on_gone(id, reason)`` after an instance was reaped,
     ``on_failed(name)`` when a bug of ours has left it in a state that it cannot go on from.
-    ``lifeline_fd`` is the reading end of the supervisor's lifeline. An ``observer`` is told of instances.
+    ``lifeline_fd`` is the reading end of the supervisor's lifeline. An ``observer`` is told of instances, ``gathering`` has what
+    they count, beyond their end.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Generations:
         on_gone: Callable[[int, ExitReason], None],
         on_failed: OnFailed,
         observer: Observer | None = None,
+        gathering: Gathering | None = None,
     ) -> None:
         #: The generations that serve, the oldest first.
         self.live: list[Generation] = []
@@ -64,6 +68,7 @@ class Generations:
         self._on_change = on_change
         self._on_gone = on_gone
         self._observer = guarded(observer) or Observer()
+        self._gathering = gathering or Gathering()
         self._all: list[Generation] = []
         self._leftovers: list[ProcessGroup] = []
         self._draining: set[asyncio.Task[None]] = set()
@@ -130,8 +135,7 @@ class Generations:
     async def _vacate(self, generation: Generation, slot: int) -> None:
         """End the instance in a slot, and let none follow it."""
         generation.vacant.add(slot)
-        instance = generation.slots[slot] if slot < len(generation.slots) else None
-        if instance is not None:
+        if slot < len(generation.slots) and (instance := generation.slots[slot]) is not None:
             self._on_change()
             await end([instance], self._grace_s)
 
@@ -313,6 +317,7 @@ class Generations:
             socket=str(self._runtime_dir / f"i-{self._last_id}.sock"),
             graphs={name: found for name, found in generation.template.graphs.items() if name in generation.places[slot]},
             crash_record=str(self._runtime_dir / f"i-{self._last_id}.note"),
+            tallies=str(self._runtime_dir / f"i-{self._last_id}.tally"),
         )
         Path(spec.socket).unlink(missing_ok=True)
 
@@ -340,6 +345,7 @@ class Generations:
             self._log.error("instance not started", reason=str(error), restart_s=delay_s)
             asyncio.get_running_loop().call_later(delay_s, self._launch, generation, slot)
             return
+        self._gathering.join(spec.tallies)
         generation.slots[slot] = instance
 
     def _look(self) -> None:
@@ -354,6 +360,7 @@ class Generations:
 
     def _exited(self, generation: Generation, slot: int, instance: Instance) -> None:
         """An instance was reaped: say so, then replace it unless its generation is over."""
+        self._gathering.leave(instance.spec.tallies)
         self._ended_counts.add(instance.counts, {name for each in self._all for name in each.graphs})
         self._on_gone(instance.spec.id, instance.exit_reason)
         self._observer.instance_ended(instance.spec.id, instance.exit_reason.cause, instance.exit_reason.filter)
@@ -379,6 +386,7 @@ class Generations:
         reason = instance.failure.error().message if instance.failure else f"it {in_words(instance.exit_reason)}"
         if instance.exit_reason.is_outside and instance.killed_for:
             reason += f"; {instance.killed_for}"
+        self._gathering.own.counter(INSTANCE_RESTARTS, cause_of(instance)).add()
         self._log.warning("instance died", instance=instance.spec.id, reason=reason, restart_s=delay_s)
         if self._serves(generation):
             self._on_change()

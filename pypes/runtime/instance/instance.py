@@ -86,8 +86,9 @@ class InstanceSpec:
     named_pools: Mapping[str, Pool] = field(default_factory=dict)
     pools: Mapping[str, Mapping[str, PoolUse]] = field(default_factory=dict)
     pools_socket: str = ""
-    #: Path of its crash record, made by whoever starts it; memory that it may use, 0 for no bound.
+    #: Paths of its crash record and of its tally file, made by whoever starts it; memory that it may use, 0 for no bound.
     crash_record: str = ""
+    tallies: str = ""
     max_memory_bytes: int = 0
 
 

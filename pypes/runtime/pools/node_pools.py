@@ -7,6 +7,7 @@ it should be already is used again. One ends when no instance that runs or may b
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,6 +97,8 @@ class NodePools:
         self._in_use = in_use
         self._on_change = on_change
         self._pools: dict[str, NodePool] = {}
+        #: By name, pool workers that were lost of pools that have ended.
+        self._past_deaths: Counter[str] = Counter()
         self._server = KeeperServer(self.socket, self._keeper, self.sweep)
         self._tasks = WatchedTasks(on_failed)
         self._log = logs.get("pypes.pools")
@@ -203,6 +206,7 @@ class NodePools:
             await in_own_thread(pool.keeper.close, f"end-of-pool-{pool.order.name}")
         if self._pools.get(pool.order.key) is pool:
             del self._pools[pool.order.key]
+            self._past_deaths[pool.order.name] += len(pool.keeper.deaths)
 
     async def close(self) -> None:
         """End all pools, the busy ones in the midst of a packet, and wait until nothing of them is left."""
@@ -219,6 +223,13 @@ class NodePools:
         if pool is None or not pool.is_ready or not pool.keeper.is_stalled:
             return ""
         return f"no process of pool {pool.order.name} can be set up again: {pool.keeper.failure}"
+
+    def deaths(self) -> Counter[str]:
+        """Pool workers that were lost since the start of the node, by the name of their pool."""
+        found = Counter(self._past_deaths)
+        for pool in self._pools.values():
+            found[pool.order.name] += len(pool.keeper.deaths)
+        return found
 
     def status(self) -> list[dict[str, Any]]:
         """Every pool there is, for ``status``."""

@@ -58,6 +58,7 @@ class Control:
         workers: Workers,
         events: EventCalls,
         status: Callable[[], NodeStatus],
+        metrics: Callable[[bool], str],
         lost: Callable[[int], bool],
         rescan: Callable[[], Awaitable[dict[str, list[str]]]],
         wait_started: Callable[[], Awaitable[Any]],
@@ -66,6 +67,7 @@ class Control:
         self._workers = workers
         self._events = events
         self._status = status
+        self._metrics = metrics
         self._lost = lost
         self._wait_started = wait_started
         self._wait_stopping = wait_stopping
@@ -85,7 +87,8 @@ class Control:
         """Answer one call; raises errors of :mod:`pypes.errors`."""
         group, dot, name = method.partition(".")
         if not dot and method in methods_of(WorkerCalls):
-            return await answer(WorkerCalls, _Session(peer, self._workers, self._lost, self._status), method, params)
+            session = _Session(peer, self._workers, self._lost, self._status, self._metrics)
+            return await answer(WorkerCalls, session, method, params)
         if group == "events":
             # they tell of the start and of the end as well
             return await answer(EventCalls, self._events, name, params)
@@ -109,11 +112,19 @@ class Control:
 class _Session:
     """One worker's connection, see :class:`WorkerCalls`."""
 
-    def __init__(self, peer: Peer, workers: Workers, lost: Callable[[int], bool], status: Callable[[], NodeStatus]) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        workers: Workers,
+        lost: Callable[[int], bool],
+        status: Callable[[], NodeStatus],
+        metrics: Callable[[bool], str],
+    ) -> None:
         self._peer = peer
         self._workers = workers
         self._lost = lost
         self._status = status
+        self._metrics = metrics
 
     async def hello(self, pid: int, slot: int) -> Topology:
         return self._workers.hello(self._peer, pid, slot)
@@ -129,6 +140,9 @@ class _Session:
 
     async def status(self) -> NodeStatus:
         return self._status()
+
+    async def metrics(self, is_openmetrics: bool) -> str:
+        return self._metrics(is_openmetrics)
 
 
 class _Graphs:

@@ -26,6 +26,7 @@ from pypes.errors import InternalError, PypesError
 from pypes.ingest.dispatch.topology import Topology, cannot_serve
 from pypes.ingest.outcome import ExitReason
 from pypes.observe import Observer, together
+from pypes.observe.loop_delay import observe_delay
 from pypes.registry import Catalogue, discover
 from pypes.runtime.contracts.supervisor import InstanceStatus, NodeStatus, PoolStatus
 from pypes.runtime.generations.generations import Generations
@@ -48,6 +49,7 @@ from pypes.runtime.supervisor.locks import DataDir, listen, lock_runtime_dir, re
 from pypes.runtime.supervisor.owners import Owners
 from pypes.runtime.supervisor.schedules import Schedules
 from pypes.runtime.supervisor.starting import check_start, warn_of_disk
+from pypes.runtime.supervisor.tallying import Tallying, Told
 from pypes.runtime.supervisor.watching import watch
 from pypes.runtime.supervisor.workers import Workers
 from pypes.runtime.worker.config import WorkerConfig
@@ -66,6 +68,7 @@ class Supervisor:
         self.settings = settings
         self._load = load
         self._given_observer = observer
+        self._tallying = Tallying()
         self._created = time.monotonic()
         self._log = logs.get("pypes.supervisor")
         self._state = "starting"
@@ -109,9 +112,10 @@ class Supervisor:
         self._lifeline = Lifeline()
         adopt_orphans()
         watch_callbacks(asyncio.get_running_loop(), self._fail)
-        observer = together(Happenings(self._events), self._given_observer)
+        observer = together(Happenings(self._events), self._tallying, self._given_observer)
+        gathering = self._tallying.gathering
         self._generations = Generations(
-            self._runtime_dir, self._lifeline.fd, self._announce, self._instance_gone, self._fail, observer
+            self._runtime_dir, self._lifeline.fd, self._announce, self._instance_gone, self._fail, observer, gathering
         )
         self._pools = NodePools(self._runtime_dir, lambda: self._generations.pools, self._fail, self._announce)
         self._pools.start()
@@ -143,6 +147,7 @@ class Supervisor:
             self._workers,
             EventDesk(self._events),
             self._status,
+            self._metrics,
             self._generations.lost,
             self._rescan,
             self._started.wait,
@@ -171,6 +176,7 @@ class Supervisor:
         # gunicorn first: it imports and forks while components are discovered and instances start
         self._arbiter.start()
         self._tasks.keep(self._clock.run(), "clock")
+        self._tasks.keep(observe_delay(self._tallying.gathering.own, "supervisor"), "delay of the event loop")
         catalogue = await self._discover(self.settings)
         files = stamps_of(self.settings.server.graphs)
         await self._deployer.bring_up(catalogue, self.settings)
@@ -325,6 +331,11 @@ class Supervisor:
             graphs=self._deployer.summaries(),
             default=self._deployer.default(),
         )
+
+    def _metrics(self, is_openmetrics: bool) -> str:
+        graphs = {name: graph.graph for name, graph in self._deployer.live.items()}
+        told = Told(graphs, self._pools.deaths(), self._generations.counts)
+        return self._tallying.text(self._runtime_dir, self._status(), told, is_openmetrics=is_openmetrics)
 
     # -- signals and the end ----------------------------------------------------------------------------
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
-import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -15,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from pypes import __version__
-from pypes.core.lifeline import exit_now
 from pypes.core.limits import Limits
 from pypes.core.nodetime import node_clock
 from pypes.core.watched_tasks import WatchedTasks, watch_callbacks
@@ -32,6 +29,7 @@ from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.receipt import Receipt
 from pypes.ingest.store.shards import Shard, Shards, owner_of
 from pypes.observe import Observer, guarded
+from pypes.observe.loop_delay import observe_delay
 from pypes.runtime.contracts.control import Control
 from pypes.runtime.contracts.shard import Runs
 from pypes.runtime.contracts.supervisor import WorkerCalls, WorkerEvents
@@ -40,6 +38,8 @@ from pypes.runtime.rpc.contract import handle_event, stub
 from pypes.runtime.worker.callbacks import Callbacks
 from pypes.runtime.worker.config import WorkerConfig
 from pypes.runtime.worker.desk import Append, ShardDesk
+from pypes.runtime.worker.ending import STOP_WAIT_S
+from pypes.runtime.worker.exposing import exposed, tally_file
 from pypes.runtime.worker.fleet import Fleet
 from pypes.runtime.worker.live import Live
 from pypes.runtime.worker.outboxes import Outboxes
@@ -54,8 +54,6 @@ log = logging.getLogger(__name__)
 #: Longest wait of a worker for its slot beyond the grace that a dying one may take.
 SLOT_WAIT_S = 10.0
 SLOT_POLL_S = 0.02
-#: Longest wait of a stopping worker for acknowledgements: its successor runs again what is out then.
-STOP_WAIT_S = 5.0
 #: Larger bodies go to another worker as a file, not within a message.
 MESSAGE_BYTES = 4 << 20
 
@@ -71,6 +69,8 @@ class IngestWorker:
         self.config = config
         self._on_failed = on_failed
         self._observer = guarded(observer)
+        #: The tallies of this process.
+        self.tallies = tally_file(config)
         self._has_failed = False
         self.limits: Limits = config.limits
         self._shards = Shards(Path(config.data_dir))
@@ -112,7 +112,7 @@ class IngestWorker:
         """Lock a slot, open its queue, connect to the supervisor. Raises :class:`StoreError` or ``OSError``.
 
         ``on_failed()`` is called once when something in it has failed without which it must not go on: the log has the cause
-        then. See :func:`end_process`. An ``observer`` is told of the deliveries of all its queues.
+        then, see :mod:`.ending`. An ``observer`` is told of the deliveries of all its queues.
         """
         worker = cls(config, on_failed or (lambda: None), observer)
         watch_callbacks(asyncio.get_running_loop(), worker._fail)
@@ -131,6 +131,7 @@ class IngestWorker:
             if not worker._has_topology:
                 worker._apply(topology)
             await worker._supervisor.ready()
+            worker._tasks.start(observe_delay(worker.tallies, "worker"), "delay of the event loop")
         except BaseException:
             await worker.stop()
             raise
@@ -159,6 +160,7 @@ class IngestWorker:
             clock=self._clock,
             observer=self._observer,
             on_letters=self.live.failures.add,
+            tallies=self.tallies,
         )
         self._queues[shard.number] = queue
         server = RpcServer(partial(self._answer, shard.number))
@@ -280,6 +282,11 @@ class IngestWorker:
         """The whole node. Raises :class:`Unavailable` without a connection to the supervisor."""
         return await snapshot(self.config.node, self._supervisor, self._peers, self.outboxes)
 
+    async def metrics(self, *, is_openmetrics: bool) -> str:
+        """The metrics of the whole node as text. Raises :class:`Unavailable` without a connection to the supervisor."""
+        graphs = self._topology.graphs.keys() | self._topology.failed.keys()
+        return await exposed(self._supervisor, self._peers, graphs, is_openmetrics=is_openmetrics)
+
     async def receipt(self, id: str, wait_s: float = 0.0) -> Receipt:
         """The receipt of a delivery, whichever worker has it; as :meth:`Records.receipt`."""
         return await self.records.receipt(id, wait_s)
@@ -372,6 +379,7 @@ class IngestWorker:
             await queue.close()
         if hasattr(self, "_client"):
             await self._client.close()
+        self.tallies.close()
 
 
 class _Events:
@@ -389,11 +397,3 @@ class _Events:
 
     def drain(self, grace_s: float) -> None:
         self._worker._tasks.start(self._worker._drain(grace_s), "draining")
-
-
-def end_process(config: WorkerConfig) -> None:
-    """Have this process end as when it is told to stop, so that gunicorn starts another one; at once if that takes too long."""
-    os.kill(os.getpid(), signal.SIGTERM)
-    late = threading.Timer(config.grace_s + STOP_WAIT_S, exit_now)
-    late.daemon = True
-    late.start()

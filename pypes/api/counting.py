@@ -1,0 +1,77 @@
+"""Counting of requests: by route, method and status, and how long they took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from pypes.api.methods import METHODS
+from pypes.observe.metrics import HTTP_REQUESTS, HTTP_SECONDS
+from pypes.observe.tallies import Histogram, Tallies, Tally
+
+#: Route of requests that lead nowhere or were refused before, and method of those that no address knows.
+UNKNOWN: Final = "unknown"
+
+#: The key of the ASGI scope under which the router leaves the template of an address.
+ROUTE: Final = "pypes.route"
+
+_METHODS: Final = frozenset((*METHODS, "HEAD", "PATCH", "OPTIONS"))
+
+
+class RequestTallies:
+    """Requests of one ingest worker, counted in its event loop."""
+
+    def __init__(self, tallies: Tallies) -> None:
+        self._tallies = tallies
+        self._known: dict[tuple[str, str, int], tuple[Tally, Histogram]] = {}
+        self._posts, self._posts_seconds = self._of("/docs", "POST", 202)
+
+    def posted(self, seconds: float) -> None:
+        """Documents were accepted on the short path."""
+        self._posts.add()
+        self._posts_seconds.observe(seconds)
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """A request was answered."""
+        count, histogram = self._of(route, method if method in _METHODS else UNKNOWN, status)
+        count.add()
+        histogram.observe(seconds)
+
+    def refused(self, status: int) -> None:
+        """A request was refused before it was read."""
+        self._tallies.counter(HTTP_REQUESTS, UNKNOWN, UNKNOWN, str(status)).add()
+
+    def _of(self, route: str, method: str, status: int) -> tuple[Tally, Histogram]:
+        known = self._known.get((route, method, status))
+        if known is None:
+            known = self._known[route, method, status] = (
+                self._tallies.counter(HTTP_REQUESTS, route, method, str(status)),
+                self._tallies.histogram(HTTP_SECONDS, route, method),
+            )
+        return known
+
+
+class Counting:
+    """An ASGI application around ``app`` that counts what is answered, when the answer begins.
+
+    It counts before the answer leaves: whoever got one finds it counted, even if this process is killed then.
+    """
+
+    def __init__(self, app: Callable[..., Awaitable[None]], requests: RequestTallies) -> None:
+        self._app = app
+        self._requests = requests
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+
+        async def counted(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                seconds = time.perf_counter() - began
+                self._requests.answered(scope.get(ROUTE, UNKNOWN), scope["method"], message["status"], seconds)
+            await send(message)
+
+        await self._app(scope, receive, counted)

@@ -1,0 +1,62 @@
+"""Tallying: what a queue counts in the tallies of its process."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Final
+
+from pypes.ingest.accounts import Account, Kind
+from pypes.ingest.backlog.deliveries import Delivery
+from pypes.ingest.outcome import Details
+from pypes.ingest.queues.lending import OnFinished
+from pypes.ingest.store.write_batch import Remains
+from pypes.observe.metrics import COMMIT_SECONDS, DELIVERY_SECONDS, NEW_DEAD_LETTERS
+from pypes.observe.tallies import Tallies
+
+#: Codes of dead letters that are counted by themselves, for each graph: a component may make them of anything.
+MAX_CODES: Final = 30
+OTHER: Final = "other"
+
+
+class QueueTallies:
+    """Counts in ``tallies``, in the event loop."""
+
+    def __init__(self, tallies: Tallies) -> None:
+        self._tallies = tallies
+        self._codes: dict[str, set[str]] = {}
+        self._commits = tallies.histogram(COMMIT_SECONDS)
+
+    def committed(self, seconds: float) -> None:
+        """A commit took so long."""
+        self._commits.observe(seconds)
+
+    def before(self, on_finished: OnFinished) -> OnFinished:
+        """A callback for the end of deliveries: counts how long they took, then calls ``on_finished``."""
+        histogram = self._tallies.histogram
+
+        def finished(
+            deliveries: Sequence[Delivery], accounts: Sequence[Account], details: Details | None, remains: Remains | None
+        ) -> None:
+            # PERF: what came in one commit and ends together took equally long
+            for (kind, ms), alike in groupby(accounts, _kind_and_ms):
+                if kind.published:
+                    histogram(DELIVERY_SECONDS, kind.graph).observe(ms / 1000, len([*alike]))
+            on_finished(deliveries, accounts, details, remains)
+
+        return finished
+
+    def buried(self, dead: Sequence[Remains]) -> None:
+        """Dead letters were written."""
+        for remains in dead:
+            graph = remains.graph
+            codes = self._codes.setdefault(graph, set())
+            for code, number in Counter(letter.code for letter in remains.letters).items():
+                if code not in codes and len(codes) < MAX_CODES:
+                    codes.add(code)
+                self._tallies.counter(NEW_DEAD_LETTERS, graph, code if code in codes else OTHER).add(number)
+
+
+def _kind_and_ms(account: Account) -> tuple[Kind, int]:
+    return account[0], account[2]
