@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from time import perf_counter
 from types import TracebackType
@@ -39,6 +40,9 @@ Timed = tuple[float, Any]
 class FunctionWork:
     """Calls the function that comes with each value; a function is put together once by each worker."""
 
+    #: Time within is not that of the item in hand.
+    untimed: Callable[[], AbstractContextManager[object]] = nullcontext
+
     def __init__(self) -> None:
         self._known: dict[Carried, Callable[[Any], Any]] = {}
 
@@ -49,7 +53,8 @@ class FunctionWork:
         carried, value = item
         function = self._known.get(carried)
         if function is None:
-            function = self._known[carried] = cloudpickle.loads(carried)
+            with self.untimed():  # the modules that it imports are no fault of the item
+                function = self._known[carried] = cloudpickle.loads(carried)
         begun = perf_counter()
         result = function(value)
         return perf_counter() - begun, result

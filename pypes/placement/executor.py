@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from pypes.core.raised import is_interruption
@@ -38,6 +39,14 @@ class SendingWork(Work, Protocol):
 
     #: Sends a value; given to the work before it is set up. Blocks while a listener of the item has enough of them.
     send_part: Callable[[Any], None]
+
+
+@runtime_checkable
+class LoadingWork(Work, Protocol):
+    """Work that gets something ready when the first item comes that needs it, in a process."""
+
+    #: The time within is not that of the item in hand; given to the work before it is set up.
+    untimed: Callable[[], AbstractContextManager[object]]
 
 
 @runtime_checkable

@@ -19,7 +19,7 @@ from typing import Any, Final
 from pypes.errors import Reject
 from pypes.placement import parcels, pool_frames
 from pypes.placement.channel import PassingChannel
-from pypes.placement.executor import BatchWork, Outcome, SendingWork, Work, aligned
+from pypes.placement.executor import BatchWork, LoadingWork, Outcome, SendingWork, Work, aligned
 from pypes.placement.first_steps import begin, confine, leave
 from pypes.placement.parcels import Entry, Spoken
 from pypes.placement.pool_user import AHEAD_BYTES, Answers, User
@@ -127,6 +127,8 @@ class PoolWorker:
         os.register_at_fork(after_in_child=self._let_go)
         if isinstance(work, SendingWork):
             work.send_part = self._send
+        if isinstance(work, LoadingWork):
+            work.untimed = self._untimed
 
     def _let_go(self) -> None:
         """A process that the work forks must not keep the sockets, which would hide the end of this one."""
@@ -266,8 +268,16 @@ class PoolWorker:
         self.end_if_forked()
         self._answers.add(self._at, pool_frames.PART, self._speech.speak(value, self._memo))
         if self._user.is_behind:
-            self._progress.is_waiting = True
-            self._user.wait(AHEAD_BYTES)
+            with self._untimed():
+                self._user.wait(AHEAD_BYTES)
+
+    @contextlib.contextmanager
+    def _untimed(self) -> Iterator[None]:
+        """No time passes for the item in hand."""
+        self._progress.is_waiting = True
+        try:
+            yield
+        finally:
             self._progress.is_waiting = False
 
 

@@ -53,7 +53,7 @@ class Progress:
 
     @property
     def is_waiting(self) -> bool:
-        """True while it waits for the user to take what was sent over the item in hand."""
+        """True while no time passes for the item in hand: its user is to take what was sent over it, or a function is loaded."""
         return bool(self._words[_WAITING])
 
     @is_waiting.setter

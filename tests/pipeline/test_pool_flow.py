@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -60,3 +61,23 @@ def test_a_wait_ends_where_another_pipeline_uses_the_same_pool() -> None:
     with Pool(threads=2) as pool, Pipeline(node(add, pool=pool)) as one, Pipeline(node(odd, pool=pool)) as other:
         both = zip(one.run(range(1, 40, 2)), other.run(range(1, 40, 2)), strict=True)
         assert [*both] == [(n + 1, n) for n in range(1, 40, 2)]
+
+
+class Imported:
+    """A function of which the module takes long to import."""
+
+    def __reduce__(self) -> Any:
+        return imported, ()
+
+    def __call__(self, value: int) -> int:
+        return value
+
+
+def imported() -> Imported:
+    time.sleep(1.5)
+    return Imported()
+
+
+def test_a_function_that_takes_long_to_import_costs_no_item() -> None:
+    with Pipeline(node(Imported(), processes=1, timeout_s=0.7), errors="raise") as pipeline:
+        assert [*pipeline.run(range(3))] == [0, 1, 2]
