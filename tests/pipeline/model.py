@@ -6,9 +6,9 @@ found by its place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 from zlib import crc32
 
 from pypes import Done, node
@@ -49,6 +49,8 @@ class Filter:
     makers: tuple[str, ...] = ()
     #: How many of them are the same on both ways.
     common: int = 0
+    #: Results of generator functions go on as they are made, also if one raises after that.
+    streams: bool = False
 
     def function(self) -> Callable[..., Any]:
         """The function: every choice that it makes follows from its name and what it gets."""
@@ -99,6 +101,8 @@ class Filter:
     def _called(self, value: Any) -> Any:
         if isinstance(value, Lost | Done):
             return value
+        if self.streams and self.kind == "many":
+            return Branch(self.name, [*self._streamed(value)])
         try:
             found = self.function()(**value) if isinstance(value, dict) else self.function()(value)
             places = [found, found] if self.kind == "repeated" else found
@@ -107,6 +111,12 @@ class Filter:
         except (ValueError, KeyError) as error:
             return Lost(self.name, value, error)
         return EMPTY if found is None else found
+
+    def _streamed(self, value: Any) -> Iterator[Any]:
+        try:
+            yield from self.function()(value)
+        except Exception as error:
+            yield Lost(self.name, value, error)
 
     def _grouped(self, tree: Any, levels: int) -> Any:
         if tree is EMPTY or isinstance(tree, Lost | Done):
@@ -144,6 +154,9 @@ class Filter:
         return mapped(left, lambda value: {"left": value, "right": ways[1][0]})
 
 
+F = TypeVar("F", bound=Filter)
+
+
 def mapped(tree: Any, called: Callable[[Any], Any]) -> Any:
     """A tree with what a function makes of its leaves."""
     if isinstance(tree, Branch):
@@ -160,7 +173,14 @@ def leaves(tree: Any) -> Iterator[Any]:
         yield tree
 
 
-def ends_of(filters: list[Filter], item: Any) -> list[Any]:
+def streamed(filters: Sequence[F]) -> list[F]:
+    """The filters with a note of whether results of generator functions go on as they are made: in a row in this thread."""
+    rows = zip(filters, [(), *((each.name,) for each in filters)], strict=False)
+    streams = all(each.sources == before and each.place == "here" and not each.consumes for each, before in rows)
+    return [replace(each, streams=streams) for each in filters]
+
+
+def ends_of(filters: Sequence[Filter], item: Any) -> list[Any]:
     """What comes of one item at the outputs of a graph: values, and each failure once."""
     trees: dict[str, Any] = {}
     for each in filters:

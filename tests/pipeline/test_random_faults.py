@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from pypes import Done, Failed, Pipeline, Pool
-from tests.pipeline.model import Filter, Lost, ends_of
+from tests.pipeline.model import Filter, Lost, ends_of, streamed
 from tests.pipeline.test_random_graphs import graphs, wires_of
 
 GRAPHS = int(os.environ.get("PYPES_PIPELINE_FAULTS", "5"))
@@ -168,7 +168,7 @@ def faulty_graphs(draw: st.DrawFn) -> list[Faulty]:
         fault = draw(st.sampled_from(["", *fitting]))
         stride = draw(st.integers(1, 5)) if place != "here" else 1
         found.append(Faulty(**{**vars(each), "place": place, "stride": stride}, fault=fault))
-    return found
+    return streamed(found)
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ def test_a_fault_costs_its_item_and_nothing_is_left(
     GO.clear()
     before = held()
     nodes = {each.name: each.node(pools) for each in filters}
-    expected = [[shown(value) for value in ends_of([*filters], item)] for item in range(count)]
+    expected = [[shown(value) for value in ends_of(filters, item)] for item in range(count)]
     lost = [(at, value) for at, values in enumerate(expected) for value in values if isinstance(value, tuple)]
     found: list[Any] = []
     raised: BaseException | None = None

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from pypes import Done, Failed, Pipeline, Pool
-from tests.pipeline.model import Filter, Lost, ends_of
+from tests.pipeline.model import Filter, Lost, ends_of, streamed
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ def graphs(draw: st.DrawFn) -> list[Filter]:
         found.append(Filter(name, sources, kind, consumes, place, stride, before, common))
         after = (*before[:-1], name) if consumes and before else before
         makers[name] = after + ((name,) if kind != "plain" else ())
-    return found
+    return streamed(found)
 
 
 def wires_of(filters: list[Filter]) -> list[tuple[str, str]]:
