@@ -68,6 +68,7 @@ def routes(worker: IngestWorker, config: WorkerConfig, memory: Memory, stopping:
         ("/receipts", receipts, ""),
         ("/receipts/{id}", receipts, "one"),
         ("/receipts/{id}/documents", receipts, "documents"),
+        ("/receipts/{id}/trace", receipts, "trace"),
         ("/deadletters", deadletters, ""),
         ("/deadletters/replay", deadletters, "replay"),
         ("/deadletters/{id}", deadletters, "one"),

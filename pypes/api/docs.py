@@ -156,6 +156,7 @@ class Documents:
             meta=meta,
             keeps_folders=wanted.keeps_folders,
             poster=self._poster,
+            is_traced=wanted.is_traced,
         )
         if wanted.key is None:
             self._worker.check_room(req.content_length or 0, graph, is_bulk=wanted.is_bulk)
@@ -267,7 +268,9 @@ class Documents:
         wanted = options_of(req, self._limits, self._hosts)
         graph = self._worker.resolve(route)
         header = Header(graph, "DELETE", route=route, id=id, is_lenient=wanted.is_lenient, is_bulk=wanted.is_bulk)
-        header = msgspec.structs.replace(header, callback=wanted.callback, meta=meta, poster=self._poster)
+        header = msgspec.structs.replace(
+            header, callback=wanted.callback, meta=meta, poster=self._poster, is_traced=wanted.is_traced
+        )
         arrival = Arrival(header, wanted.key, self._limits, self._worker.is_ordered(graph))
         arrival.finish(1, 0)
         receipt = await self._worker.submit(arrival.header, b"", None, arrival.key)

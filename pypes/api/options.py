@@ -23,6 +23,7 @@ class Options(NamedTuple):
     key: str | None = None
     wait_s: float = 0.0
     keeps_folders: bool = False
+    is_traced: bool = False
 
 
 PLAIN = Options()
@@ -45,6 +46,11 @@ PARAMETERS = (
         "folders",
         "keep: names of files keep their folders, without drives and dots; by default the folders are cut off.",
         {"type": "string", "enum": ["cut", "keep"]},
+    ),
+    Parameter(
+        "trace",
+        "1: keep with the receipt what each filter did with these documents; see /receipts/{id}/trace.",
+        {"type": "string", "enum": ["0", "1"]},
     ),
     Parameter(
         "callback",
@@ -83,6 +89,7 @@ def options_of(req: Request, limits: Limits, hosts: Collection[str]) -> Options:
         _checked_key(req.header(b"idempotency-key"), limits) if has_key else None,
         _preferred_wait_s(prefer) if prefer else 0.0,
         choice_of(req, "folders", ("cut", "keep")) == "keep",
+        choice_of(req, "trace", ("0", "1")) == "1",
     )
 
 

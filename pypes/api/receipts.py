@@ -100,6 +100,42 @@ DOCUMENT = obj(
     file=MAYBE_TEXT,
     route=MAYBE_TEXT,
 )
+PACKETS: Schema = {"type": "array", "items": {"type": "object"}}
+ERROR = obj(documents={"type": "array", "items": COUNT}, code=TEXT, error=TEXT, attempt=COUNT, is_final={"type": "boolean"})
+STEP = obj(
+    {
+        "in": {**PACKETS, "description": "Packets of the first documents, each with the documents that it was made of."},
+        "out": {"type": "object", "additionalProperties": PACKETS},
+    },
+    filter=TEXT,
+    component=TEXT,
+    packets_in=COUNT,
+    packets_out={"type": "object", "additionalProperties": COUNT},
+    published=COUNT,
+    dropped=COUNT,
+    kept=COUNT,
+    failed=COUNT,
+    attempts=COUNT,
+    ms={"type": "number"},
+    waited_ms={"type": "number"},
+    errors={"type": "array", "items": ERROR},
+)
+TRACE = obj(
+    receipt=TEXT,
+    run={
+        **COUNT,
+        "description": "More than 1 if instances had the delivery before, and ended or gave it back.",
+    },
+    graph=TEXT,
+    version=COUNT,
+    documents=COUNT,
+    shown={**COUNT, "description": "So many documents, the first ones, are shown; the numbers count the packets of all."},
+    published=COUNT,
+    dropped=COUNT,
+    failed=COUNT,
+    ms={"type": "number"},
+    steps={"type": "array", "items": STEP},
+)
 UNKNOWN = "No such receipt."
 FORGOTTEN = "The receipt existed and is forgotten by now: receipts are kept for a limited time."
 BUSY = "The worker that keeps the receipt restarts, or its disk fails."
@@ -174,6 +210,20 @@ class Receipts:
         found = await self._worker.records.documents(id, limit, after)
         more = found[-1].index if len(found) == limit else None
         resp.data = orjson.dumps({"documents": [_shown(document) for document in found], "next": more})
+
+    @operation(
+        "What each filter did with a delivery that was traced",
+        {200: Answer("The filters, in the order in which they ran.", TRACE)},
+        errors={
+            404: "No such receipt, or the delivery is not finished (trace.not_finished) or was not traced (trace.not_traced).",
+            410: "The receipt or its trace existed and is forgotten by now.",
+            503: BUSY,
+        },
+    )
+    async def on_get_trace(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
+        found = await self._worker.records.trace(id)
+        # it is kept as JSON, an object
+        resp.data = b'{"run":%d,%b' % (found.run, found.data[1:])
 
 
 async def wait_receipt(worker: IngestWorker, stopping: asyncio.Event, id: str, wait_s: float) -> Receipt:

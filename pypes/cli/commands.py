@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "components": ("pypes.cli.components", "components"),
         "feed": ("pypes.cli.feed", "feed"),
         "receipts": ("pypes.cli.receipts", "receipts"),
+        "trace": ("pypes.cli.trace", "trace"),
         "deadletters": ("pypes.cli.deadletters", "deadletters"),
         "stores": ("pypes.cli.stores", "stores"),
         "outbox": ("pypes.cli.outbox", "outbox"),

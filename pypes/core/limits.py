@@ -76,6 +76,10 @@ class Limits:
     receipt_ids_bytes: int = _limit(
         MIB, "Ids of documents kept with one receipt; the other documents have only their index.", unit="bytes"
     )
+    traces_s: float = _limit(86400.0, "Time for which traces of deliveries are kept.", unit="seconds")
+    traces_bytes: int = _limit(
+        64 * MIB, "Traces of deliveries, per queue shard, of 256 KiB at most each; beyond that the oldest go first.", unit="bytes"
+    )
     dead_letters_kept: int = _limit(
         100_000,
         "Dead letters per queue shard; half of it for one graph, all for the only graph. At the limit, nothing of the graph is "

@@ -40,6 +40,8 @@ _KEYS: Final = (
     "weight",
     "max_instances",
     "limits",
+    "trace",
+    "provenance",
     "schedule",
     "missed",
     "firing",
@@ -107,6 +109,10 @@ def to_obj(graph: Graph) -> dict[str, Any]:
         obj["max_instances"] = graph.max_instances
     if limits := graph.limits.to_obj():
         obj["limits"] = limits
+    if graph.trace:
+        obj["trace"] = graph.trace
+    if graph.provenance:
+        obj["provenance"] = True
     if graph.schedule:
         obj["schedule"] = graph.schedule
     if graph.missed != "once":
@@ -177,6 +183,8 @@ def _read(obj: Any, problems: list[Problem]) -> Graph:
         weight=reader.weight(obj.get("weight", 1)),
         max_instances=reader.max_instances(obj.get("max_instances")),
         limits=reader.limits(obj.get("limits", {})),
+        trace=reader.trace(obj.get("trace", 0.0)),
+        provenance=reader.provenance(obj.get("provenance", False)),
         schedule=reader.schedule(obj.get("schedule", "")),
         missed=reader.missed(obj.get("missed", "once")),
         firing=reader.firing(obj.get("firing", "node")),
@@ -295,6 +303,18 @@ class _Reader:
 
     def limits(self, value: Any) -> GraphLimits:
         return read_limits(self._object(value, "limits"), self.add)
+
+    def trace(self, value: Any) -> float:
+        if type(value) in (int, float) and 0 <= value <= 1:
+            return float(value)
+        self.add("trace", "must be the share of deliveries that are traced, from 0 to 1, such as 0.001")
+        return 0.0
+
+    def provenance(self, value: Any) -> bool:
+        if value is True or value is False:
+            return value
+        self.add("provenance", "must be true or false: whether the metadata of fields say which filter set them")
+        return False
 
     def pools(self, value: Any) -> dict[str, Pool]:
         return read_pools(self._object(value, "pools"), self.add)

@@ -19,12 +19,17 @@ _GRAPH_FIELDS = (
     "weight",
     "max_instances",
     "limits",
+    "trace",
+    "provenance",
     "schedule",
     "missed",
     "firing",
     "pools",
     "tests",
 )
+
+#: Those of them that instances know of.
+_OF_INSTANCES = {"wires", "order_by", "inherit", "weight", "max_instances", "trace", "provenance", "pools"}
 
 
 def diff(old: Graph, new: Graph) -> dict[str, Any]:
@@ -59,7 +64,7 @@ def only_parameters(old: Graph, new: Graph) -> set[str] | None:
     """
     found = diff(old, new)
     filters = found.pop("filters", {})
-    if found.keys() & {"wires", "order_by", "inherit", "weight", "max_instances", "pools"} or filters.keys() - {"changed"}:
+    if found.keys() & _OF_INSTANCES or filters.keys() - {"changed"}:
         return None
     changed: dict[str, dict[str, Any]] = filters.get("changed", {})
     return set(changed) if all(set(what) == {"params"} for what in changed.values()) else None

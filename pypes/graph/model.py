@@ -54,7 +54,8 @@ class Graph:
     ``schedule`` says in the form of cron when its sources run by themselves, ``missed`` what becomes of a time at which no server
     was there: ``"once"`` (they run when one is) or ``"skip"``, ``firing`` where they run each time: on every ``"node"``, or on
     one of the ``"fleet"``. ``limits`` bounds what it may take of the node, and changes nothing that runs.
-    ``pools`` are those that several filters may share, by name.
+    ``pools`` are those that several filters may share, by name. ``trace`` is the share of its deliveries that are traced, 0 to 1;
+    with ``provenance``, the metadata of fields say which filter set them.
     """
 
     name: str
@@ -73,3 +74,5 @@ class Graph:
     inherit: tuple[str, ...] = ()
     limits: GraphLimits = NO_LIMITS
     pools: Mapping[str, Pool] = field(default_factory=dict)
+    trace: float = 0.0
+    provenance: bool = False

@@ -34,7 +34,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ``meta`` are names and values of metadata that the request gives its documents, several values as a tuple.
     ``identities`` are those of the documents of a live delivery in a graph with order, unless it is in order with everything.
     ``poster`` names who handed the documents in: a token, or ``source:FILTER`` for what a source fetched; ``""`` if no token was
-    asked for. A replay has that of the first run.
+    asked for. A replay has that of the first run. ``is_traced``: what its filters do is kept with its receipt.
 
     Fields are only ever added, at the end and with a default: that is how rows written by an earlier release are read.
     """
@@ -60,6 +60,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
     meta: GivenMeta = ()
     keeps_folders: bool = False
     poster: str = ""
+    is_traced: bool = False
 
     @property
     def named(self) -> Named:

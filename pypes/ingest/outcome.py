@@ -90,13 +90,25 @@ class Details(msgspec.Struct, frozen=True, array_like=True, gc=False):
     route: str | None = None
 
 
+class KeptTrace(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The trace of a delivery: what filters did with it, as JSON (an object), in which of its runs.
+
+    ``run`` is 1 more than the instances that had the delivery before and ended, or gave it back; after a restart of the worker
+    those count that ended over it.
+    """
+
+    data: bytes
+    run: int = 1
+
+
 class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Counts of documents of one delivery (their sum is the accepted number), their details, and its dead letters.
 
     ``version`` is that of the graph it ran in. ``details`` may be missing for a delivery that no instance ran.
     ``keeps_body``: the dead letters do not hold all there was, so the body as received must be kept. ``has_whole_packets``: those
     of them that have a packet hold all of it, and can be replayed without the body. ``removed`` has by publisher how many parts
-    of older versions it has removed when it was told that the documents are complete.
+    of older versions it has removed when it was told that the documents are complete. ``trace`` is there where it was
+    wanted.
     """
 
     published: int = 0
@@ -108,6 +120,7 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
     details: Details | None = None
     has_whole_packets: bool = False
     removed: dict[str, int] | None = None
+    trace: KeptTrace | None = None
 
     def encode(self) -> bytes:
         return msgspec.msgpack.encode(self)

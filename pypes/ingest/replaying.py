@@ -149,6 +149,7 @@ def from_filter(letter: DeadLetter, header: Header | None, *, is_edited: bool, i
         start=letter.filter,
         origin=_origin(letter, header),
         poster="" if header is None else header.poster,
+        is_traced=header is not None and header.is_traced,
         **_order_of(header, is_part=header is not None and header.documents > 1),
     ), letter.packet
 

@@ -300,3 +300,55 @@ def test_a_node_that_is_not_there_is_told() -> None:
     assert result.exit_code == 1
     assert "client.unreachable" in result.output
     assert CliRunner().invoke(pypes, ["receipts", "list", "--url", "ftp://x"]).exit_code == 1
+
+
+STEP = {
+    "filter": "json", "component": "JSON", "in": [{"documents": [0], "fields": {"n": "a\x1b[31m"}}], "out": {}, "packets_in": 2,
+    "packets_out": {"out": 2}, "published": 0, "dropped": 0, "kept": 0, "failed": 0, "attempts": 1, "ms": 0.5, "waited_ms": 0.0,
+    "errors": [],
+}  # fmt: skip
+TRACE = {
+    "run": 2, "receipt": RECEIPT["receipt"], "graph": "search", "version": 3, "documents": 12, "shown": 10, "published": 1,
+    "dropped": 1, "failed": 1, "ms": 12.5,
+    "steps": [
+        STEP,
+        {
+            **STEP, "filter": "pdf", "component": "PDF", "packets_in": 3, "packets_out": {"out": 1, "error": 1}, "dropped": 1,
+            "kept": 1, "failed": 1, "attempts": 3, "waited_ms": 20.0, "in": [],
+            "errors": [{"documents": [1], "code": "pdf.bad", "error": "no\npages", "attempt": 3, "is_final": True}],
+        },
+        {**STEP, "filter": "text", "component": "Text", "packets_in": 0, "packets_out": {}, "attempts": 0, "ms": 0.0, "in": []},
+        {**STEP, "filter": "index", "component": "SQLiteSearch", "packets_in": 1, "packets_out": {}, "published": 1, "in": []},
+    ],
+}  # fmt: skip
+
+
+class TestTrace:
+    def test_it_is_drawn_filter_by_filter(self, server: Server) -> None:
+        server.answers["GET", f"/receipts/{RECEIPT['receipt']}/trace"] = 200, TRACE
+        result = run(server, "trace", str(RECEIPT["receipt"]))
+        assert result.exit_code == 1
+        assert result.output.splitlines() == [
+            f"{RECEIPT['receipt']}: 12 documents in 12.5 ms, 1 published, 1 dropped, 1 failed",
+            "graph search, version 3, run 2: an instance ended in one before, or gave the delivery back",
+            "",
+            "filter  component     in  out               ms                attempts",
+            "json    JSON          2   → 2               0.5               1",
+            "pdf     PDF           3   → 1 out, 1 error  0.5 + 20 waiting  3         1 failed, 1 dropped (1 kept as they are)",
+            "text    Text          0",
+            "index   SQLiteSearch  1                     0.5               1         1 published",
+            "",
+            "pdf",
+            "  document 1, attempt 3, failed: no pages [pdf.bad]",
+        ]
+
+    def test_packets_are_shown_if_wanted(self, server: Server) -> None:
+        server.answers["GET", f"/receipts/{RECEIPT['receipt']}/trace"] = 200, TRACE
+        output = run(server, "trace", str(RECEIPT["receipt"]), "--packets").output
+        assert '  in   {"documents":[0],"fields":{"n":"a\\u001b[31m"}}' in output
+        assert "  … and 1 more in" in output
+        assert "… and 2 more documents, of which no packets are kept" in output
+
+    def test_as_json_it_is_what_the_node_says(self, server: Server) -> None:
+        server.answers["GET", f"/receipts/{RECEIPT['receipt']}/trace"] = 200, {**TRACE, "failed": 0}
+        assert json.loads(run(server, "trace", str(RECEIPT["receipt"]), "--json").output) == {**TRACE, "failed": 0}

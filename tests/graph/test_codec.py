@@ -62,6 +62,8 @@ def graphs(draw: st.DrawFn) -> Graph:
         inherit=tuple(draw(st.lists(st.sampled_from(["acl", "tenant", "source"]), unique=True))),
         weight=draw(st.integers(1, 10)),
         max_instances=draw(st.none() | st.integers(1, 100)),
+        trace=draw(st.sampled_from([0.0, 0.001, 1.0])),
+        provenance=draw(st.booleans()),
         limits=draw(
             st.builds(GraphLimits, receipts_s=st.none() | st.floats(0.1, 9e9), disk_bytes=st.none() | st.integers(1, 2**63 - 1))
         ),
@@ -222,9 +224,21 @@ def test_a_filter_written_twice_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("weight", 0), ("weight", 11), ("weight", 1.5), ("max_instances", 0), ("max_instances", True)]
+    ("key", "value"),
+    [
+        ("weight", 0),
+        ("weight", 11),
+        ("weight", 1.5),
+        ("max_instances", 0),
+        ("max_instances", True),
+        ("trace", 1.1),
+        ("trace", -1),
+        ("trace", True),
+        ("trace", float("nan")),
+        ("provenance", 1),
+    ],
 )
-def test_shares_are_whole_numbers(key: str, value: Any) -> None:
+def test_numbers_out_of_their_range_are_refused(key: str, value: Any) -> None:
     with pytest.raises(InvalidGraph) as refused:
         from_obj({"pypes": 1, "name": "g", "nodes": {}, key: value})
     assert [problem.path for problem in refused.value.problems] == [key]

@@ -71,6 +71,8 @@ def test_only_parameters() -> None:
     assert only_parameters(OLD, replace(OLD, inherit=("acl",))) is None
     assert only_parameters(OLD, replace(OLD, weight=2)) is None
     assert only_parameters(OLD, replace(OLD, max_instances=1)) is None
+    assert only_parameters(OLD, replace(OLD, trace=0.5)) is None
+    assert only_parameters(OLD, replace(OLD, provenance=True)) is None
     assert only_parameters(OLD, with_set(pool="models")) is None
     assert only_parameters(OLD, replace(OLD, pools={"models": Pool(processes=1)})) is None
     assert only_parameters(OLD, replace(OLD, limits=GraphLimits(keys_kept=1))) == set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from pypes.ingest.outcome import KeptTrace
 from pypes.ingest.receipt import DocumentReport, Receipt
 
 
@@ -26,6 +27,14 @@ class Receipts(Protocol):
         """Outcomes of up to ``limit`` documents of a delivery, in order, beyond the ordinal ``after``.
 
         ``None`` and errors as :meth:`get`.
+        """
+        ...
+
+    async def trace(self, id: str) -> KeptTrace | None:
+        """The trace of a delivery; ``None`` and errors as :meth:`get`.
+
+        Raises also :class:`NotFound` if it is not finished (``trace.not_finished``) or was not traced (``trace.not_traced``), and
+        :class:`Gone` (``trace.forgotten``).
         """
         ...
 

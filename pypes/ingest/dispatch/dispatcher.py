@@ -16,6 +16,8 @@ import logging
 from collections.abc import Callable
 from itertools import repeat
 
+from msgspec.structs import replace
+
 from pypes.core.limits import Limits
 from pypes.ingest import protocol
 from pypes.ingest.contracts.leasing import Lease, Leasing, Stream
@@ -220,6 +222,9 @@ class Dispatcher:
             for sent in link.take_all((number,), now):
                 if sent is None:
                     continue
+                if outcome.trace is not None:
+                    trace = replace(outcome.trace, run=1 + sent.lease.crashes + sent.returned)
+                    outcome = replace(outcome, trace=trace)
                 sent.leasing.ack(sent.lease, outcome)
                 if committed is not None:
                     committed.forget(sent.lease.id)

@@ -124,11 +124,13 @@ class Handover:
         for number in reversed(numbers):
             sent = link.take(number)
             if sent is not None:
+                sent.returned += 1
                 self.again.setdefault(sent.stream, deque()).appendleft(sent)
 
     def take_back(self, link: Link) -> None:
         """Have the deliveries that are out on a link handed over again, before all others."""
         for sent in reversed(link.outstanding.values()):
+            sent.returned += 1
             self.again.setdefault(sent.stream, deque()).appendleft(sent)
         link.outstanding.clear()
 

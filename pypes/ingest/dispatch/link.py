@@ -31,7 +31,8 @@ _NO_WINDOW = Window()
 class Sent(msgspec.Struct, eq=False):
     """A delivery that was handed over: its lease and where it came from, what it weighs, and whether it must run alone.
 
-    ``rerun`` is what is known of earlier runs, ``window`` that of its stream on the link that has it.
+    ``rerun`` is what is known of earlier runs, ``window`` that of its stream on the link that has it. It came back
+    ``returned`` times from instances that ended, or let go of its graph.
     """
 
     leasing: Leasing
@@ -41,6 +42,7 @@ class Sent(msgspec.Struct, eq=False):
     is_alone: bool
     rerun: Rerun | None
     window: Window = _NO_WINDOW
+    returned: int = 0
 
 
 class Link:

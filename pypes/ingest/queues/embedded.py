@@ -26,7 +26,7 @@ from pypes.ingest.accounts import NONE, Account, Counts
 from pypes.ingest.backlog.backlog import Backlog
 from pypes.ingest.backlog.deliveries import HEADER_BYTES, Delivery, Group
 from pypes.ingest.contracts.queue import GraphUse, QueueStats
-from pypes.ingest.outcome import DeadLetter, Details, Poison
+from pypes.ingest.outcome import DeadLetter, Details, KeptTrace, Poison
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queues.callbacks import StoredCallbacks
 from pypes.ingest.queues.committer import Committer, store_error
@@ -280,8 +280,10 @@ class EmbeddedQueue:
             for group in commit.complete:
                 del groups[group.key]
             self._retention.count(commit.batch)
-            if self._fresh_graphs:
-                self._forget_fresh()
+        if commit.batch.traces:
+            self._retention.count_traces(commit.batch)
+        if commit.complete and self._fresh_graphs:
+            self._forget_fresh()
         self._totals.committed(commit)
         if commit.touched or commit.complete or commit.rewritten:
             self._rewriting.committed(commit)
@@ -343,9 +345,14 @@ class EmbeddedQueue:
     # -- what leasing brought ----------------------------------------------------------------------------
 
     def _finished(
-        self, deliveries: Sequence[Delivery], accounts: Sequence[Account], details: Details | None, remains: Remains | None
+        self,
+        deliveries: Sequence[Delivery],
+        accounts: Sequence[Account],
+        details: Details | None,
+        remains: Remains | None,
+        trace: KeptTrace | None,
     ) -> None:
-        self._buffer.finished(deliveries, details, remains)
+        self._buffer.finished(deliveries, details, remains, trace)
         self._committer.flush_later()
         if remains is not None:
             self._on_letters(remains.letters)

@@ -16,15 +16,16 @@ from pypes.ingest.backlog.backlog import Backlog
 from pypes.ingest.backlog.deliveries import Delivery, StreamBacklog
 from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.outcome import Details, Outcome, Poison, failed_whole, failure_log_fields
+from pypes.ingest.outcome import Details, KeptTrace, Outcome, Poison, failed_whole, failure_log_fields
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queues.room import Room
 from pypes.ingest.store.write_batch import Remains
 
 log = logging.getLogger(__name__)
 
-#: Keeps what became of deliveries: an account of each; of one that is alone, details and what remains of it as dead letters.
-OnFinished = Callable[[Sequence[Delivery], Sequence[Account], Details | None, Remains | None], None]
+#: Keeps what became of deliveries: an account of each; of one that is alone, details, what remains of it as dead letters, and
+#: its trace.
+OnFinished = Callable[[Sequence[Delivery], Sequence[Account], Details | None, Remains | None, KeptTrace | None], None]
 
 _backlog_of = attrgetter("backlog")
 
@@ -205,7 +206,7 @@ class Lending:
             self._free(backlog, [*own])
         if remains is not None:
             self._room.add_letters(((remains.graph, len(remains.letters), remains.size if remains.has_body else 0),))
-        self._on_finished(deliveries, accounts, self._last_details, remains)
+        self._on_finished(deliveries, accounts, self._last_details, remains, outcome.trace)
         if self._waiters:
             for delivery in deliveries:
                 for waiter in self._waiters.pop((delivery.group.key, delivery.position), ()):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pypes.ingest.accounts import Account
 from pypes.ingest.backlog.deliveries import Delivery
-from pypes.ingest.outcome import Details
+from pypes.ingest.outcome import Details, KeptTrace
 from pypes.ingest.queues.lending import OnFinished
 from pypes.ingest.queues.write_buffer import Append
 from pypes.ingest.store.write_batch import Remains
@@ -38,14 +38,18 @@ class Observation:
         """A callback for the end of deliveries: counts them, then calls ``on_finished``."""
 
         def finished(
-            deliveries: Sequence[Delivery], accounts: Sequence[Account], details: Details | None, remains: Remains | None
+            deliveries: Sequence[Delivery],
+            accounts: Sequence[Account],
+            details: Details | None,
+            remains: Remains | None,
+            trace: KeptTrace | None,
         ) -> None:
             if not self._settled:
                 self._loop.call_soon(self._tell_settled)
             letters = len(remains.letters) if remains is not None else 0
             for kind, _, _, _ in accounts:
                 _add(self._settled, kind.graph, (1, kind.published, kind.dropped, kind.failed, letters))
-            on_finished(deliveries, accounts, details, remains)
+            on_finished(deliveries, accounts, details, remains, trace)
 
         return finished
 

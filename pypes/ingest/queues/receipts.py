@@ -13,11 +13,13 @@ from pypes.ingest.accounts import Account, report, report_pending
 from pypes.ingest.backlog.backlog import Backlog
 from pypes.ingest.backlog.deliveries import Group
 from pypes.ingest.delivery import Header
+from pypes.ingest.outcome import KeptTrace
 from pypes.ingest.queues.committer import Committer
 from pypes.ingest.queues.lending import Lending
 from pypes.ingest.queues.receipt_maker import ReceiptMaker
 from pypes.ingest.queues.replays import LinkedReceipts, Replay
 from pypes.ingest.queues.store_thread import StoreThread
+from pypes.ingest.queues.traces import forgotten_trace, not_finished, not_traced
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, first_key
 from pypes.ingest.replaying import Link
 from pypes.ingest.store.blocks import Entry
@@ -113,6 +115,19 @@ class StoredReceipts(LinkedReceipts):
         if account is None and (account := await self._account(rid)) is None:
             return None
         return report(account, details, limit, after)
+
+    async def trace(self, id: str) -> KeptTrace | None:
+        receipt = await self.plain(id)
+        if receipt is None:
+            return None
+        if receipt.finished is None:
+            raise not_finished()
+        rid = ReceiptId.parse(id)
+        await self._committer.settled()
+        found: KeptTrace | bool = await self._reading.call(partial(self._ledger.trace, rid.key, rid.position))
+        if isinstance(found, KeptTrace):
+            return found
+        raise forgotten_trace() if found else not_traced()
 
     # -- replays -----------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from pypes.ingest.queues.store_thread import StoreThread
 from pypes.ingest.receipt import first_key, time_of
 from pypes.ingest.store import folding
 from pypes.ingest.store.blocks import MOST
-from pypes.ingest.store.forgetting import Forgotten, forget
+from pypes.ingest.store.forgetting import Forgotten, forget, forget_traces
 from pypes.ingest.store.keys import Span, Stored
 from pypes.ingest.store.store import Store
 from pypes.ingest.store.write_batch import Amount, History, WriteBatch
@@ -78,6 +78,8 @@ class Retention:
         self._row_receipts, self._row_bytes = history.rows
         self._blocks = dict(history.blocks)
         self._block_bytes = sum(amount.bytes for amount in history.blocks.values())
+        #: Of a trace that takes the place of another one, both count until the next start.
+        self._trace_bytes = history.trace_bytes
         #: Rows that cannot be read: they stay where they are.
         self._unreadable: set[int] = set()
         self._warned_at = -_WARN_S
@@ -136,6 +138,7 @@ class Retention:
             await self._fold()
             await self._forget()
             await self._forget_keys()
+            await self._forget_traces()
         except StoreError as error:
             log.warning("old receipts could not be folded or removed; trying again later", exc_info=error)
 
@@ -245,6 +248,24 @@ class Retention:
             gone = await self._writing.call(partial(self._store.change, partial(self._drop, span)))
             for graph, keys in gone.items():
                 self._on_keys(graph, -keys)
+
+    # -- traces ------------------------------------------------------------------------------------------
+
+    def count_traces(self, batch: WriteBatch) -> None:
+        """Traces came with a write batch; make room for them if there are too many."""
+        self._trace_bytes += sum(len(data) for _, _, _, data in batch.traces)
+        most = self._limits.traces_bytes
+        if self._trace_bytes > most + most // 20:
+            self._start()
+
+    async def _forget_traces(self) -> None:
+        before = first_key(self._clock.ago(self._limits.traces_s)) if self._clock.is_steady() else 0
+        while self._trace_bytes > 0:
+            job = partial(forget_traces, before=before, surplus=self._trace_bytes - self._limits.traces_bytes)
+            gone: int = await self._writing.call(partial(self._store.change, job))
+            if not gone:
+                break
+            self._trace_bytes = max(0, self._trace_bytes - gone)
 
     def _rescue(self, rows: list[Stored], _: object) -> None:
         self._store.keys.rescue(rows)

@@ -9,7 +9,7 @@ from typing import Final
 
 from pypes.ingest.accounts import Account, Kind
 from pypes.ingest.backlog.deliveries import Delivery
-from pypes.ingest.outcome import Details
+from pypes.ingest.outcome import Details, KeptTrace
 from pypes.ingest.queues.lending import OnFinished
 from pypes.ingest.store.write_batch import Remains
 from pypes.observe.metrics import COMMIT_SECONDS, DELIVERY_SECONDS, NEW_DEAD_LETTERS
@@ -37,13 +37,17 @@ class QueueTallies:
         histogram = self._tallies.histogram
 
         def finished(
-            deliveries: Sequence[Delivery], accounts: Sequence[Account], details: Details | None, remains: Remains | None
+            deliveries: Sequence[Delivery],
+            accounts: Sequence[Account],
+            details: Details | None,
+            remains: Remains | None,
+            trace: KeptTrace | None,
         ) -> None:
             # PERF: what came in one commit and ends together took equally long
             for (kind, ms), alike in groupby(accounts, _kind_and_ms):
                 if kind.published:
                     histogram(DELIVERY_SECONDS, kind.graph).observe(ms / 1000, len([*alike]))
-            on_finished(deliveries, accounts, details, remains)
+            on_finished(deliveries, accounts, details, remains, trace)
 
         return finished
 

@@ -16,7 +16,7 @@ from pypes.ingest.contracts.cursors import Cursor
 from pypes.ingest.contracts.intake import Key, Waiter
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.ordering import fresh_of
-from pypes.ingest.outcome import Details, Poison
+from pypes.ingest.outcome import Details, KeptTrace, Poison
 from pypes.ingest.receipt import MAX_INDEX, ReceiptIds
 from pypes.ingest.replaying import Link
 from pypes.ingest.store.keys import key_row
@@ -149,8 +149,13 @@ class WriteBuffer:
 
     # -- what is taken on --------------------------------------------------------------------------------
 
-    def finished(self, deliveries: Sequence[Delivery], details: Details | None, remains: Remains | None) -> None:
-        """Take acknowledgements: their groups already have the accounts. Only one that is alone has details, or remains."""
+    def finished(
+        self, deliveries: Sequence[Delivery], details: Details | None, remains: Remains | None, trace: KeptTrace | None = None
+    ) -> None:
+        """Take acknowledgements: their groups have the accounts. Only one that is alone has details, remains or a trace."""
+        if trace is not None:
+            (delivery,) = deliveries
+            self._next.traces.append((delivery.group.key, delivery.position, trace.run, trace.data))
         if details is not None:
             (delivery,) = deliveries
             key, data = delivery.group.key, _encode(details)

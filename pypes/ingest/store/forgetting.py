@@ -50,6 +50,28 @@ def forget(connection: sqlite3.Connection, graph: str, before: int, surplus: int
     return Forgotten(receipts, size, last)
 
 
+def forget_traces(connection: sqlite3.Connection, before: int, surplus: int) -> int:
+    """Forget traces of deliveries before a key, and the oldest until ``surplus`` bytes are gone; returns the bytes that went.
+
+    A few at a time, in the caller's transaction; nothing is left to be done once none went. Their own horizon moves along.
+    """
+    rows = connection.execute(
+        "SELECT rowid, key, length(data) FROM traces ORDER BY key, position LIMIT ?", (_AT_ONCE,)
+    ).fetchall()
+    gone: list[int] = []
+    size = last = 0
+    for id, key, own in rows:
+        if key >= before and size >= surplus:
+            break
+        gone.append(id)
+        size, last = size + own, key
+    if gone:
+        connection.executemany("DELETE FROM traces WHERE rowid = ?", [(id,) for id in gone])
+        (horizon,) = connection.execute("SELECT coalesce(max(value), 0) FROM meta WHERE name = 'traces_forgotten'").fetchone()
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('traces_forgotten', ?)", (max(horizon, last),))
+    return size
+
+
 def _forget_replays(connection: sqlite3.Connection, blocks: Sequence[tuple[int, int, int]]) -> None:
     """Forget of which deliveries those in these blocks are replays."""
     for id, first, last in blocks:

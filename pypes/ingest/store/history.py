@@ -33,4 +33,7 @@ def read_history(
             receipts, size = receipts + entries, size + own
             with suppress(ValueError):
                 count_encoded(data, counts)
-    return History(Amount(receipts, size), blocks, counts, letters, keys)
+    traces = 0
+    with suppress(sqlite3.DatabaseError):
+        (traces,) = connection.execute("SELECT coalesce(sum(length(data)), 0) FROM traces").fetchone()
+    return History(Amount(receipts, size), blocks, counts, letters, keys, traces)

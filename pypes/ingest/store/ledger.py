@@ -13,7 +13,7 @@ from pypes.errors import StoreError
 from pypes.ingest.accounts import Account, decode
 from pypes.ingest.contracts.callbacks import Callback
 from pypes.ingest.delivery import Header
-from pypes.ingest.outcome import Details
+from pypes.ingest.outcome import Details, KeptTrace
 from pypes.ingest.replaying import Link
 from pypes.ingest.store.blocks import EMPTY, SPAN, Block, Entry
 from pypes.ingest.store.rows import index_bytes, unpack_index
@@ -126,6 +126,11 @@ class Ledger:
         if damage is not None:
             raise damage
         return None
+
+    def trace(self, key: int, position: int) -> KeptTrace | bool:
+        """The trace of a delivery; else, whether it may have been forgotten."""
+        rows = self._store.read("SELECT run, data FROM traces WHERE key = ? AND position = ?", (key, position))
+        return KeptTrace(rows[0][1], rows[0][0]) if rows else key <= self._store.traces_horizon()
 
     def _blocks_with(self, key: int, details: str = "NULL") -> Iterator[Block]:
         """The blocks that may have deliveries of a commit; with the column of details, or without."""

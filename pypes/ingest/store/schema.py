@@ -71,6 +71,11 @@ CREATE INDEX blocks_graph ON blocks (graph, last, entries, bytes);
 CREATE TABLE totals (graph TEXT PRIMARY KEY, accepted INTEGER, published INTEGER, dropped INTEGER, failed INTEGER) WITHOUT ROWID;
 """
 
+#: Tables that format 3 did not have from the beginning; an earlier release leaves them alone. ``run`` is the delivery's, from 1.
+_LATER = """
+CREATE TABLE IF NOT EXISTS traces (key INTEGER, position INTEGER, run INTEGER, data BLOB, PRIMARY KEY (key, position));
+"""
+
 #: A whole write batch as one statement: a row of this view.
 WRITE_BATCH = """
 CREATE TEMP VIEW write_batch AS SELECT 0 AS key, 0 AS salt, 0 AS entries, 0 AS size, 0 AS spools, 0 AS data, 0 AS crc,
@@ -91,6 +96,7 @@ FAILURES = "CASE WHEN documents LIKE '{%' THEN json_extract(documents, '$.failur
 INSERT_LETTER = "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)"
 INSERT_PACKET = "INSERT OR REPLACE INTO packets VALUES (?, ?, ?)"
 INSERT_NAMED = "INSERT OR REPLACE INTO named VALUES (?, ?, ?, ?)"
+INSERT_TRACE = "INSERT OR REPLACE INTO traces VALUES (?, ?, ?, ?)"
 INSERT_BODY = "INSERT OR REPLACE INTO bodies VALUES (?, ?, ?, ?, ?, ?)"
 
 
@@ -100,6 +106,11 @@ def create(connection: sqlite3.Connection, version: str, born: int) -> None:
         _run(connection, script)
     connection.execute("INSERT INTO meta VALUES ('version', ?), ('born', ?)", (version, born))
     connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def add_later(connection: sqlite3.Connection) -> None:
+    """Add to a store of this format what it did not have from the beginning; nothing is written where it is there."""
+    _run(connection, _LATER)
 
 
 def upgrade(connection: sqlite3.Connection, found: int, version: str) -> None:

@@ -29,7 +29,7 @@ from pypes.ingest.store.partition import scan_parts
 from pypes.ingest.store.reading import failure, letters_by_graph, load_rows, refuse_newer, scan_commits
 from pypes.ingest.store.rewriting import rewrite
 from pypes.ingest.store.rows import Row, checksum
-from pypes.ingest.store.schema import FORMAT, WRITE_BATCH, create, upgrade
+from pypes.ingest.store.schema import FORMAT, INSERT_TRACE, WRITE_BATCH, add_later, create, upgrade
 from pypes.ingest.store.wal import LogIndex, Tail
 from pypes.ingest.store.write_batch import Found, History, Result, WriteBatch
 
@@ -117,6 +117,7 @@ class Store:
                 raise
         else:
             self._shrink()
+        add_later(self._writer)
         complete(self._writer)
         self._writer.executescript(WRITE_BATCH)
 
@@ -164,6 +165,11 @@ class Store:
         """The least key that may have been given out here, and the greatest of a receipt that was forgotten."""
         found = dict(self.read("SELECT name, value FROM meta WHERE name IN ('born', 'forgotten')"))
         return int(found.get("born", 0)), int(found.get("forgotten", 0))
+
+    def traces_horizon(self) -> int:
+        """The greatest key of a delivery whose trace was forgotten."""
+        rows = self.read("SELECT value FROM meta WHERE name = 'traces_forgotten'")
+        return int(rows[0][0]) if rows else 0
 
     def poisons(self) -> list[tuple[int, int, bytes]]:
         """Key, position and encoded poisons of every delivery that has any."""
@@ -245,6 +251,7 @@ class Store:
     def _commit_rare(self, batch: WriteBatch) -> Result:
         write, many = self._writer.execute, self._writer.executemany
         many("INSERT OR REPLACE INTO details VALUES (?, ?, ?)", batch.details)
+        many(INSERT_TRACE, batch.traces)
         many("INSERT OR REPLACE INTO crashes VALUES (?, ?, ?, ?)", batch.crashes)
         many("DELETE FROM crashes WHERE key = ?", [(key,) for key in batch.recovered])
         many("INSERT OR REPLACE INTO damaged VALUES (?, ?)", batch.damaged)

@@ -37,7 +37,7 @@ class History(NamedTuple):
 
     ``rows`` are receipts that are not in blocks yet, ``blocks`` those that are, by graph. ``counts`` are the documents of all
     finished deliveries that ever were, by graph. ``letters`` are graph, count and bytes, the bytes with the bodies kept for them.
-    ``keys`` are the numbers of idempotency keys by their span and by graph.
+    ``keys`` are the numbers of idempotency keys by their span and by graph, ``trace_bytes`` what the traces take.
     """
 
     rows: Amount
@@ -45,6 +45,7 @@ class History(NamedTuple):
     counts: dict[str, Counts]
     letters: list[tuple[str, int, int]]
     keys: dict[Span, dict[str, int]]
+    trace_bytes: int = 0
 
 
 class Remains(NamedTuple):
@@ -87,6 +88,8 @@ class WriteBatch:
     progress: list[tuple[int, str]] = field(default_factory=list)
     #: Key, position, encoded details.
     details: list[tuple[int, int, bytes]] = field(default_factory=list)
+    #: Key, position, run, trace in JSON.
+    traces: list[tuple[int, int, int, bytes]] = field(default_factory=list)
     #: Key, position, count, encoded poisons.
     crashes: list[tuple[int, int, int, bytes | None]] = field(default_factory=list)
     recovered: list[int] = field(default_factory=list)
@@ -117,6 +120,7 @@ class WriteBatch:
     def is_rare(self) -> bool:
         return bool(
             self.details
+            or self.traces
             or self.dead
             or self.crashes
             or self.recovered
@@ -137,6 +141,7 @@ class WriteBatch:
     def write_again(self, failed: WriteBatch) -> None:
         """Prepend the changes of the failed write batch to this one, so that they commit first."""
         self.details[:0] = failed.details
+        self.traces[:0] = failed.traces
         self.dead[:0] = failed.dead
         self.damaged[:0] = failed.damaged
         self.callbacks[:0] = failed.callbacks

@@ -10,7 +10,7 @@ from pypes.ingest.contracts.intake import Key
 from pypes.ingest.contracts.queue import GraphUse, QueueStats
 from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
 from pypes.ingest.delivery import Header
-from pypes.ingest.outcome import DeadLetter
+from pypes.ingest.outcome import DeadLetter, KeptTrace
 from pypes.ingest.receipt import DocumentReport, Receipt
 from pypes.runtime.rpc.contract import once
 
@@ -38,6 +38,9 @@ class ShardCalls(Protocol):
 
     async def documents(self, id: str, limit: int, after: int = -1) -> list[DocumentReport] | None:
         """As ``Queue.documents``."""
+
+    async def trace(self, id: str) -> KeptTrace | None:
+        """As ``Queue.trace``."""
 
     async def receipts(
         self, state: str | None, since: float, limit: int, after: str = "", *, newest: bool = False, graph: str = ""

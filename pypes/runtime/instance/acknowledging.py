@@ -10,7 +10,7 @@ from typing import Protocol
 
 from pypes.core.identity import Named
 from pypes.ingest.delivery import Header
-from pypes.ingest.outcome import DeadLetter, Details, Fate, Outcome, dead_letter_id, many_letter_id
+from pypes.ingest.outcome import DeadLetter, Details, Fate, KeptTrace, Outcome, dead_letter_id, many_letter_id
 from pypes.ingest.protocol import Item
 from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.scheduler import PUBLISHED, Epoch, Failure
@@ -38,13 +38,16 @@ class Taken(Protocol):
     def superseded(self) -> Set[int]: ...
 
 
-def acknowledge(intake: Taken, epoch: Epoch, graph: str, version: int) -> None:
-    """Give each delivery of an intake its outcome: single documents that were published together, all others by themselves."""
+def acknowledge(intake: Taken, epoch: Epoch, graph: str, version: int, trace: KeptTrace | None = None) -> None:
+    """Give each delivery of an intake its outcome: single documents that were published together, all others by themselves.
+
+    A ``trace`` is that of the only delivery.
+    """
     flags, ids = epoch.flags, intake.ids
     deliveries = intake.deliveries
     removed = epoch.completions.removed_by if epoch.completions is not None and epoch.completions.removed else None
     takers = epoch.takers
-    is_simple = bool(takers) and not epoch.dead_letters and not removed
+    is_simple = bool(takers) and not epoch.dead_letters and not removed and trace is None
     if is_simple and intake.documents == len(deliveries) == flags.count(PUBLISHED):
         first = 0
         for connection, run in groupby(deliveries, _connection_of):  # PERF: mostly all came from one worker
@@ -58,7 +61,7 @@ def acknowledge(intake: Taken, epoch: Epoch, graph: str, version: int) -> None:
     for index, (base, (connection, item, _)) in enumerate(zip(intake.bases, deliveries, strict=True)):
         count = item.header.documents
         gone = removed(index) or None if removed is not None else None
-        if count == 1 and flags[base] == PUBLISHED and gone is None:
+        if count == 1 and flags[base] == PUBLISHED and gone is None and trace is None:
             own = epoch.fate_of(base).takers
             if own:
                 connection.published_by(graph, version, own).add(item.number, ids.get(base))
@@ -81,13 +84,13 @@ def acknowledge(intake: Taken, epoch: Epoch, graph: str, version: int) -> None:
         failed = count - published - dropped
         if kept is None or index not in kept.by_delivery:
             details = Details(fates, runs, own_ids or None, files=own_files)
-            outcome = Outcome(published, dropped, failed, (), False, version, details, removed=gone)
+            outcome = Outcome(published, dropped, failed, (), False, version, details, removed=gone, trace=trace)
         else:
             details = Details(fates, runs, own_ids or None, kept.ids.get(index), kept.spans.get(index), own_files)
             is_partial, needs_body = index in kept.partial, index in kept.without_packet
             letters = tuple(kept.by_delivery[index])
             outcome = Outcome(
-                published, dropped, failed, letters, is_partial or needs_body, version, details, not is_partial, gone
+                published, dropped, failed, letters, is_partial or needs_body, version, details, not is_partial, gone, trace
             )
         connection.outcomes.append((item.number, outcome))
 

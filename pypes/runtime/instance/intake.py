@@ -16,6 +16,7 @@ from pypes.errors import BadRequest, PypesError
 from pypes.ingest.codecs import Unreadable, documents, media
 from pypes.ingest.delivery import Spooled
 from pypes.ingest.ordering import key_of
+from pypes.ingest.outcome import KeptTrace
 from pypes.ingest.protocol import Item
 from pypes.ingest.receipt import received_of, rfc3339
 from pypes.packet import Packet
@@ -103,10 +104,10 @@ class Intake:
             )
         return feed
 
-    def acknowledge(self, graph: str, version: int) -> None:
+    def acknowledge(self, graph: str, version: int, trace: KeptTrace | None = None) -> None:
         """The epoch is done: give every delivery's outcome to its connection, as ``published`` or among ``outcomes``."""
         assert self.epoch is not None
-        acknowledge(self, self.epoch, graph, version)
+        acknowledge(self, self.epoch, graph, version, trace)
 
     # -- decoding ---------------------------------------------------------------------------------------
 

@@ -14,12 +14,17 @@ from pypes.core.returned import unrun
 from pypes.core.secrets import Secrets
 from pypes.core.shown import shown
 from pypes.graph.model import Graph
+from pypes.ingest.outcome import KeptTrace
+from pypes.ingest.protocol import Item
+from pypes.observe.hiding import Hiding
 from pypes.runtime.instance.acknowledging import committed
 from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.instance.crash_record import CrashRecord
 from pypes.runtime.instance.intake import Intake
 from pypes.runtime.instance.routing import Router
+from pypes.runtime.instance.tracing import Traced, is_drawn, report_of
 from pypes.runtime.scheduler import Epoch, Scheduler
+from pypes.runtime.scheduler.tracing import Trace
 
 #: Deliveries that wait together become one epoch of so much work at most, in seconds: nothing is acknowledged before its end.
 EPOCH_S = 0.05
@@ -46,6 +51,7 @@ class Runner:
         limits: Limits,
         clock: Clock | None = None,
         secrets: Secrets | None = None,
+        redact: Sequence[str] = (),
     ) -> None:
         self.name = graph.name
         self.version = version
@@ -64,6 +70,9 @@ class Runner:
             on_committed=self._committed,
             secrets=secrets,
         )
+        self._hiding = Hiding(redact, secrets)
+        #: Share of the deliveries that are traced, whatever they say.
+        self._trace_share = graph.trace
         self._live: deque[Arrived] = deque()
         self._bulk: deque[Arrived] = deque()
         self.is_ordered = bool(graph.order_by)
@@ -89,7 +98,12 @@ class Runner:
 
     def take(self, waiting: Arrived) -> None:
         """Put a delivery at the end of its lane."""
+        if self._is_traced(waiting.item):
+            waiting = Traced(*waiting)
         (self._bulk if waiting.item.header.is_bulk else self._live).append(waiting)
+
+    def _is_traced(self, item: Item) -> bool:
+        return item.header.is_traced or (self._trace_share > 0 and is_drawn(item.receipt, self._trace_share))
 
     def drop(self, is_void: Callable[[Arrived], bool]) -> None:
         """Forget what waits and is void."""
@@ -170,11 +184,12 @@ class Runner:
         for waiting in lane:
             _, item, body = waiting
             documents = item.header.documents
-            is_large = item.path or documents > most  # PERF: as _is_large, for each of many small ones
-            if taken and (is_large or room <= 0 or room_bytes <= 0):
+            # PERF: as _is_large, for each of many small ones
+            is_by_itself = item.path or documents > most or type(waiting) is Traced
+            if taken and (is_by_itself or room <= 0 or room_bytes <= 0):
                 break
             taken.append(waiting)
-            if is_large:
+            if is_by_itself:
                 break
             room -= documents
             room_bytes -= len(body)
@@ -213,7 +228,10 @@ class Runner:
         )
         if self.is_ordered:
             self._intakes.add(intake)
-        intake.epoch = self.scheduler.submit(intake.feed())
+        feed = intake.feed()
+        if len(deliveries) == 1 and self._is_traced(deliveries[0].item):
+            feed.trace = Trace(self._hiding.excerpt, self.scheduler.core.clock)
+        intake.epoch = self.scheduler.submit(feed)
 
     def run(self) -> None:
         """Run for a slice of time."""
@@ -281,8 +299,16 @@ class Runner:
         elif self._is_large(first):
             self._large_in_flight -= 1
         self._intakes.discard(intake)
-        intake.acknowledge(self.name, self.version)
+        intake.acknowledge(self.name, self.version, self._trace_of(epoch, first.item) if epoch.traces else None)
         intake.epoch = None  # or the two would keep each other alive until the next collection
+
+    def _trace_of(self, epoch: Epoch, item: Item) -> KeptTrace:
+        """The trace of the only delivery of an epoch."""
+        (trace,) = epoch.traces
+        components = {name: type(component).__name__ for name, component in self._components.items()}
+        order = [driver.name for driver in self.scheduler.drivers]
+        ms = (self.scheduler.core.clock() - trace.began_s) * 1000
+        return KeptTrace(report_of(trace, epoch, item, self.name, self.version, components, order, ms))
 
     def _committed(self, epoch: Epoch, publisher: str, documents: Sequence[int]) -> None:
         feed: Sequence[Any] = epoch.feed.deliveries

@@ -25,6 +25,7 @@ class ShardDesk:
         self.append = append
         self.wait_receipt = queue.receipts.wait
         self.documents = queue.receipts.documents
+        self.trace = queue.receipts.trace
         self.receipts = queue.receipts.find
         self.letters = queue.letters.find
         self.letter = queue.letters.get

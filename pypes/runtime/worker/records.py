@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pypes.errors import NotFound, PypesError, StoreError, Unavailable
 from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
 from pypes.ingest.dispatch.topology import Topology
-from pypes.ingest.outcome import DeadLetter, receipt_of
+from pypes.ingest.outcome import DeadLetter, KeptTrace, receipt_of
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId
 from pypes.ingest.replaying import starts_over
 from pypes.runtime.contracts.shard import ShardCalls
@@ -95,6 +95,13 @@ class Records:
     async def documents(self, id: str, limit: int, after: int) -> list[DocumentReport]:
         """The fates of the documents of a delivery; raises as :meth:`receipt`."""
         found = await self._owner_of(id).documents(id, limit, after)
+        if found is None:
+            raise _no_receipt()
+        return found
+
+    async def trace(self, id: str) -> KeptTrace:
+        """The trace of a delivery; raises as :meth:`receipt`, and as ``Queue.trace``."""
+        found = await self._owner_of(id).trace(id)
         if found is None:
             raise _no_receipt()
         return found

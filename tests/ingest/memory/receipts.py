@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pypes.ingest.accounts import Account, report, report_pending
 from pypes.ingest.backlog.deliveries import Delivery
+from pypes.ingest.outcome import KeptTrace
 from pypes.ingest.queues.replays import LinkedReceipts, Replay
+from pypes.ingest.queues.traces import not_finished, not_traced
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptIds, first_key
 from pypes.ingest.replaying import Link
 from tests.ingest.memory.shelf import Shelf
@@ -47,6 +49,17 @@ class MemoryReceipts(LinkedReceipts):
             return report_pending(delivery.header, limit, after)
         account = self._account(rid)
         return None if account is None else report(account, self._shelf.details.get(rid.key), limit, after)
+
+    async def trace(self, id: str) -> KeptTrace | None:
+        receipt = await self.plain(id)
+        if receipt is None:
+            return None
+        if receipt.finished is None:
+            raise not_finished()
+        found = self._shelf.traces.get(ReceiptId.parse(id).key)
+        if found is None:
+            raise not_traced()
+        return found
 
     async def link_of(self, rid: ReceiptId) -> Link | None:
         await step()

@@ -13,7 +13,7 @@ from pypes.ingest.backlog.backlog import Backlog
 from pypes.ingest.backlog.deliveries import Delivery, Group
 from pypes.ingest.contracts.callbacks import Callback
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.outcome import DeadLetter, Details
+from pypes.ingest.outcome import DeadLetter, Details, KeptTrace
 from pypes.ingest.queues.lending import Lending
 from pypes.ingest.queues.receipt_maker import ReceiptMaker
 from pypes.ingest.queues.room import Room
@@ -50,6 +50,7 @@ class Shelf:
         self.last_key = 0
         self.groups: dict[int, Group] = {}
         self.details: dict[int, Details] = {}
+        self.traces: dict[int, KeptTrace] = {}
         self.keys: dict[str, tuple[bytes, str]] = {}
         self.letters: dict[str, DeadLetter] = {}
         self.edited: set[str] = set()
@@ -72,9 +73,16 @@ class Shelf:
         return id
 
     def finished(
-        self, deliveries: Sequence[Delivery], accounts: Sequence[Account], details: Details | None, remains: Remains | None
+        self,
+        deliveries: Sequence[Delivery],
+        accounts: Sequence[Account],
+        details: Details | None,
+        remains: Remains | None,
+        trace: KeptTrace | None,
     ) -> None:
         for delivery in deliveries:
+            if trace is not None:
+                self.traces[delivery.group.key] = trace
             self.finish(delivery, details, remains)
 
     def finish(self, delivery: Delivery, details: Details | None, remains: Remains | None) -> None:

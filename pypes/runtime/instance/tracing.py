@@ -1,0 +1,80 @@
+"""Traces of deliveries: which of them are traced, and the form in which a trace is kept with the receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from zlib import crc32
+
+import orjson
+
+from pypes.ingest.protocol import Item
+from pypes.runtime.instance.arrived import Arrived
+from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch
+from pypes.runtime.scheduler.tracing import DOCUMENTS, Passage, Shown, Trace
+
+
+class Traced(Arrived):
+    """A delivery that is traced: it runs in an epoch of its own."""
+
+    __slots__ = ()
+
+
+def is_drawn(receipt: str, share: float) -> bool:
+    """True for this share of all receipts; the same in each run of a delivery."""
+    return crc32(receipt.encode()) < share * (1 << 32)
+
+
+def report_of(
+    trace: Trace,
+    epoch: Epoch,
+    item: Item,
+    graph: str,
+    version: int,
+    components: Mapping[str, str],
+    order: Sequence[str],
+    ms: float,
+) -> bytes:
+    """A trace as JSON: an object with ``steps``, those of the filters in ``order``; ``components`` are their classes by name.
+
+    Documents that failed before the first filter have a step of their own, without a name, and those that failed in a filter
+    that the graph does not have one of its name.
+    """
+    flags = epoch.flags
+    strangers = [name for name in trace.passages if name not in components]
+    found = {
+        "receipt": item.receipt,
+        "graph": graph,
+        "version": version,
+        "documents": len(flags),
+        "shown": min(len(flags), DOCUMENTS),
+        "published": sum(1 for flag in flags if flag & PUBLISHED and not flag & FAILED),
+        "dropped": flags.count(0),
+        "failed": sum(1 for flag in flags if flag & FAILED),
+        "ms": round(ms, 3),
+        "steps": [_step(name, components.get(name, ""), trace.of(name)) for name in (*strangers, *order)],
+    }
+    return orjson.dumps(found)
+
+
+def _step(name: str, component: str, passage: Passage) -> dict[str, Any]:
+    return {
+        "filter": name,
+        "component": component,
+        "in": _forms(passage.arrived),
+        "out": {port: _forms(shown) for port, shown in passage.sent.items()},
+        "packets_in": passage.arrived.count,
+        "packets_out": {port: shown.count for port, shown in passage.sent.items()},
+        "published": passage.published,
+        "dropped": passage.dropped,
+        "kept": passage.kept,
+        "failed": passage.failed,
+        "attempts": passage.attempts,
+        "ms": round(passage.ran_s * 1000, 3),
+        "waited_ms": round(passage.waited_s * 1000, 3),
+        "errors": passage.errors,
+    }
+
+
+def _forms(shown: Shown) -> list[orjson.Fragment]:
+    return [orjson.Fragment(form) for form in shown.forms]
