@@ -19,8 +19,8 @@ WINDOW = 32
 SETTINGS = {
     "PYPES_LIMITS_WINDOW_DELIVERIES": str(WINDOW),
     "PYPES_LIMITS_SPOOL_BYTES": "64KiB",
-    # receipts are folded after five seconds
-    "PYPES_LIMITS_RECEIPTS_S": "720",
+    # receipts are folded after ten seconds, and outlast the run, so that they can be added up
+    "PYPES_LIMITS_RECEIPTS_S": "1440",
     # some documents look like an outage: nothing may come after one, by which that could be told
     "PYPES_LIMITS_UNREACHABLE_S": "1",
     "PYPES_SERVER_MAX_MEMORY_BYTES": "400MiB",

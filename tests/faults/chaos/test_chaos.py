@@ -20,6 +20,7 @@ from tests.faults.chaos.ledger import Ledger
 from tests.faults.chaos.load import Client, Habits
 from tests.faults.chaos.memory import Memory
 from tests.faults.chaos.node import running
+from tests.faults.chaos.scraping import Scrapes
 from tests.faults.chaos.tables import Tables
 
 DEFAULT_S = 45.0
@@ -76,7 +77,7 @@ def test_nothing_acknowledged_is_lost_and_everything_is_told(tmp_path: Path) -> 
             for graph in ("plain", "ordered")
             for n in range(CLIENTS[graph])
         ]
-        with Memory(node) as memory:
+        with Memory(node) as memory, Scrapes(node) as scrapes:
             for client in clients:
                 client.start()
             try:
@@ -88,7 +89,8 @@ def test_nothing_acknowledged_is_lost_and_everything_is_told(tmp_path: Path) -> 
         ledger = Ledger.of(client.ledger for client in clients)
         taken = settle(node, ledger, destination, seed)
         again, allowed = checks.duplicates(ledger, taken, tally, checks.deaths_of_instances(node))
-        more = f"{tally}; {sum(each.replays for each in tables)} tables replayed"
+        untrue = checks.few(scrapes.untrue(node, ledger))
+        more = f"{tally}; {sum(each.replays for each in tables)} tables replayed; {scrapes}"
         _report(ledger, taken, memory, f"{more}; {again} deliveries published again, of {allowed} that may have been in flight")
         findings = [
             *tally.violations,
@@ -99,6 +101,8 @@ def test_nothing_acknowledged_is_lost_and_everything_is_told(tmp_path: Path) -> 
             *checks.few(checks.untrue_receipts(node, ledger, taken, rng)),
             *checks.few(checks.receipts_by_document(node, ledger, rng, 200)),
             *checks.few(checks.dead_letters(node, ledger)),
+            *checks.few(iter(scrapes.violations)),
+            *untrue,
         ]
         if again > allowed:
             findings.append(f"{again} deliveries were published again, {allowed} were in flight at most")
