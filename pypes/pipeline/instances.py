@@ -231,13 +231,13 @@ class CopiesFlow(Lendable):
                 results, spent = outcome.value
                 found = [_arrived(result) for result in results]
                 if spent is not None:
-                    self._add(spent)
+                    self._add(spent, batch.count)
             positions += [at] * len(found)
             values += found
         return Bundle(positions, values, is_marked=any(type(value) is Failed for value in values))
 
-    def _add(self, spent: Spent) -> None:
-        self.stride = adapted(self.stride, spent.seconds, STRIDE_S, self._most)
+    def _add(self, spent: Spent, count: int) -> None:
+        self.stride = adapted(self.stride, count, spent.seconds, STRIDE_S, self._most)
         for name, (items, failures, seconds, waiting_s, kept) in spent.steps.items():
             step = self.steps[name]
             step.items, step.failures = step.items + items, step.failures + failures

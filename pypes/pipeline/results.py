@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections import deque
@@ -21,16 +20,16 @@ LATE: Final = object()
 WAVE_S: Final = 0.001
 
 
-def adapted(count: int, took_s: float, aim_s: float, most: int) -> int:
-    """The number of items to be taken together, after ``count`` of them took some time: twice as many if that was less than
-    ``aim_s``, half as many if it was more than four times that.
+def adapted(size: int, count: int, took_s: float, aim_s: float, most: int) -> int:
+    """The number of items to be taken together, after ``count`` of at most ``size`` took some time: twice as many if that was
+    less than ``aim_s``; if it was more than four times that, as many as would have taken ``aim_s``.
 
     It begins with one. So the first result comes when the first item is done, and the cost of what is done together is shared by
     many items where they are quick.
     """
     if took_s > 4 * aim_s:
-        return max(1, count // 2)
-    return min(2 * count, most) if took_s < aim_s else count
+        return max(1, int(count * aim_s / took_s))
+    return min(2 * size, most) if took_s < aim_s else size
 
 
 class Made(Protocol):
@@ -196,10 +195,10 @@ class Pull:
             if self._is_over:  # the pipeline was closed
                 return None
             begun = time.perf_counter()
-            is_fed = self._feed()
+            fed = self._feed()
             flow.run()
-            if is_fed and not flow.stride:
-                self._adapt(time.perf_counter() - begun)
+            if fed and not flow.stride:
+                self._adapt(fed, time.perf_counter() - begun)
             if (batch := self._take_done()) is not None:
                 return batch
             if not self._batches and inflow.is_over:
@@ -207,7 +206,7 @@ class Pull:
                 if inflow.error is not None:
                     raise inflow.error
                 return None
-            if is_fed:
+            if fed:
                 continue
             left = None if self.deadline is None else self.deadline - time.monotonic()
             if left is not None and left <= 0:
@@ -224,21 +223,21 @@ class Pull:
             return self._batches.popleft()
         return None
 
-    def _feed(self) -> bool:
-        """Take items, as many as there is room for and a wave has, and submit them; False if there are none now."""
+    def _feed(self) -> int:
+        """Take items, as many as there is room for and a wave has, and submit them. Returns their number."""
         room = self._buffer - self._under_way
         if room <= 0 or self._inflow.is_over or not self._flow.has_room:
-            return False
+            return 0
         most = self._flow.stride or self._wave
         items = self._inflow.take(min(room, most))
         if not items:
-            return False
+            return 0
         batch = Batch(self, self._count, items)
         self._count += len(items)
         self._under_way += len(items)
         self._batches.append(batch)
         self._flow.submit(batch)
-        return True
+        return batch.count
 
     def expect(self) -> Batch:
         """A batch without items that somebody else submits."""
@@ -246,13 +245,15 @@ class Pull:
         self._batches.append(batch)
         return batch
 
-    def _adapt(self, took_s: float) -> None:
-        """Choose the size of the next wave by the time that the last one took.
+    def _adapt(self, count: int, took_s: float) -> None:
+        """Choose the size of the next wave by the time that the last one, of ``count`` items, took.
 
         One that is not done after that works elsewhere, and its items come out together: they are to be few.
         """
-        is_elsewhere = bool(self._batches) and not self._batches[-1].is_done
-        self._wave = adapted(self._wave, math.inf if is_elsewhere else took_s, WAVE_S, self._buffer)
+        if self._batches and not self._batches[-1].is_done:
+            self._wave = max(1, self._wave // 2)
+        else:
+            self._wave = adapted(self._wave, count, took_s, WAVE_S, self._buffer)
 
     def batch_done(self, batch: Batch) -> None:
         """Called by the flow."""

@@ -50,7 +50,7 @@ class Wave:
 
     def adapt(self, took_s: float) -> None:
         """Choose it by the time in which one was made and went through all functions behind."""
-        self.count = adapted(self.count, took_s, WAVE_S, MOST_TOGETHER)
+        self.count = adapted(self.count, self.count, took_s, WAVE_S, MOST_TOGETHER)
 
 
 class StreamFlow(ChainFlow):

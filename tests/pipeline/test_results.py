@@ -259,3 +259,18 @@ def test_a_pool_that_was_closed_fails_its_items_and_keeps_nobody_waiting() -> No
         pool.close()
         (failed,) = pipeline.run([1])
         assert "the pool is closed" in failed.reason
+
+
+def test_a_wave_that_took_long_is_followed_by_a_short_one() -> None:
+    begun: list[int] = []
+
+    def work(value: int) -> int:
+        begun.append(value)
+        if value >= 60:
+            time.sleep(0.005)
+        return value
+
+    with Pipeline(work, buffer=32) as pipeline:
+        ahead = [len(begun) - value - 1 for value in pipeline.run(range(110))]
+    assert ahead[0] == 0
+    assert ahead[92:] == [0] * 18  # the first wave with slow ones has 32 at most
