@@ -109,6 +109,11 @@ class Taps:
         for key in [key for key in self._taps if key[0] is connection]:
             self.end(*key)
 
+    def renew(self, graph: str) -> None:
+        """The filters of a graph may take short cuts again, after a lone run."""
+        if (tapping := self._tappings.get(graph)) is not None:
+            tapping.renew()
+
     def leave(self, graph: str) -> None:
         """A graph is torn down."""
         self._tappings.pop(graph, None)

@@ -223,7 +223,7 @@ class LoopDriver(ReceivingDriver):
             following.portion, following.epoch, following.is_handed = portion, self.epoch, True
             core.running = following
             target = following.own
-        elif self.only_port is None or len(out.wires) > 1 or (wire := out.wires[0]).overflowed:
+        elif self.only_port is None or len(out.wires) > 1 or (wire := out.wires[0]).overflowed or wire.taps:
             return None
         elif wire.hand_over(self.epoch, portion.values, portion.lineages) and wire.parked is None:  # type: ignore[union-attr, arg-type]
             self.park_at(wire)

@@ -119,23 +119,25 @@ def test_taps_end_with_their_worker_and_their_graph(connection: Connection) -> N
             connection.unsent += frame
 
         taps = Taps(runners, send, Hiding())
-        core = scheduler.core
+        wire: Any = scheduler.wires[0]
         taps.begin(connection, protocol.Tap(1, "g", WIRE))
         taps.begin(connection, protocol.Tap(2, "g", ""))
         taps.begin(connection, protocol.Tap(3, "g", "nobody"))
         taps.begin(connection, protocol.Tap(4, "h", WIRE))
         wires = ["entry-a.in", WIRE]
         assert [(said.number, said.wires) for said in told(connection)] == [(1, wires), (2, wires), (3, wires), (4, [])]
-        assert core.special == 1
+        assert len(wire.taps) == 1
         taps.end(connection, 1)
         taps.end(connection, 1)
-        assert core.special == 0
+        assert len(wire.taps) == 0
         for number in range(MOST_TAPS + 1):
             taps.begin(connection, protocol.Tap(number, "g", WIRE))
         assert [bool(said.error) for said in told(connection)] == [False] * MOST_TAPS + [True]
-        assert core.special == MOST_TAPS
+        assert len(wire.taps) == MOST_TAPS
+        taps.renew("g")
+        taps.renew("h")
         taps.drop(connection)
-        assert core.special == 0
+        assert len(wire.taps) == 0
         taps.begin(connection, protocol.Tap(1, "g", WIRE))
         del runners["g"]
         taps.leave("g")

@@ -31,6 +31,12 @@ def tapping_of(scheduler: Scheduler) -> Tapping:
     return Tapping(scheduler.core, scheduler.graph, scheduler.wires, scheduler.drivers)
 
 
+def short_cuts(scheduler: Scheduler) -> list[str | None]:
+    """By filter, to whom it hands packets past the wire."""
+    found = [getattr(driver, "following", None) for driver in scheduler.drivers]
+    return [None if following is None else following.name for following in found]
+
+
 def run(scheduler: Scheduler, made: list[Packet]) -> None:
     count = len(made)
     scheduler.submit(Feed(iter([("a", made, range(count))]), count))
@@ -49,6 +55,7 @@ def test_all_that_goes_over_a_wire_is_seen_and_nothing_once_nobody_looks(name: s
     with running(nodes, WIRES) as scheduler:
         tapping = tapping_of(scheduler)
         assert list(tapping.wires) == NAMES
+        before = short_cuts(scheduler)
         run(scheduler, packets(1))
         assert seen == []
         tapping.add(name, look)
@@ -58,7 +65,7 @@ def test_all_that_goes_over_a_wire_is_seen_and_nothing_once_nobody_looks(name: s
         tapping.remove(name, look)
         # plain wires, with all their short cuts
         assert {type(wire) for wire in tapping.wires.values()} == {Wire}
-        assert scheduler.core.special == 0
+        assert short_cuts(scheduler) == before
         run(scheduler, packets(1, 4))
         assert seen == [1, 2, 3]
     assert keep.numbers == [0, 1, 2, 3, 4]
@@ -105,4 +112,44 @@ def test_a_tap_that_comes_in_the_middle_of_a_turn_changes_nothing_else() -> None
         for start in range(0, 20, 5):
             run(scheduler, packets(5, start))
     assert keep.numbers == [*range(20)]
-    assert seen == [5, 6, 7, 8, 9]
+    assert seen == [*range(10)]
+
+
+@pytest.mark.parametrize("middle", [Pass, Loop])
+def test_short_cuts_are_left_out_at_the_tapped_wire_only_and_after_lone_runs(middle: type[Operator]) -> None:
+    keep, seen = Keep(), list[int]()
+
+    def look(values: Sequence[Any]) -> None:
+        seen.extend(packet.get("n") for packet in values)
+
+    def other(values: Sequence[Any]) -> None:
+        pass
+
+    nodes = {"a": middle(), "b": middle(), "c": middle(), "keep": keep}
+    with running(nodes, [("a.out", "b.in"), ("b.out", "c.in"), ("c.out", "keep.in")]) as scheduler:
+        tapping = tapping_of(scheduler)
+        usual = short_cuts(scheduler)
+        tapping.add("a.out-b.in", look)
+        tapped = short_cuts(scheduler)
+        assert tapped == [None, *usual[1:]]
+        tapping.add("a.out-b.in", other)
+        run(scheduler, packets(2))
+        # a delivery runs alone
+        scheduler.record_turn = lambda filter, document: None
+        assert set(short_cuts(scheduler)) == {None}
+        run(scheduler, packets(2, 2))
+        scheduler.record_turn = None
+        tapping.renew()
+        assert short_cuts(scheduler) == tapped
+        run(scheduler, packets(2, 4))
+        tapping.remove("a.out-b.in", other)
+        assert short_cuts(scheduler) == tapped
+        scheduler.record_turn = lambda filter, document: None
+        tapping.remove("a.out-b.in", look)
+        assert set(short_cuts(scheduler)) == {None}
+        scheduler.record_turn = None
+        tapping.renew()
+        assert short_cuts(scheduler) == usual
+        run(scheduler, packets(2, 6))
+    assert seen == [0, 1, 2, 3, 4, 5]
+    assert keep.numbers == [*range(8)]
