@@ -44,7 +44,7 @@ from pypes.runtime.supervisor.arbiter import Arbiter
 from pypes.runtime.supervisor.clockkeeper import ClockKeeper
 from pypes.runtime.supervisor.closing import let_in_no_more
 from pypes.runtime.supervisor.control import Control
-from pypes.runtime.supervisor.happening import EventDesk, Happenings, log_of
+from pypes.runtime.supervisor.happening import EventDesk, Happenings, log_of, rates_of
 from pypes.runtime.supervisor.locks import DataDir, listen, lock_runtime_dir, release_runtime_dir
 from pypes.runtime.supervisor.owners import Owners
 from pypes.runtime.supervisor.schedules import Schedules
@@ -145,7 +145,7 @@ class Supervisor:
             self._shadows,
             filters,
             self._workers,
-            EventDesk(self._events),
+            EventDesk(self._events, rates_of(gathering, self._clock.time), self._tasks),
             self._status,
             self._metrics,
             self._generations.lost,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import time
 from collections.abc import Callable, Coroutine
 
 import pytest
@@ -11,8 +12,10 @@ import pytest
 from pypes.core.watched_tasks import WatchedTasks
 from pypes.errors import Unavailable
 from pypes.observe.events import EventLog
+from pypes.observe.gathering import Gathering
 from pypes.runtime.contracts.events import Told
 from pypes.runtime.supervisor.happening import EventDesk
+from pypes.runtime.supervisor.rates import Rates
 from pypes.runtime.worker import events
 from pypes.runtime.worker.events import Events, EventViewer
 from tests.ingest.harness import until
@@ -21,8 +24,8 @@ from tests.ingest.harness import until
 class Desk(EventDesk):
     """Counts the calls that wait; ``hold`` lets an answer wait, ``has_gone`` is how it is when the supervisor is."""
 
-    def __init__(self, log: EventLog) -> None:
-        super().__init__(log)
+    def __init__(self, log: EventLog, tasks: WatchedTasks) -> None:
+        super().__init__(log, Rates(Gathering(), lambda: "now", time.monotonic), tasks)
         self.ticks: list[int | None] = []
         self.waiting = 0
         self.held: asyncio.Event | None = None
@@ -50,9 +53,9 @@ class Desk(EventDesk):
 class Stage:
     def __init__(self) -> None:
         self.log = EventLog("a1", 5, lambda: "now")
-        self.desk = Desk(self.log)
         self.failed: list[str] = []
         self.tasks = WatchedTasks(self.failed.append)
+        self.desk = Desk(self.log, self.tasks)
         self.events = Events(self.desk, self.tasks)
 
     def add(self, *numbers: int, graph: str = "g", kind: str = "log") -> None:

@@ -1,0 +1,83 @@
+"""Who asks for events and counters, and what is done for it meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from pypes.core.watched_tasks import WatchedTasks
+from pypes.observe import metrics as m
+from pypes.observe.events import EventLog
+from pypes.observe.gathering import Gathering
+from pypes.runtime.supervisor import happening
+from pypes.runtime.supervisor.happening import REASON_CHARS, EventDesk, Happenings
+from pypes.runtime.supervisor.rates import Rates
+
+
+class Counting(Gathering):
+    """Says how often it was read; something happens between two readings."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads = 0
+
+    def read(self) -> Any:
+        self.reads += 1
+        self.own.counter(m.FILTER_IN, "g", "a").add(1)
+        return super().read()
+
+
+def played(monkeypatch: pytest.MonkeyPatch, play: Callable[[EventDesk, Counting, EventLog], Coroutine[None, None, None]]) -> None:
+    monkeypatch.setattr(happening, "COUNT_S", 0.0)
+    monkeypatch.setattr(happening, "IDLE_S", 0.0)
+
+    async def main() -> None:
+        failed = list[str]()
+        tasks = WatchedTasks(failed.append)
+        gathering, log = Counting(), EventLog("a1", 10, lambda: "now")
+        ticks = iter(range(1_000_000))
+        desk = EventDesk(log, Rates(gathering, lambda: "now", lambda: float(next(ticks))), tasks)
+        async with asyncio.timeout(20):
+            await play(desk, gathering, log)
+        await tasks.close()
+        assert failed == []
+
+    asyncio.run(main())
+
+
+def test_nothing_is_counted_but_while_somebody_wants_counters(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play(desk: EventDesk, gathering: Counting, log: EventLog) -> None:
+        assert (await desk.after("a1-0", 0.001)).counters == []
+        assert gathering.reads == 0
+        told = await desk.after("a1-0", 60.0, 0)
+        assert [(event.kind, event.body["filters"]) for event in told.counters] == [("counters", {"a": {"in": 1.0}})]
+        assert told.tick >= 1
+        tick = told.tick
+        told = await desk.after("a1-0", 60.0, told.tick)
+        assert told.tick > tick
+        # until it is found that nobody asks
+        reads = -1
+        while reads != gathering.reads:
+            reads = gathering.reads
+            for _ in range(5):
+                await asyncio.sleep(0)
+        told = await desk.after("a1-0", 60.0, told.tick)
+        assert (len(told.counters), told.events) == (1, [])
+
+    played(monkeypatch, play)
+
+
+def test_an_event_comes_whoever_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play(desk: EventDesk, gathering: Counting, log: EventLog) -> None:
+        waiting = asyncio.ensure_future(desk.after("a1-0", 60.0))
+        await asyncio.sleep(0)
+        Happenings(log).deployment_failed({"g": 3}, "at http://user:secret@host " + "x" * 1000)
+        [event] = (await waiting).events
+        assert (event.kind, event.graphs, event.body["version"]) == ("deployment", ("g",), 3)
+        assert event.body["reason"].startswith("at http://***@host x")
+        assert len(event.body["reason"]) == REASON_CHARS + 1
+
+    played(monkeypatch, play)
