@@ -49,8 +49,6 @@ class Settling:
     def __init__(self, errors: Errors) -> None:
         self._errors = errors
         self.skips = errors == "skip"
-        #: Items that have failed so far.
-        self.failures = 0
         self.dead_letters = DeadLetters()
 
     def settle(self, batch: Batch, made: Bundle) -> None:
@@ -64,10 +62,16 @@ class Settling:
         batch.results = []
         for at, value in zip(made.positions, made.values, strict=True):
             try:
-                batch.results += self.results_of(value, at)
+                batch.results += self.results_in(batch, value, at)
             except BaseException as error:  # the user's own
                 batch.error = error
                 return
+
+    def results_in(self, batch: Batch, value: Any, at: Position) -> tuple[Any, ...]:
+        """As :meth:`results_of`, of a value of a batch, whose run counts failures."""
+        if type(value) is Failed:
+            batch.run.failures += 1
+        return self.results_of(value, at)
 
     def results_of(self, value: Any, at: Position) -> tuple[Any, ...]:
         """The results that a value is at the end. Raises the error of one that failed, if that is to end the run."""
@@ -77,7 +81,6 @@ class Settling:
             return (value.value,)
         if type(value) is not Failed:
             return (value,)
-        self.failures += 1
         value.positions = value.positions or (item_of(at),)
         if self._errors == "return":
             return (value,)

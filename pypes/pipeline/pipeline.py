@@ -261,8 +261,9 @@ class Pipeline:
         return inflow(items, self._flow.wake)
 
     def _results(self, inflow: Inflow, *, is_split: bool = False, total: int | None = None) -> Results:
-        pull = Pull(self._flow, inflow, buffer=self._buffer, ordered=self._ordered, is_split=is_split)
-        bar = Bar(total, lambda: self._settling.failures) if self._shows_progress else None
+        shows = self._shows_progress
+        pull = Pull(self._flow, inflow, buffer=self._buffer, ordered=self._ordered, is_split=is_split, is_counted=shows)
+        bar = Bar(total) if shows else None
         return Results(self._begun(pull), self, bar)
 
     def _begun(self, pull: Pull) -> Pull:

@@ -19,6 +19,9 @@ class Counting(Protocol):
     def done(self) -> int:
         """Items whose results have come out."""
 
+    #: Those of them that have failed.
+    failures: int
+
 
 class Bar:
     """Shows how many items are done and have failed, how fast that goes, and where it ends if that is known.
@@ -26,15 +29,12 @@ class Bar:
     It is on standard error; where that is no terminal, there is none.
     """
 
-    def __init__(self, total: int | None, failures: Callable[[], int]) -> None:
-        """``failures`` counts those of all runs so far."""
+    def __init__(self, total: int | None) -> None:
         self._total = total
-        self._failures = failures
 
     def along(self, results: Counting, parts: Generator[Iterable[Any], None, None]) -> Generator[Iterable[Any], None, None]:
         """The same parts of the results, and the bar while they are asked for."""
         due = began = time.monotonic()
-        before = self._failures()
         with closing(parts), _shown(self._total) as show:
             try:
                 for part in parts:
@@ -42,9 +42,9 @@ class Bar:
                     now = time.monotonic()
                     if now >= due:
                         due = now + EVERY_S
-                        show(results.done, self._failures() - before, now - began)
+                        show(results.done, results.failures, now - began)
             finally:
-                show(results.done, self._failures() - before, time.monotonic() - began)
+                show(results.done, results.failures, time.monotonic() - began)
 
 
 @contextmanager

@@ -119,8 +119,12 @@ class Pull:
         ordered: bool,
         wave: int = 1,
         is_split: bool = False,
+        is_counted: bool = False,
     ) -> None:
-        """``wave`` is the number of items that are taken together at first; ``is_split``: each is one for each entry, by name."""
+        """``wave`` is the number of items that are taken together at first; ``is_split``: each is one for each entry, by name.
+
+        ``is_counted``: :attr:`failures` are of interest.
+        """
         self._flow = flow
         self._inflow = inflow
         self._buffer = buffer
@@ -129,6 +133,9 @@ class Pull:
         self._done: deque[Batch] = deque()
         #: Items that were taken, and those of them whose results were not.
         self._count = self._under_way = 0
+        self._is_counted = is_counted
+        #: Failures so far.
+        self.failures = 0
         self._wave = wave
         self.is_split = is_split
         #: If it is wanted: first position and results of each batch, these with the output ports where they came out.
@@ -154,7 +161,7 @@ class Pull:
 
         ``owner``, the pipeline, lives as long as they do.
         """
-        call = self._flow.call if self._buffer == 1 and not self._flow.stride else None
+        call = self._flow.call if self._buffer == 1 and not (self._flow.stride or self._is_counted) else None
         try:
             while True:
                 if self._flow.is_closed:

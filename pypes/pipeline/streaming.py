@@ -87,7 +87,7 @@ class StreamFlow(ChainFlow):
                             yield from bundle.values
                             continue
                         for at, value in zip(bundle.positions, bundle.values, strict=True):
-                            yield from self._settling.results_of(value, at)
+                            yield from self._settling.results_in(batch, value, at)
         except GeneratorExit:
             raise
         except BaseException as error:  # the user's own, or an interruption
