@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pypes.api.methods import METHODS
 from pypes.observe.metrics import HTTP_REQUESTS, HTTP_SECONDS
-from pypes.observe.tallies import Histogram, Tallies, Tally
+from pypes.observe.tallies import Tallies, Timed
 
 #: Route of requests that lead nowhere or were refused before, and method of those that no address knows.
 UNKNOWN: Final = "unknown"
@@ -24,28 +24,22 @@ class RequestTallies:
 
     def __init__(self, tallies: Tallies) -> None:
         self._tallies = tallies
-        self._known: dict[tuple[str, str, int], tuple[Tally, Histogram]] = {}
-        self._posts, self._posts_seconds = self._of("/docs", "POST", 202)
-
-    def posted(self, seconds: float) -> None:
-        """Documents were accepted on the short path."""
-        self._posts.add()
-        self._posts_seconds.observe(seconds)
+        self._known: dict[tuple[str, str, int], Timed] = {}
+        #: Counts a request whose documents were accepted on the short path, by the seconds that it took.
+        self.posted = self._of("/docs", "POST", 202).observe
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
-        """A request was answered."""
-        count, histogram = self._of(route, method if method in _METHODS else UNKNOWN, status)
-        count.add()
-        histogram.observe(seconds)
+        """Count a request that is answered."""
+        self._of(route, method if method in _METHODS else UNKNOWN, status).observe(seconds)
 
     def refused(self, status: int) -> None:
         """A request was refused before it was read."""
         self._tallies.counter(HTTP_REQUESTS, UNKNOWN, UNKNOWN, str(status)).add()
 
-    def _of(self, route: str, method: str, status: int) -> tuple[Tally, Histogram]:
+    def _of(self, route: str, method: str, status: int) -> Timed:
         known = self._known.get((route, method, status))
         if known is None:
-            known = self._known[route, method, status] = (
+            known = self._known[route, method, status] = Timed(
                 self._tallies.counter(HTTP_REQUESTS, route, method, str(status)),
                 self._tallies.histogram(HTTP_SECONDS, route, method),
             )

@@ -106,6 +106,24 @@ class Histogram:
         self._values[self._sum_at] += value * times
 
 
+class Timed:
+    """A counter and a histogram that change together. PERF: one call instead of two."""
+
+    __slots__ = ("_at", "_bounds", "_count_at", "_counts", "_sum_at", "_values")
+
+    def __init__(self, counter: Tally, histogram: Histogram) -> None:
+        self._counts, self._count_at = counter._values, counter._at
+        self._values, self._at = histogram._values, histogram._at
+        self._bounds, self._sum_at = histogram._bounds, histogram._sum_at
+
+    def observe(self, seconds: float) -> None:
+        """Count one, which took so long."""
+        self._counts[self._count_at] += 1.0
+        values = self._values
+        values[self._at + bisect_left(self._bounds, seconds)] += 1.0
+        values[self._sum_at] += seconds
+
+
 class Tallies:
     """The tallies of this process. ``path`` is a file made by :meth:`create`; without one only this process can read it.
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from pypes.observe import tallies as module
 from pypes.observe.metrics import FILTER_IN, FILTER_RESTING, WIRE_PACKETS, Metric
-from pypes.observe.tallies import Counted, Histogram, Series, Tallies, Tally, TallyFile
+from pypes.observe.tallies import Counted, Histogram, Series, Tallies, Tally, TallyFile, Timed
 
 SECONDS = Metric("some_seconds", "histogram", "Seconds of something.", ("graph",), "seconds", (0.1, 1.0))
 
@@ -97,9 +97,11 @@ def test_a_histogram_has_buckets_up_to_their_bounds_and_a_sum() -> None:
     seconds = ours.histogram(SECONDS, "g")
     for value in (0.05, 0.1, 0.5, 1.0, 2.0):
         seconds.observe(value)
-    seconds.observe(0.25, times=4)
-    assert numbers(ours) == {("some_seconds", "g"): [2.0, 6.0, 1.0, pytest.approx(4.65)]}
-    assert ours.series == [Series("some_seconds", ("g",), 4)]
+    seconds.observe(0.25, times=3)
+    Timed(ours.counter(FILTER_IN, "g", "f"), seconds).observe(0.25)
+    expected = {("some_seconds", "g"): [2.0, 6.0, 1.0, pytest.approx(4.65)], (FILTER_IN.name, "g", "f"): [1.0]}
+    assert numbers(ours) == expected
+    assert ours.series[0] == Series("some_seconds", ("g",), 4)
 
 
 def test_beyond_the_bound_nothing_is_counted_and_the_log_says_so_once(

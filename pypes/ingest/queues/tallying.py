@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Final
 
 from pypes.ingest.accounts import Account, Kind
@@ -13,7 +12,7 @@ from pypes.ingest.outcome import Details, KeptTrace
 from pypes.ingest.queues.lending import OnFinished
 from pypes.ingest.store.write_batch import Remains
 from pypes.observe.metrics import COMMIT_SECONDS, DELIVERY_SECONDS, NEW_DEAD_LETTERS
-from pypes.observe.tallies import Tallies
+from pypes.observe.tallies import Histogram, Tallies
 
 #: Codes of dead letters that are counted by themselves, for each graph: a component may make them of anything.
 MAX_CODES: Final = 30
@@ -26,6 +25,7 @@ class QueueTallies:
     def __init__(self, tallies: Tallies) -> None:
         self._tallies = tallies
         self._codes: dict[str, set[str]] = {}
+        self._seconds: dict[str, Histogram] = {}
         self._commits = tallies.histogram(COMMIT_SECONDS)
 
     def committed(self, seconds: float) -> None:
@@ -34,7 +34,6 @@ class QueueTallies:
 
     def before(self, on_finished: OnFinished) -> OnFinished:
         """A callback for the end of deliveries: counts how long they took, then calls ``on_finished``."""
-        histogram = self._tallies.histogram
 
         def finished(
             deliveries: Sequence[Delivery],
@@ -44,12 +43,24 @@ class QueueTallies:
             trace: KeptTrace | None,
         ) -> None:
             # PERF: what came in one commit and ends together took equally long
-            for (kind, ms), alike in groupby(accounts, _kind_and_ms):
-                if kind.published:
-                    histogram(DELIVERY_SECONDS, kind.graph).observe(ms / 1000, len([*alike]))
+            last, last_ms, times = accounts[0][0], accounts[0][2], 0
+            for kind, _, ms, _ in accounts:
+                if ms != last_ms or kind is not last:
+                    self._took(last, last_ms, times)
+                    last, last_ms, times = kind, ms, 0
+                times += 1
+            self._took(last, last_ms, times)
             on_finished(deliveries, accounts, details, remains, trace)
 
         return finished
+
+    def _took(self, kind: Kind, ms: int, times: int) -> None:
+        """So many deliveries of a kind took so long."""
+        if kind.published:
+            seconds = self._seconds.get(kind.graph)
+            if seconds is None:
+                seconds = self._seconds[kind.graph] = self._tallies.histogram(DELIVERY_SECONDS, kind.graph)
+            seconds.observe(ms / 1000, times)
 
     def buried(self, dead: Sequence[Remains]) -> None:
         """Dead letters were written."""
@@ -60,7 +71,3 @@ class QueueTallies:
                 if code not in codes and len(codes) < MAX_CODES:
                     codes.add(code)
                 self._tallies.counter(NEW_DEAD_LETTERS, graph, code if code in codes else OTHER).add(number)
-
-
-def _kind_and_ms(account: Account) -> tuple[Kind, int]:
-    return account[0], account[2]
