@@ -44,7 +44,10 @@ _LANE: Final = ("graph", "lane")
 # -- filters and wires, counted where the graphs run ------------------------------------------------------
 
 FILTER_IN: Final = Metric(
-    "pypes_filter_packets_in_total", "counter", "Packets given to a filter; one that is given again counts again.", _FILTER
+    "pypes_filter_packets_in_total",
+    "counter",
+    "Packets that came to a filter; those that it is given again came before.",
+    _FILTER,
 )
 FILTER_OUT: Final = Metric(
     "pypes_filter_packets_out_total",
@@ -56,13 +59,25 @@ FILTER_SECONDS: Final = Metric(
     "pypes_filter_seconds_total", "counter", "Time in the code of a filter, in pool workers too.", _FILTER, "seconds"
 )
 FILTER_FAILURES: Final = Metric(
-    "pypes_filter_failures_total", "counter", "Packets that have failed at a filter for good and are dead letters.", _FILTER
+    "pypes_filter_failures_total",
+    "counter",
+    "Packets that have failed at a filter for good: dead letters, or sent on by its error port.",
+    _FILTER,
 )
-FILTER_RETRIES: Final = Metric("pypes_filter_retries_total", "counter", "Packets that a filter was to be given again.", _FILTER)
+FILTER_RETRIES: Final = Metric(
+    "pypes_filter_retries_total", "counter", "Packets that a filter was to be given again because it asked for that.", _FILTER
+)
 FILTER_PARKED: Final = Metric(
     "pypes_filter_parked_seconds_total",
     "counter",
-    "Time in which a filter had work and could not go on: full wires behind it, a service that is down.",
+    "Time in which a filter was held up: a full wire behind it, a service that is down, packets that wait to be tried again.",
+    _FILTER,
+    "seconds",
+)
+FILTER_WAITING: Final = Metric(
+    "pypes_filter_waiting_seconds_total",
+    "counter",
+    "Time of calls of a filter that run beside the graph; several at once count each.",
     _FILTER,
     "seconds",
 )
@@ -220,6 +235,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     FILTER_FAILURES,
     FILTER_RETRIES,
     FILTER_PARKED,
+    FILTER_WAITING,
     FILTER_RESTING,
     FILTER_LAST_ERROR,
     PUBLISHER_BATCHES,

@@ -112,7 +112,7 @@ class Copy:
             """They are kept beside their items."""
         found = [[_leaving(result) for result in results] for results in self._settling.take()]
         counts = flow.graph.take_counts() if isinstance(flow, GraphFlow) else {}
-        spent = Spent(time.perf_counter() - begun, _spent(self._made.steps), {} if totals is None else totals.take(), counts)
+        spent = Spent(time.perf_counter() - begun, _spent(self._made.steps), totals.take(), counts)
         return [Outcome((results, spent if not at else None)) for at, results in enumerate(found)]
 
     def close(self) -> None:
@@ -181,7 +181,8 @@ class CopiesFlow(Lendable):
         self._settling = settling
         #: The functions, by name, with what all copies have spent; they are not called here.
         self.steps = build(given, track=make.track, ordered=make.ordered).steps
-        self.totals = Totals()
+        self._spent: dict[str, FilterTotal] = {}
+        self.totals = Totals(lambda: dict(self._spent))
         self.counts: dict[str, dict[str, int]] = {}
         self._executor = processes(CopyMaker(given, make), count, name="instances")
         self._most = max(1, min(MOST_STRIDE, buffer // self._executor.capacity))
@@ -244,7 +245,8 @@ class CopiesFlow(Lendable):
             step.seconds, step.waiting_s = step.seconds + seconds, step.waiting_s + waiting_s
             if step.kept is not None:
                 step.kept += kept
-        self.totals.add(spent.totals)
+        for name, total in spent.totals.items():
+            self._spent.setdefault(name, FilterTotal()).add(total)
         for name, counts in spent.counts.items():
             totals = self.counts.setdefault(name, {})
             for each, count in counts.items():

@@ -21,15 +21,12 @@ AHEAD: Final = 4
 
 
 class Made(NamedTuple):
-    """The filters of a pipeline: its functions by name, what runs them, its open outputs, and the counts of its components.
-
-    ``totals`` is ``None`` where there are no components, or where somebody else observes them.
-    """
+    """The filters of a pipeline: its functions by name, what runs them, its open outputs, and the counts of its components."""
 
     steps: Mapping[str, Step]
     flow: ChainFlow | PoolFlow | GraphFlow
     ports: Ports
-    totals: Totals | None
+    totals: Totals
 
 
 @dataclass(frozen=True)
@@ -54,14 +51,13 @@ class FlowMaker:
         elif built.pooled is not None and self.observer is None and not self.pools:
             alone = PoolFlow(built.pooled, settling, most_open=most_open)
         if alone is not None:
-            return Made(built.steps, alone, Ports(built.components, [f"{name}.out" for name in built.components]), None)
-        totals = Totals() if given.is_bare and self.observer is None else None
+            return Made(built.steps, alone, Ports(built.components, [f"{name}.out" for name in built.components]), Totals())
         flow = GraphFlow(
             lambda on_done: LocalGraph(
                 built.components,
                 built.ends,
                 limits=self.limits,
-                observer=self.observer or totals,
+                observer=self.observer,
                 pools={**built.pools, **self.pools},
                 inherit=given.inherit,
                 on_done=on_done,
@@ -71,4 +67,5 @@ class FlowMaker:
             most_open=most_open,
             is_bare=given.is_bare,
         )
+        totals = flow.graph.scheduler.totals if given.is_bare else Totals()
         return Made(built.steps, flow, Ports(built.components, flow.graph.ports.values()), totals)

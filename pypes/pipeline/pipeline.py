@@ -16,7 +16,7 @@ from pypes.core.origin import Origin
 from pypes.errors import ComponentError, InvalidGraph, InvalidInput
 from pypes.graph.model import Graph
 from pypes.ingest.outcome import Fate
-from pypes.observe import Observer, Totals
+from pypes.observe import Observer
 from pypes.pipeline import saving
 from pypes.pipeline.bucket import Bucket, BucketClosed, Fed
 from pypes.pipeline.building import checked_pools, given, given_of
@@ -103,7 +103,6 @@ class Pipeline:
         self._origin = Origin()
         make = FlowMaker(checked_names("track", track), ordered, limits, observer, checked_pools(self.given, pools))
         flow: ChainFlow | PoolFlow | GraphFlow | CopiesFlow
-        self._totals: Totals | None
         if instances is None:
             self._steps, flow, self._ports, self._totals = make(self.given, self._settling)
         else:
@@ -318,11 +317,8 @@ class Pipeline:
 
     @property
     def stats(self) -> dict[str, NodeStats]:
-        """Items, failures, seconds and waiting of each node since the pipeline was made, also while a run is under way.
-
-        Components are not counted where an ``observer`` was given: it is told all of this.
-        """
-        return stats_of(self.given.nodes, self._steps, self._totals)
+        """Items, failures, seconds and waiting of each node since the pipeline was made, also while a run is under way."""
+        return stats_of(self.given.nodes, self._steps, self._totals.so_far)
 
     @property
     def entries(self) -> list[str]:

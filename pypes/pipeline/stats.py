@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pypes.observe import Totals
+from pypes.observe import FilterTotal
 from pypes.pipeline.chain import Step
 
 
@@ -25,16 +25,15 @@ class NodeStats:
     waiting_s: float = 0.0
 
 
-def stats_of(names: Iterable[str], steps: Mapping[str, Step], totals: Totals | None) -> dict[str, NodeStats]:
-    """The stats of nodes, by name: of functions as their steps count, of components as an observer does."""
-    counted = {} if totals is None else totals.so_far
+def stats_of(names: Iterable[str], steps: Mapping[str, Step], totals: Mapping[str, FilterTotal]) -> dict[str, NodeStats]:
+    """The stats of nodes, by name: of functions as their steps count, of components as the scheduler does."""
     found = {}
     for name in names:
         if name in steps:
             step = steps[name]
             found[name] = NodeStats(step.items, step.failures, step.seconds, step.waiting_s)
-        elif name in counted:
-            total = counted[name]
+        elif name in totals:
+            total = totals[name]
             found[name] = NodeStats(total.taken, total.failed, total.work_s, total.waiting_s)
         else:
             found[name] = NodeStats()

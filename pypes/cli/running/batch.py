@@ -34,7 +34,6 @@ from pypes.graph.spec import ComponentSpec
 from pypes.ingest.codecs import Checker, check
 from pypes.ingest.delivery import Header
 from pypes.ingest.protocol import Item
-from pypes.observe import Totals
 from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.instance.intake import Intake
 from pypes.runtime.instance.routing import Router
@@ -73,10 +72,7 @@ class Batch:
         self._graph = graph.name
         self._router = Router(graph, components)
         self._done: list[Epoch] = []
-        self._totals = Totals()
-        self._scheduler = Scheduler(
-            graph, components, limits=self.limits, on_done=self._done.append, secrets=site.secrets, observer=self._totals
-        )
+        self._scheduler = Scheduler(graph, components, limits=self.limits, on_done=self._done.append, secrets=site.secrets)
         with site.secrets.kept():
             self._scheduler.setup()
 
@@ -113,7 +109,7 @@ class Batch:
             portions += 1
             done.add(_tally(self._done.pop()))
         done.counts = {name: taken for name, each in self._scheduler.watch.counts.items() if (taken := each.take())}
-        done.filters = self._totals.take()
+        done.filters = self._scheduler.totals.take()
         state = Tally()
         for epoch in self._scheduler.epochs:
             _look_at(epoch, state)

@@ -44,6 +44,7 @@ from pypes.graph import codec
 from pypes.graph.model import Graph
 from pypes.graph.pools import pool_of
 from pypes.graph.spec import ComponentSpec
+from pypes.observe.tallies import Tallies
 from pypes.placement import isolate
 from pypes.runtime.file_store import STORES, FileStores
 from pypes.runtime.instance.behind import Behind
@@ -104,12 +105,13 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
     record = CrashRecord(spec.crash_record)
     if spec.max_memory_bytes:
         limit_memory(spec.max_memory_bytes)
+    tallies = Tallies(spec.tallies)
     runners: dict[str, Runner] = {}
     behind: dict[str, Behind] = {}
     clock = node_clock(Path(spec.data_dir))
     try:
         for name, (version, obj) in spec.graphs.items():
-            runners[name] = _set_up(spec, site, name, version, obj, control, clock, behind)
+            runners[name] = _set_up(spec, site, name, version, obj, control, clock, behind, tallies)
     except _SetupFailed as failed:
         for runner in runners.values():
             runner.scheduler.teardown()
@@ -166,7 +168,7 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
         _exit(error)
     watchdog.stop()
     for runner in runners.values():
-        runner.scheduler.teardown()
+        runner.end()
     counts.end_all()
 
 
@@ -261,6 +263,7 @@ def _set_up(
     control: Any,
     clock: Clock,
     behind: dict[str, Behind],
+    tallies: Tallies,
 ) -> Runner:
     """Import, make and configure the components of a graph, and set them up."""
     filter = ""
@@ -278,7 +281,7 @@ def _set_up(
                 component.durability = spec.durability  # type: ignore[attr-defined]
         filter = ""
         behind[name] = Behind(graph, spec.components, components)
-        runner = Runner(replace(graph, nodes=nodes), version, components, spec.limits, clock, site.secrets, spec.redact)
+        runner = Runner(replace(graph, nodes=nodes), version, components, spec.limits, clock, site.secrets, spec.redact, tallies)
         runner.scheduler.setup(lambda filter: control.send(("setup", name, filter)))
     except ComponentError as error:
         raise _SetupFailed(name, error.where or filter, error, site.secrets.redact) from error

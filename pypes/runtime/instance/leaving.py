@@ -47,7 +47,7 @@ class Leaving:
         """Tear a graph down, after the workers were told; :func:`free` gives back what it had once nobody refers to it."""
         self._going.remove(runner)
         self.left.add(runner.name)
-        runner.scheduler.teardown()
+        runner.end()
 
 
 def free() -> None:

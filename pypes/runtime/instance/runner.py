@@ -17,11 +17,13 @@ from pypes.graph.model import Graph
 from pypes.ingest.outcome import KeptTrace
 from pypes.ingest.protocol import Item
 from pypes.observe.hiding import Hiding
+from pypes.observe.tallies import Tallies
 from pypes.runtime.instance.acknowledging import committed
 from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.instance.crash_record import CrashRecord
 from pypes.runtime.instance.intake import Intake
 from pypes.runtime.instance.routing import Router
+from pypes.runtime.instance.tallying import Tallying
 from pypes.runtime.instance.tracing import Traced, is_drawn, report_of
 from pypes.runtime.scheduler import Epoch, Scheduler
 from pypes.runtime.scheduler.tracing import Trace
@@ -52,6 +54,7 @@ class Runner:
         clock: Clock | None = None,
         secrets: Secrets | None = None,
         redact: Sequence[str] = (),
+        tallies: Tallies | None = None,
     ) -> None:
         self.name = graph.name
         self.version = version
@@ -73,6 +76,7 @@ class Runner:
         self._hiding = Hiding(redact, secrets)
         #: Share of the deliveries that are traced, whatever they say.
         self._trace_share = graph.trace
+        self._tallying = None if tallies is None else Tallying(tallies, self.scheduler)
         self._live: deque[Arrived] = deque()
         self._bulk: deque[Arrived] = deque()
         self.is_ordered = bool(graph.order_by)
@@ -237,11 +241,19 @@ class Runner:
         """Run for a slice of time."""
         begin = time.perf_counter()
         self.scheduler.run()
+        if self._tallying is not None:
+            self._tallying.write()
         self._busy_s += time.perf_counter() - begin
         if self._finished:
             pace = self._busy_s / self._finished
             self._document_s += _WEIGHT * (pace - self._document_s) if self._document_s else pace
             self._busy_s, self._finished = 0.0, 0
+
+    def end(self) -> None:
+        """Tear the graph down."""
+        self.scheduler.teardown()
+        if self._tallying is not None:
+            self._tallying.end()
 
     # -- sources ----------------------------------------------------------------------------------------
 

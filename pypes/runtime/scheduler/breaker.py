@@ -7,7 +7,8 @@ from typing import Any, Final, Protocol
 
 from pypes.core.raised import Raised
 from pypes.errors import Retry, Unreachable
-from pypes.runtime.scheduler.core import Attempt, Core, Filter
+from pypes.runtime.scheduler.attempt import Attempt
+from pypes.runtime.scheduler.core import Core, Filter
 from pypes.runtime.scheduler.jams import Jams
 
 REST_FIRST_S, REST_MOST_S = 0.5, 30.0
@@ -106,6 +107,7 @@ class Breakers:
         is_new = not breaker.failures
         rest_s = min(REST_MOST_S, REST_FIRST_S * 2.0 ** min(breaker.failures, 16)) * self._core.rng.uniform(0.5, 1.0)
         breaker.failures += 1
+        filter.meter.err(core.wall_clock())
         aside, breaker.aside = breaker.aside, []
         for attempt, _, retries in reversed(aside):
             retries.come_back(attempt)
@@ -152,6 +154,7 @@ class Breakers:
         breaker = self.open.pop(filter, None)
         if breaker is None:
             return
+        filter.meter.events += 1
         for wire in filter.wires:
             wire.is_shut = False
             if breaker.failures:

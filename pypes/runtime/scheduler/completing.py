@@ -45,12 +45,11 @@ class Completing:
         resting: Breakers,
         drivers: Sequence[Driver],
         begin: Callable[[Driver], None],
-        end: Callable[[], None],
     ) -> None:
         self._core = core
         self._resting = resting
-        #: Called before a filter is told between its turns, and afterwards.
-        self._begin, self._end = begin, end
+        #: Called before a filter is told between its turns.
+        self._begin = begin
         self.listeners = [Listener(driver, self._closed) for driver in drivers if driver.component.complete is not None]
         for listener in self.listeners:
             listener.driver.listener = listener
@@ -173,7 +172,6 @@ class Completing:
                 self._begin(driver)
                 self._core.turns += 1
                 Telling(listener, self._resumable.append, partial(self._tell, listener, due)).go_on()
-                self._end()
                 moved = True
         return moved
 
@@ -297,8 +295,6 @@ class Completing:
         self._resumable.clear()
 
 
-def completing_of(
-    core: Core, resting: Breakers, drivers: Sequence[Driver], begin: Callable[[Driver], None], end: Callable[[], None]
-) -> Completing | None:
+def completing_of(core: Core, resting: Breakers, drivers: Sequence[Driver], begin: Callable[[Driver], None]) -> Completing | None:
     """The completing of a graph, for those of its filters that are to be told; ``None`` if there are none."""
-    return Completing(core, resting, drivers, begin, end) if any(is_told(driver.component) for driver in drivers) else None
+    return Completing(core, resting, drivers, begin) if any(is_told(driver.component) for driver in drivers) else None

@@ -301,6 +301,7 @@ class ConcurrentDriver(Driver):
 
     def worked_in_pool(self, seconds: float) -> None:
         """So long a pool worker has worked on what the item in hand was sent there with."""
+        self.meter.worked(seconds)
         if self.observation is not None:
             self.observation.worked_in_pool(self.name, seconds)
         for trace in self.epoch.traces if self.epoch is not None else ():

@@ -18,9 +18,11 @@ from pypes.component import Component
 from pypes.core.limits import Limits
 from pypes.core.raised import is_interruption
 from pypes.core.secrets import Secrets
+from pypes.runtime.scheduler.attempt import Attempt
 from pypes.runtime.scheduler.calls import Calls
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.lineage import Lineage
+from pypes.runtime.scheduler.meter import Meter
 from pypes.runtime.scheduler.observing import Observation
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.ready import Ready
@@ -62,16 +64,18 @@ class Core:
         self.secrets = secrets
         #: Told of what happens, if anybody wants to know.
         self.observation = observation
-        self.ready = Ready()
+        self.ready = Ready(clock)
         self.timers = Timers(clock)
         self.calls: Calls
         #: The filters in the order in which they run, and the wires between them.
         self.filters: Sequence[Filter] = ()
         self.wires: Sequence[Wire] = ()
-        #: Turns begun, whose it is now, and how often a feed has put something on a wire or ended.
+        #: Turns begun, and how often a feed has put something on a wire or ended.
         self.turns = 0
         self.pulls = 0
+        #: The filter whose code runs now, and since when.
         self.running: Filter | None = None
+        self.since_s = 0.0
         #: Epochs in flight of which publishers have committed something in an earlier run.
         self.reruns = 0
         #: Epochs in flight that take no short cuts: these, and those that are traced.
@@ -89,6 +93,30 @@ class Core:
     def target_of(self, wire: Wire) -> Filter:
         """The filter that a wire leads to."""
         return self.filters[wire.bit.bit_length() - 1]
+
+    # -- whose time it is -----------------------------------------------------------------------------------
+
+    def begin_turn(self, filter: Filter) -> None:
+        """The turn of a filter begins or goes on; the one before is over or parked."""
+        self.end_turn()
+        self.running = filter
+        self.since_s = self.clock()
+        if self.observation is not None:
+            self.observation.take_hooks_s()
+        if self.turn_times.epochs:
+            self.turn_times.begin_turn(filter.name, filter.epoch.traces if filter.epoch is not None else ())
+
+    def end_turn(self) -> None:
+        """No filter runs until the next turn."""
+        running, self.running = self.running, None
+        if running is None:
+            return
+        self.turn_times.end_turn()
+        seconds = self.clock() - self.since_s
+        if self.observation is not None:
+            seconds -= self.observation.take_hooks_s()
+            self.observation.ran(running.name, seconds)
+        running.meter.seconds += seconds
 
     # -- parking ------------------------------------------------------------------------------------------
 
@@ -108,6 +136,7 @@ class Core:
         The greenlet it stands in becomes the filter's own. If that is the runner, a new one takes its place: filters that
         never wait cost no switch at all.
         """
+        self.end_turn()
         self.ready.waiting |= filter.bit
         me = filter.greenlet = getcurrent()
         runner = self.runner
@@ -134,10 +163,10 @@ class Core:
 
     def pause(self, filter: Filter, delay_s: float, then: Callable[[], None] = lambda: None) -> None:
         """Do not run a filter for a while; ``then`` is called when it may again."""
-        self.ready.block(filter)
+        self.ready.hold_up(filter)
 
         def due() -> None:
-            self.ready.unblock(filter)
+            self.ready.let_on(filter)
             then()
 
         self.timers.after(delay_s, due)
@@ -161,6 +190,7 @@ class Core:
 
     def waited(self, filter: Filter, seconds: float) -> None:
         """A call of a filter that ran beside the graph has ended, so long after it was asked for."""
+        filter.meter.waited(seconds)
         if self.observation is not None:
             self.observation.waited(filter.name, seconds)
         for trace in filter.epoch.traces if filter.epoch is not None else ():
@@ -234,6 +264,7 @@ class Filter:
         "listener",
         "lone",
         "max_attempts",
+        "meter",
         "name",
         "narrowing",
         "outs",
@@ -247,6 +278,8 @@ class Filter:
     core: Core
     name: str
     component: Component
+    #: Counts of what it has done.
+    meter: Meter
     #: Its place in the order in which filters run, and its bit in the masks.
     index: int
     bit: int
@@ -307,7 +340,10 @@ class Filter:
         epoch.drop(self.index, lineages)
         for trace in epoch.traces:
             trace.dropped(epoch, self.name, lineages)
-        if self.core.observation is not None and lineages:
+        if not lineages:
+            return
+        self.meter.drop(len(lineages))
+        if self.core.observation is not None:
             self.core.observation.dropped(self.name, len(lineages))
 
     def call_ended(self) -> None:
@@ -359,19 +395,3 @@ class Filter:
     @abstractmethod
     def give_back(self, wire: Wire, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> None:
         """Put packets back in front of what waits on a wire."""
-
-
-class Attempt:
-    """A packet that is tried again, or stands aside while the one after it is tried."""
-
-    __slots__ = ("epoch", "lineage", "since_s", "tries", "value", "waiting")
-
-    def __init__(self, value: Any, epoch: Epoch, lineage: Lineage, since_s: float, tries: int = 1) -> None:
-        self.value = value
-        self.epoch = epoch
-        self.lineage = lineage
-        self.tries = tries
-        #: Clock time of the first try.
-        self.since_s = since_s
-        #: True until it is due and back on a wire, and while it stands aside.
-        self.waiting = True

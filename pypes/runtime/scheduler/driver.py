@@ -10,12 +10,14 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from pypes.component import ERROR_PORT, Component, Publisher, is_publisher
 from pypes.core.shown import shown
 from pypes.packet import Packet
-from pypes.runtime.scheduler.core import Attempt, Core, Filter, Hearing
+from pypes.runtime.scheduler.attempt import Attempt
+from pypes.runtime.scheduler.core import Core, Filter, Hearing
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.failing import Failing
 from pypes.runtime.scheduler.holding import NOTHING_HELD, Holding
 from pypes.runtime.scheduler.joining import Joining
 from pypes.runtime.scheduler.lineage import Lineage
+from pypes.runtime.scheduler.meter import Meter
 from pypes.runtime.scheduler.noting import note_sent, note_taken
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.policies import Policies
@@ -62,11 +64,10 @@ class Driver(Publishing):
         self.published = policies.published
         self.observation = core.observation
         self.name = name
+        self.meter = Meter()
         self.component = component
-        #: Packets that a port gathers before they go on the wire.
-        self.capacity = core.limits.wire_packets
-        #: Packets that a wire to it holds.
-        self.wire_capacity = core.limits.wire_packets
+        #: Packets that a port gathers before they go on the wire, and those that a wire to it holds.
+        self.capacity = self.wire_capacity = core.limits.wire_packets
         #: As the graph says, before what the component says.
         self.max_attempts: int | None = None
         self.index = index

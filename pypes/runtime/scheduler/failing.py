@@ -12,8 +12,9 @@ from pypes.core.raised import Raised
 from pypes.core.shown import Clean, trace_of
 from pypes.core.unreachable import is_unreachable
 from pypes.packet import Packet
+from pypes.runtime.scheduler.attempt import Attempt
 from pypes.runtime.scheduler.breaker import UNKNOWN, Breakers, charged
-from pypes.runtime.scheduler.core import Attempt, Filter
+from pypes.runtime.scheduler.core import Filter
 from pypes.runtime.scheduler.dead import as_json, named
 from pypes.runtime.scheduler.epoch import Epoch, Failure
 from pypes.runtime.scheduler.lineage import Lineage, flatten
@@ -191,8 +192,13 @@ class Failing:
         wire = self._filter.inputs[port][0] if port in self._filter.inputs else self._filter.wires[0]
         attempt.epoch.acquire()
         attempt.lineage = lineage
+        meter = self._filter.meter
+        meter.retries += 1
+        meter.err(core.wall_clock())
+        meter.hold_up(core.clock())
 
         def due() -> None:
+            meter.let_on(core.clock())
             attempt.waiting = False
             wire.hand_over(attempt.epoch, [attempt.value], [lineage])
 
@@ -211,6 +217,7 @@ class Failing:
         """Hand a packet to the wired ``error`` port, or else keep it with the epoch for the dead letters."""
         secrets = self._core.secrets
         reason = secrets.redact(reason)
+        self._filter.meter.fail(self._core.wall_clock())
         if self._filter.is_publisher:
             epoch.refuse(self._filter.name, (lineage,))
         out = self._filter.outs.get(ERROR_PORT)
@@ -248,6 +255,7 @@ class Failing:
         if filter.name in (epoch.refused or ()) and document in epoch.refused[filter.name]:  # type: ignore[index]
             filter.component.log.error("complete failed", extra={"reason": raised.reason})
             return
+        filter.meter.fail(self._core.wall_clock())
         if filter.is_publisher:
             epoch.refuse(filter.name, (document,))
         name, code = type(filter.component).__name__, raised.code if raised.steers else "component.complete"

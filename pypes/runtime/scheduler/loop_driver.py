@@ -214,6 +214,7 @@ class LoopDriver(ReceivingDriver):
             return None
         core, portion, following, target = self.core, self.portion, self.following, self.home
         states = core.ready
+        count = len(portion.values)  # type: ignore[union-attr]
         if (
             following is not None
             and not (states.waiting | states.blocked) & following.bit
@@ -221,12 +222,19 @@ class LoopDriver(ReceivingDriver):
             and following.own
         ):
             following.portion, following.epoch, following.is_handed = portion, self.epoch, True
+            # PERF: counts as if by the wire, and time as by `Core.begin_turn`
+            out.wires[0].total += count
+            now_s = core.clock()
+            self.meter.seconds += now_s - core.since_s
+            core.since_s = now_s
             core.running = following
             target = following.own
         elif self.only_port is None or len(out.wires) > 1 or (wire := out.wires[0]).overflowed or wire.taps:
             return None
-        elif wire.hand_over(self.epoch, portion.values, portion.lineages) and wire.parked is None:  # type: ignore[union-attr, arg-type]
-            self.park_at(wire)
+        else:
+            wire.total += count
+            if wire.hand_over(self.epoch, portion.values, portion.lineages) and wire.parked is None:  # type: ignore[union-attr, arg-type]
+                self.park_at(wire)
         self.expected[out.name] = NOTHING_MORE
         self.portion = self.epoch = self.stall = None
         self.is_fresh = True

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
+from pypes.runtime.scheduler.attempt import Attempt
 from pypes.runtime.scheduler.breaker import MOST_ASIDE, Breakers
-from pypes.runtime.scheduler.core import Attempt, Filter
+from pypes.runtime.scheduler.core import Filter
 from pypes.runtime.scheduler.lineage import Lineage
 
 #: Most packets that step aside until one gets through; each of them costs a rest.

@@ -14,29 +14,24 @@ from pypes.runtime.scheduler.wire import Wire
 
 
 class Observation:
-    """Calls the hooks for one graph, and keeps the time of whose turn it is; what the hooks take is nobody's."""
+    """Calls the hooks for one graph, and keeps the time that these take, which is no filter's."""
 
-    __slots__ = ("_clock", "_filter", "_graph", "_observer", "_since_s")
+    __slots__ = ("_clock", "_graph", "_hooks_s", "_observer")
 
     def __init__(self, observer: Observer, graph: str, clock: Callable[[], float]) -> None:
         self._observer = observer
         self._graph = graph
         self._clock = clock
-        #: Whose turn it is, empty if there is none, and since when; a hook within the turn puts that off.
-        self._filter = ""
-        self._since_s = 0.0
+        self._hooks_s = 0.0
 
-    def begin_turn(self, filter: str) -> None:
-        """A turn begins or goes on, and with that the one before it is over or parked."""
-        self.end_turn()
-        self._filter = filter
-        self._since_s = self._clock()
+    def take_hooks_s(self) -> float:
+        """Seconds that hooks took since this was last asked."""
+        hooks_s, self._hooks_s = self._hooks_s, 0.0
+        return hooks_s
 
-    def end_turn(self) -> None:
-        """No filter runs until the next turn."""
-        filter, self._filter = self._filter, ""
-        if filter:
-            self._observer.filter_ran(self._graph, filter, self._clock() - self._since_s)
+    def ran(self, filter: str, seconds: float) -> None:
+        """A turn, or a part of one, is over."""
+        self._call(self._observer.filter_ran, filter, seconds)
 
     def began(self, epoch: Epoch) -> None:
         self._observer.epoch_began(self._graph, epoch.feed.documents)
@@ -79,7 +74,7 @@ class Observation:
     def _call(self, hook: Callable[..., None], *args: Any) -> None:
         began_s = self._clock()
         hook(self._graph, *args)
-        self._since_s += self._clock() - began_s
+        self._hooks_s += self._clock() - began_s
 
 
 class ObservedWire(Wire):
@@ -98,4 +93,4 @@ class ObservedWire(Wire):
 
     def feed(self, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> bool:
         self._observation.sent(WireName("", "", self._name.target, self._name.input), values)
-        return super().put(epoch, values, lineages)
+        return super().feed(epoch, values, lineages)

@@ -100,11 +100,11 @@ class ProcessDriver(Sending):
         """Work on a chunk, and go on with what became of it in the following filters as long as they are idle."""
         driver: ProcessDriver = self
         core = self.core
-        broken = self.broken
-        is_alone = len(values) == 1  # and stays so: what goes on is one result for each
+        broken, clock = self.broken, core.clock
+        is_alone = (count := len(values)) == 1  # and stays so: what goes on is one result for each
         error: BaseException | None = None
         while (following := driver.following) is not None and not (
-            following.blocks or following.epoch is not None or following.wires[0].waiting
+            following.blocks or following.epoch is not None or (wire := following.wires[0]).waiting
         ):
             driver.epoch = epoch
             driver.values, driver.lineages = values, lineages
@@ -136,6 +136,10 @@ class ProcessDriver(Sending):
                 driver.failing.forget_successes(epoch)
             if not is_alone:
                 driver.results = []
+            # PERF: counts as if by the wire, and time as by `Core.begin_turn`
+            wire.total += count
+            driver.meter.seconds += (now_s := clock()) - core.since_s
+            core.since_s = now_s
             core.running = driver = following
             values = results
         else:

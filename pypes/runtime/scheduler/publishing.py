@@ -34,18 +34,27 @@ class Publishing(FilterContext):
 
     def commit(self) -> None:
         """Have the component commit, if it does; raises what that raises."""
+        clock, meter = self.core.clock, self.meter
+        began_s = clock()
         result = self.component.commit() if self.commits else None  # type: ignore[attr-defined]
         if result is not None:
             _check(result)
+        meter.commit_s += clock() - began_s
+        meter.commits += 1
 
     def publish(self, lineages: Sequence[Lineage]) -> None:
         """Commit what this turn took, and what it completes, and report it."""
         assert self.epoch is not None
         told = None if self.listener is None else self.listener.tell_with(self.epoch, lineages)
         # PERF: as commit(), without the call
+        clock, meter = self.core.clock, self.meter
+        began_s = clock()
         result = self.component.commit() if self.commits else None  # type: ignore[attr-defined]
         if result is not None:
             _check(result)
+        meter.commit_s += clock() - began_s
+        meter.commits += 1
+        meter.committed += len(lineages)
         if told is not None:
             self.listener.settle(told)  # type: ignore[union-attr]
         self.epoch.publish(self.name, lineages)

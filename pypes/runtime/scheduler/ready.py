@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
+
+from pypes.runtime.scheduler.meter import Meter
 
 
 class Blockable(Protocol):
-    """A filter as it is blocked: its bit, and for how many reasons it must not run."""
+    """A filter as it is blocked: its bit, for how many reasons it must not run, and what it counts."""
 
     bit: int
     blocks: int
+    meter: Meter
 
 
 class Ready:
@@ -20,9 +24,10 @@ class Ready:
     filters that leave packets on their wires for now, so that more come to take with them.
     """
 
-    __slots__ = ("blocked", "gathering", "waiting")
+    __slots__ = ("blocked", "clock", "gathering", "waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
         self.waiting = 0
         self.blocked = 0
         self.gathering = 0
@@ -37,6 +42,16 @@ class Ready:
         filter.blocks -= 1
         if not filter.blocks:
             self.blocked &= ~filter.bit
+
+    def hold_up(self, filter: Blockable) -> None:
+        """As :meth:`block`, where the filter counts the time: it could go on but for others, or for what it has met."""
+        filter.meter.hold_up(self.clock())
+        self.block(filter)
+
+    def let_on(self, filter: Blockable) -> None:
+        """Undo :meth:`hold_up`."""
+        filter.meter.let_on(self.clock())
+        self.unblock(filter)
 
     def clear(self) -> None:
         """Forget all; the filters' own counts are theirs to forget."""

@@ -37,6 +37,7 @@ from pypes.runtime.scheduler.policies import Policies
 from pypes.runtime.scheduler.published import Published
 from pypes.runtime.scheduler.recovering import recover
 from pypes.runtime.scheduler.standstill import Standstill
+from pypes.runtime.scheduler.totals import totals_of
 from pypes.runtime.scheduler.watching import Watch
 from pypes.runtime.scheduler.wiring import attach, build, end_greenlet, set_up, tear_down
 
@@ -94,12 +95,13 @@ class Scheduler:
         self.drivers, self.wires, by_name, self.roster = build(core, policies, graph, components)
         core.filters, core.wires = self.drivers, self.wires
         self._joins = attach(self.drivers, graph)
-        self.completing = completing_of(core, self.resting, self.drivers, self._begin_watched, self._end_watched)
+        self.completing = completing_of(core, self.resting, self.drivers, self._record)
         self.feeds = Feeds(core, by_name, self._joins, graph.inherit, self.completing)
         self.standstill = Standstill(
             core, policies, self.feeds, self.drivers, self.epochs, graph.name, lambda: self.stands_still, self.completing
         )
         self.watch = Watch(core, self.resting, graph, components)
+        self.totals = totals_of(self.drivers)
         # last: it has sockets to close
         core.calls = Calls(clock, sum(component.concurrency for component in components.values()))
 
@@ -243,7 +245,8 @@ class Scheduler:
         feeds, fed, published, completing = self.feeds, self.feeds.waiting, self.published, self.completing
         drivers, joins = self.drivers, self._joins
         while True:
-            until, is_watched = core.clock() + SLICE_S, self._is_watched or core.turn_times.epochs > 0
+            clock, is_watched = core.clock, self._is_watched or core.turn_times.epochs > 0
+            until = clock() + SLICE_S
             if fed and not states.waiting:
                 feeds.pull()  # PERF: else the first wave is one of nothing
             while True:
@@ -262,9 +265,15 @@ class Scheduler:
                         continue
                     moved = True
                     core.turns += 1
-                    core.running = driver
                     if is_watched:
-                        self._begin_watched(driver)
+                        self._record(driver)
+                        core.begin_turn(driver)
+                    else:  # PERF: as begin_turn(), without the call
+                        now_s = clock()
+                        if (before := core.running) is not None:
+                            before.meter.seconds += now_s - core.since_s
+                        core.since_s = now_s
+                        core.running = driver
                     try:
                         driver.step()
                     except BaseException as error:
@@ -273,15 +282,18 @@ class Scheduler:
                         recover(core, drivers, me, error)
                         # whoever called `run` is interrupted; another runner goes on if it is called again
                         if is_no_failure(error):
-                            core.runner = None
+                            core.runner = core.running = None
                             raise
                     if core.runner is not me:
                         return
                     if joins and driver.is_join and driver.has_more:
                         position -= 1  # a turn for each document
-                core.running = None
-                if is_watched:
-                    self._end_watched()
+                if (running := core.running) is not None:
+                    if is_watched:
+                        core.end_turn()
+                    else:
+                        running.meter.seconds += clock() - core.since_s
+                        core.running = None
                 if fed and feeds.pull():
                     moved = True
                 if completing is not None and completing.open and completing.run():
@@ -296,7 +308,7 @@ class Scheduler:
                 if not moved and not ended and not self._relieve():
                     self._is_cut = False
                     break
-                if core.clock() >= until:
+                if clock() >= until:
                     self._is_cut = True
                     break
             assert core.caller is not None
@@ -309,25 +321,13 @@ class Scheduler:
             return True
         return ready.blocked != 0 and self.jams.resolve()
 
-    def _begin_watched(self, driver: Driver) -> None:
-        """A turn begins that an observer, or the crash record, is to know of.
-
-        In a lone run, whatever it does, it is known what was committed before, and who it was.
-        """
+    def _record(self, driver: Driver) -> None:
+        """A turn begins: in a lone run, whatever it does, it is known what was committed before, and who it was."""
         if self.core.record_turn is not None:
+            self.core.end_turn()
             if self.published is not None:
                 self.published.report()
             self.core.record_turn(driver.name, self.feeds.fed - 1)
-        if self._observation is not None:
-            self._observation.begin_turn(driver.name)
-        if self.core.turn_times.epochs:
-            self.core.turn_times.begin_turn(driver.name, driver.epoch.traces if driver.epoch is not None else ())
-
-    def _end_watched(self) -> None:
-        """A wave is over: what comes next is no filter's time."""
-        if self._observation is not None:
-            self._observation.end_turn()
-        self.core.turn_times.end_turn()
 
     def drain(self) -> None:
         """Run until every epoch is done, waiting as needed; held packets are let go when nothing else moves. Blocks.

@@ -104,6 +104,7 @@ class Standstill:
             log.error("documents stand still", extra={"graph": self._graph, **known})
             found = packets.get(epoch, ())
             for driver, value, documents in found:
+                driver.meter.fail(self._core.wall_clock())
                 names = named(value, self._core.secrets)
                 form, is_whole = as_json(value, self._core.secrets)
                 self._fail(epoch, documents, driver.name, type(driver.component).__name__, form, is_whole, names)
@@ -187,5 +188,6 @@ def _given_up(driver: Driver) -> Iterator[tuple[Epoch, Any, Lineage]]:
     driver.triggers.clear()
     driver.epoch = driver.chosen = None
     driver.blocks = driver.full_wires = 0
+    driver.meter.let_go(driver.core.clock())
     driver.stall = None
     driver.wired()

@@ -37,7 +37,7 @@ class Telling:
     def go_on(self) -> None:
         """Run until it waits for something, or is done."""
         component, core = self._driver.component, self._driver.core
-        core.running = self._driver
+        core.begin_turn(self._driver)
         self._greenlet.parent = getcurrent()
         self._listener.telling = self
         component._run_context = _Context(self._driver, self)
@@ -45,7 +45,7 @@ class Telling:
             self._greenlet.switch()
         finally:
             component._run_context = self._driver
-            core.running = None
+            core.end_turn()
             if self._greenlet.dead:
                 self._listener.telling = None
 
@@ -61,6 +61,7 @@ class Telling:
         The filter stays blocked until the greenlet goes on, so that no turn begins while it is being told.
         """
         core = self._driver.core
+        began_s = core.clock()
         future = core.calls.start(self, fn, args, kwargs)
         core.ready.block(self._driver)
         self._is_waiting = True
@@ -71,6 +72,7 @@ class Telling:
             except GreenletExit as error:
                 raise Ended from error
         core.ready.unblock(self._driver)
+        core.waited(self._driver, core.clock() - began_s)
         return future.result()
 
     def kill(self) -> None:

@@ -28,22 +28,26 @@ class Gathered(list[Any]):
 class Wire:
     """Chunks that wait, by epoch in the order in which the epochs first came.
 
-    Only its methods change what it counts: the packets, and for each chunk one hold on its epoch. What is taken off brings the
-    hold of its chunk along, to whoever took it. ``capacity`` bounds the packets, not strictly: a sender is stopped once the wire
-    is full, so that one flush may go over it; ``usual_capacity`` is what that is unless a jam had it grow.
+    Only its methods change what it counts: the packets that wait, and for each chunk one hold on its epoch. What is taken off
+    brings the hold of its chunk along, to whoever took it. ``capacity`` bounds the packets, not strictly: a sender is stopped
+    once the wire is full, so that one flush may go over it; ``usual_capacity`` is what that is unless a jam had it grow.
     """
 
     __slots__ = (
+        "_parked_at_s",
         "begun",
         "bit",
         "capacity",
+        "fed",
         "is_shut",
         "label",
         "overflowed",
         "packets",
         "parked",
+        "parked_s",
         "ready",
         "taps",
+        "total",
         "usual_capacity",
         "waiting",
     )
@@ -55,6 +59,13 @@ class Wire:
         self.bit = bit
         self.ready = ready
         self.packets = 0
+        #: All packets that ever came, those that drivers hand on past the wire too, and how many of them come from feeds. What is
+        #: put back, or tried again, came before.
+        self.total = 0
+        self.fed = 0
+        #: Time for which senders waited for room here, and since when one does.
+        self.parked_s = 0.0
+        self._parked_at_s = 0.0
         self.waiting: dict[Epoch, Chunk] = {}
         #: Packets left of the first chunk as it was when a part of it was taken; 0 if none was.
         self.begun = 0
@@ -77,15 +88,19 @@ class Wire:
         else:
             self.waiting[epoch] = (values, lineages)
             epoch._holds += 1  # PERF: as acquire(), without the call
-        self.packets = packets = self.packets + len(values)
+        count = len(values)
+        self.total += count
+        self.packets = packets = self.packets + count
         self.ready.waiting |= self.bit
         return packets >= self.capacity
 
-    #: The same for a feed: these packets come from no filter.
-    feed = put
+    def feed(self, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> bool:
+        """As :meth:`put` for a feed: these packets come from no filter."""
+        self.fed += len(values)
+        return Wire.put(self, epoch, values, lineages)
 
     def hand_over(self, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> bool:
-        """As :meth:`put`, with a hold on the epoch that the caller has and gives up."""
+        """As :meth:`put`, with a hold on the epoch that the caller has and gives up; the packets are counted already."""
         if epoch in self.waiting:
             self._join(epoch, values, lineages)
             epoch.release()
@@ -214,8 +229,9 @@ class Wire:
     def park(self, sender: Sender) -> None:
         """Keep the filter that sends here from running until there is room."""
         self.parked = sender
+        self._parked_at_s = self.ready.clock()
         sender.full_wires += 1
-        self.ready.block(sender)
+        self.ready.hold_up(sender)
 
     def make_room(self) -> None:
         """Let the sender that waits here run if there is room for it."""
@@ -226,8 +242,9 @@ class Wire:
         """Let the sender that waits here run."""
         sender, self.parked = self.parked, None
         assert sender is not None
+        self.parked_s += self.ready.clock() - self._parked_at_s
         sender.full_wires -= 1
-        self.ready.unblock(sender)
+        self.ready.let_on(sender)
 
     def clear(self) -> None:
         """Forget what waits and who waits for room: the wire is as new. The holds of its chunks are void."""

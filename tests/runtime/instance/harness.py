@@ -20,6 +20,7 @@ from pypes.ingest.dispatch.dispatcher import Dispatcher
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.outcome import ExitReason
 from pypes.ingest.receipt import Receipt
+from pypes.observe.tallies import Tallies
 from pypes.runtime.instance.crash_record import CrashRecord, exit_reason_of
 from pypes.runtime.instance.instance import InstanceSpec
 from tests.ingest.memory.queue import MemoryQueue
@@ -147,6 +148,8 @@ class Process:
         ours, theirs = socket.socketpair()
         self.spec = spec
         CrashRecord.create(spec.crash_record)
+        if spec.tallies:
+            Tallies.create(spec.tallies)
         fds = (theirs.fileno(), *fds)
         self.process = subprocess.Popen([sys.executable, "-c", program, *map(str, fds)], pass_fds=fds)
         theirs.close()
@@ -269,6 +272,7 @@ def spec_of(
         },
         limits=limits,
         crash_record=str(folder / f"i-{id}.note"),
+        tallies=str(folder / f"i-{id}.tally"),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -34,7 +35,7 @@ def taken(wire: Wire, sizes: Sizes, count: int) -> int:
 
 
 def test_what_comes_to_any_chunk_is_measured_once() -> None:
-    own, other, sizes = Wire("a", 10, 1, Ready()), Wire("b", 10, 1, Ready()), Sizes()
+    own, other, sizes = Wire("a", 10, 1, Ready(time.monotonic)), Wire("b", 10, 1, Ready(time.monotonic)), Sizes()
     one, two = Epoch(Feed(iter(()), 9)), Epoch(Feed(iter(()), 9))
     made = put(own, one, 10, 20) + put(own, two, 5)
     assert sizes.total([own, other]) == 35
@@ -51,7 +52,7 @@ def test_what_comes_to_any_chunk_is_measured_once() -> None:
 
 
 def test_packets_fit_until_one_does_not() -> None:
-    own, sizes, epoch = Wire("a", 10, 1, Ready()), Sizes(), Epoch(Feed(iter(()), 9))
+    own, sizes, epoch = Wire("a", 10, 1, Ready(time.monotonic)), Sizes(), Epoch(Feed(iter(()), 9))
     assert sizes.fitting(own, 100, is_first=True) == 0
     put(own, epoch, 60, 40, 1)
     sizes.total([own])
@@ -60,7 +61,7 @@ def test_packets_fit_until_one_does_not() -> None:
 
 
 def test_after_packets_were_put_back_all_is_measured_again() -> None:
-    own, sizes, epoch = Wire("a", 10, 1, Ready()), Sizes(), Epoch(Feed(iter(()), 9))
+    own, sizes, epoch = Wire("a", 10, 1, Ready(time.monotonic)), Sizes(), Epoch(Feed(iter(()), 9))
     put(own, epoch, 10, 20)
     sizes.total([own])
     own.put_back(epoch, [Sized(5)], [0])

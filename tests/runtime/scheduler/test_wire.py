@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.feed import Feed
+from pypes.runtime.scheduler.meter import Meter
 from pypes.runtime.scheduler.ready import Ready
 from pypes.runtime.scheduler.wire import Wire
 
@@ -12,6 +15,7 @@ class Filter:
     def __init__(self, bit: int) -> None:
         self.bit = bit
         self.blocks = self.full_wires = 0
+        self.meter = Meter()
 
 
 def epoch(ended: list[Epoch] | None = None) -> Epoch:
@@ -19,7 +23,7 @@ def epoch(ended: list[Epoch] | None = None) -> Epoch:
 
 
 def wire(capacity: int = 10) -> Wire:
-    return Wire("a -> b", capacity, 2, Ready())
+    return Wire("a -> b", capacity, 2, Ready(time.monotonic))
 
 
 def test_epochs_wait_in_the_order_in_which_they_came() -> None:
