@@ -87,3 +87,35 @@ class CopyOnWrite(RuleBasedStateMachine):
 
 
 TestCopyOnWrite = CopyOnWrite.TestCase
+
+
+def test_a_snapshot_stays_whatever_is_done_to_the_packet() -> None:
+    packet = Packet({"n": 1, "text": "t"})
+    packet.append("tags", "a")
+    packet.append("tags", "b")
+    was = packet.snapshot()
+    again = dict(was)
+    packet.append("tags", "c")
+    packet.set("n", 2)
+    packet.delete("text")
+    packet.set("object", {"in": [1]})
+    assert was == again
+    assert packet.get("tags") == ["a", "b", "c"]
+    held = packet.get("object")
+    was = packet.snapshot()
+    held["in"].append(2)
+    assert was["object"] == {"in": [1]}
+    assert packet.get("object") == {"in": [1, 2]}
+
+
+def test_metadata_of_fields_that_packets_share_are_copied_when_one_is_written_to() -> None:
+    shared = {"n": {"set_by": "f"}}
+    one, other = Packet({"n": 1}), Packet({"n": 1})
+    one.share_field_meta(shared)
+    other.share_field_meta(shared)
+    clone = one.clone()
+    one.set_meta("more", 1, "n")
+    one.delete("n")
+    other.delete_meta("set_by", "n")
+    assert shared == {"n": {"set_by": "f"}}
+    assert clone.get_meta("set_by", "n") == "f"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, Self
 
-from pypes.core.values import PLAIN, Body, One, Several, deep, loaded, pack, values_of
+from pypes.core.values import PLAIN, Body, One, Several, deep, loaded, pack, size_of, values_of
 
 # bits of Contents._bits
 FIELDS_SHARED: Final = 1  # another packet refers to the same dict of fields
@@ -12,6 +13,10 @@ META_SHARED: Final = 2
 FIELD_META_SHARED: Final = 4
 VALUES_SHARED: Final = 8  # another packet refers to the same lists and dicts inside the fields
 EXPOSED: Final = 16  # code outside may hold a mutable value of this packet and change it at any time
+
+SNAPSHOT: Final = FIELDS_SHARED | VALUES_SHARED
+#: Values up to here, in bytes, are copied for a snapshot of a packet whose values may be changed from outside.
+COPIED_BYTES: Final = 4096
 
 _new = object.__new__
 
@@ -49,6 +54,22 @@ class Contents:
             self._field_meta = deep(self._field_meta)
         self._bits &= ~FIELD_META_SHARED
         return self._field_meta
+
+    def snapshot(self) -> dict[str, Any]:
+        """The entries of the fields as they are now, only to be read: what is done to the packet from now on leaves them alone.
+
+        Values that code outside may change are copied, but for those over :data:`COPIED_BYTES`. PERF: otherwise nothing is, until
+        the packet is written to.
+        """
+        if self._bits & EXPOSED:
+            return {name: deep(value) if size_of(value) <= COPIED_BYTES else value for name, value in self._fields.items()}
+        self._bits |= SNAPSHOT
+        return self._fields
+
+    def share_field_meta(self, field_meta: Mapping[str, Mapping[str, Any]]) -> None:
+        """Have these metadata of fields, which other packets have as well: whichever is written to gets a copy of its own."""
+        self._field_meta = field_meta  # type: ignore[assignment]
+        self._bits |= FIELD_META_SHARED
 
     def _own_values(self, attr: str) -> list[Any]:
         """The values of a field as a list that may be changed in place."""

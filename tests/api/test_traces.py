@@ -26,6 +26,14 @@ def killing(packet):
         Path("killed").touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return packet
+
+
+@pypes.component(name="Stamp")
+def stamp(packet):
+    """Set a field, and change one."""
+    packet.set("stamp", "s")
+    packet.set("n", packet.get("n") + 1)
+    return packet
 '''
 
 
@@ -41,6 +49,16 @@ def graph_of(base: Path, name: str, **options: Any) -> dict[str, Any]:
     return {"pypes": 1, "name": name, "nodes": nodes, "wires": wires, **options}
 
 
+def marked(base: Path, **options: Any) -> dict[str, Any]:
+    nodes = {
+        "json": {"component": "JSON"},
+        "stamp": {"component": "Stamp"},
+        "out": {"component": "JSONLines", "params": {"path": str(base / "marked.jsonl"), "form": "packet"}},
+    }
+    wires = [["json.out", "stamp.in"], ["stamp.out", "out.in"]]
+    return {"pypes": 1, "name": "marked", "routes": ["marked"], "provenance": True, "nodes": nodes, "wires": wires, **options}
+
+
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     base = tmp_path_factory.mktemp("traces")
@@ -50,6 +68,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     for name, share in (("every", 1), ("tenth", 0.1)):
         graph = graph_of(base, name, trace=share, routes=[name])
         (base / "graphs" / f"{name}.json").write_text(json.dumps(graph))
+    (base / "graphs" / "marked.json").write_text(json.dumps(marked(base)))
     with running(base, graph_of(base, "g"), "--load", str(base / "refuse.py"), workers=2, instances=1) as node:
         yield node
         assert "Traceback" not in node.log()
@@ -193,3 +212,22 @@ def test_a_killed_worker_tells_of_traces_afterwards(node: Node) -> None:
         worker.kill()
     until(node.is_ready, 20, "ready again")
     assert get(node, f"/receipts/{found['receipt']}/trace") == found
+
+
+def test_marks_of_fields_are_shown_and_kept_by_publishers_that_keep_metadata(node: Node) -> None:
+    found = posted(node, b'{"n": 1, "text": "t"}', "/docs/marked?trace=1")
+    [shown] = steps(found)["out"]["in"]
+    mark = {"set_by": "marked@1 stamp Stamp"}
+    assert shown["field_meta"] == {"stamp": mark, "n": mark}
+    lines = [json.loads(line) for line in (node.folder / "marked.jsonl").read_text().splitlines()]
+    assert lines[-1]["field_meta"] == {"stamp": mark, "n": mark}
+    # another version of the graph sets its own marks
+    changed = marked(node.folder, description="the second version", trace=0.5)
+    answer = node.http.request(
+        "PUT", f"{node.url}/graphs/marked", body=json.dumps(changed), headers={"Content-Type": "application/json"}
+    )
+    assert answer.status == 200, answer.data
+    version = answer.json()["version"]
+    found = posted(node, b'{"n": 1, "text": "t"}', "/docs/marked?trace=1")
+    assert steps(found)["out"]["in"][0]["field_meta"]["n"] == {"set_by": f"marked@{version} stamp Stamp"}
+    assert version > 1

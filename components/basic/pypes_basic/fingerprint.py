@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -23,19 +23,25 @@ class _Hashed(msgspec.Struct, array_like=True):
 def fingerprint(packet: Packet, fields: Collection[str] = (), omit: Collection[str] = (), meta: Collection[str] = ()) -> bytes:
     """16 bytes for the chosen fields of a packet (all while ``fields`` is empty, but none of ``omit``), and the chosen metadata.
 
-    Fields count with their metadata. Whether a field has several values or one that is a list makes a difference. Large bodies
-    are read in pieces. Blocks while they are.
+    Fields count with their metadata, but for the filter that set them (``set_by``). Whether a field has several values or one
+    that is a list makes a difference. Large bodies are read in pieces. Blocks while they are.
     """
     entries, metas, field_metas = packet.parts()
     names = [name for name in (fields or entries) if name in entries and name not in omit]
     content = (
         {name: _form(entries[name]) for name in names},
-        {name: field_metas[name] for name in names if name in field_metas} if field_metas else {},
+        _said(names, field_metas) if field_metas else {},
         {name: metas[name] for name in meta if name in metas} if metas else {},
     )
     # the keys of objects in one order, and types apart: 1, 1.0, true and "1" are encoded in ways of their own
     encoded = msgspec.msgpack.encode(content, enc_hook=_other, order="deterministic")
     return hashlib.blake2b(encoded, digest_size=16).digest()
+
+
+def _said(names: Collection[str], field_metas: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The metadata of fields that say something of their values: another version of a filter may set the same ones."""
+    found = {name: {key: value for key, value in field_metas.get(name, {}).items() if key != "set_by"} for name in names}
+    return {name: metas for name, metas in found.items() if metas}
 
 
 def _form(entry: Any) -> Any:

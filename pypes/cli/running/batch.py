@@ -40,6 +40,7 @@ from pypes.runtime.instance.routing import Router
 from pypes.runtime.making import Site
 from pypes.runtime.pools.placing import place
 from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Failure, Scheduler
+from pypes.runtime.scheduler.provenance import Marks, marks_of
 
 #: Portions in the graph at once: while one is being committed, the next is parsed.
 IN_FLIGHT = 2
@@ -72,7 +73,14 @@ class Batch:
         self._graph = graph.name
         self._router = Router(graph, components)
         self._done: list[Epoch] = []
-        self._scheduler = Scheduler(graph, components, limits=self.limits, on_done=self._done.append, secrets=site.secrets)
+        self._scheduler = Scheduler(
+            graph,
+            components,
+            limits=self.limits,
+            on_done=self._done.append,
+            secrets=site.secrets,
+            marks=Marks(marks_of(graph, 0, {name: spec.version for name, spec in specs.items()})) if graph.provenance else None,
+        )
         with site.secrets.kept():
             self._scheduler.setup()
 

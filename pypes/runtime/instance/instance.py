@@ -281,7 +281,9 @@ def _set_up(
                 component.durability = spec.durability  # type: ignore[attr-defined]
         filter = ""
         behind[name] = Behind(graph, spec.components, components)
-        runner = Runner(replace(graph, nodes=nodes), version, components, spec.limits, clock, site.secrets, spec.redact, tallies)
+        versions = {component: str(obj.get("version", "")) for component, obj in spec.components.items()}
+        graph = replace(graph, nodes=nodes)
+        runner = Runner(graph, version, components, spec.limits, clock, site.secrets, spec.redact, tallies, versions)
         runner.scheduler.setup(lambda filter: control.send(("setup", name, filter)))
     except ComponentError as error:
         raise _SetupFailed(name, error.where or filter, error, site.secrets.redact) from error

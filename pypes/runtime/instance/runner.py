@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from pypes.component import Component
@@ -26,6 +27,7 @@ from pypes.runtime.instance.routing import Router
 from pypes.runtime.instance.tallying import Tallying
 from pypes.runtime.instance.tracing import Traced, is_drawn, report_of
 from pypes.runtime.scheduler import Epoch, Scheduler
+from pypes.runtime.scheduler.provenance import Marks, marks_of
 from pypes.runtime.scheduler.tracing import Trace
 
 #: Deliveries that wait together become one epoch of so much work at most, in seconds: nothing is acknowledged before its end.
@@ -55,6 +57,7 @@ class Runner:
         secrets: Secrets | None = None,
         redact: Sequence[str] = (),
         tallies: Tallies | None = None,
+        versions: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.name = graph.name
         self.version = version
@@ -64,6 +67,9 @@ class Runner:
         #: Share of a slice that it has saved up; see the exchange.
         self.credit = 0.0
         self._clock = clock or Clock()
+        #: Versions of components, as far as they are known; where fields are marked, the marks of filters.
+        self._versions = versions
+        self._marks = Marks(marks_of(graph, version, versions)) if graph.provenance else None
         self.scheduler = Scheduler(
             graph,
             components,
@@ -72,6 +78,7 @@ class Runner:
             on_done=self._done,
             on_committed=self._committed,
             secrets=secrets,
+            marks=self._marks,
         )
         self._hiding = Hiding(redact, secrets)
         #: Share of the deliveries that are traced, whatever they say.
@@ -294,6 +301,8 @@ class Runner:
             on_done(f"{name}: {shown(error, self.scheduler.core.secrets.redact)}")
             return
         self.version = version
+        if self._marks is not None:
+            self._marks.replace(marks_of(self.scheduler.graph, version, self._versions))
         on_done("")
 
     # -- out of it --------------------------------------------------------------------------------------

@@ -101,8 +101,7 @@ class ConcurrentDriver(Driver):
         return True
 
     def _take_chunk(self) -> bool:
-        epoch = self.next_epoch()
-        if epoch is None:
+        if (epoch := self.next_epoch()) is None:
             if not self.triggers:
                 return False
             epoch = self.triggers.pop(0)
@@ -200,6 +199,8 @@ class ConcurrentDriver(Driver):
             del self.attempts[id(item.value)]
         if self.naming is not None:
             self.naming.forget(item.value)
+        if self.provenance is not None:
+            self.provenance.forget_one(item.value)
         self.epoch = None
         item.stride = None  # which refers to the item: it would stay until a collection of garbage
         item.release()

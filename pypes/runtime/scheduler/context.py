@@ -13,6 +13,7 @@ from pypes.runtime.scheduler.core import Filter
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.holding import Holding
 from pypes.runtime.scheduler.lineage import Lineage
+from pypes.runtime.scheduler.provenance import Provenance
 
 T = TypeVar("T")
 
@@ -23,9 +24,11 @@ class FilterContext(Filter):
     These are the answers where a style of component has no better one.
     """
 
-    __slots__ = ("holding",)
+    __slots__ = ("holding", "provenance")
 
     holding: Holding | None
+    #: Marks the fields that it sets, if that is wanted.
+    provenance: Provenance | None
 
     def is_connected(self, port: str) -> bool:
         return bool(self.outs.get(port)) or bool(self.inputs.get(port))

@@ -18,10 +18,9 @@ from pypes.runtime.scheduler.holding import NOTHING_HELD, Holding
 from pypes.runtime.scheduler.joining import Joining
 from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.meter import Meter
-from pypes.runtime.scheduler.noting import note_sent, note_taken
+from pypes.runtime.scheduler.noting import forget_taken, note_sent, note_taken
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.policies import Policies
-from pypes.runtime.scheduler.published import without_committed
 from pypes.runtime.scheduler.publishing import Publishing
 from pypes.runtime.scheduler.stalling import Stall
 from pypes.runtime.scheduler.wire import Wire
@@ -106,6 +105,7 @@ class Driver(Publishing):
         self.holding = Holding(self, self.failing) if component.holds else None
         #: Names what it makes, and gives it the metadata that the graph inherits, where somebody asks for that.
         self.naming, self.inheriting = policies.naming(holds=component.holds)
+        self.provenance = policies.provenance(name, component)
         #: The greenlet to go on in when it was parked in the middle of a turn.
         self.greenlet: greenlet | None = None
 
@@ -212,18 +212,9 @@ class Driver(Publishing):
             return None
         self.taken_from = wires[0]
         if self.is_publisher:
-            if self.core.reruns and self.is_remembered:
-                values, lineages = without_committed(self.name, epoch, values, lineages)
-                if not values:
-                    return None
-            if self.inheriting is not None:
-                values, lineages = self.inheriting.without_missing(self.failing.dead_letter, epoch, values, lineages)
-                if not values:
-                    return None
-            if len(values) > self.most:  # from a wire that had to grow
-                wave = self.core.limits.wave_packets
-                self.put_back(values[wave:], lineages[wave:])
-                values, lineages = values[:wave], lineages[:wave]
+            values, lineages = self.to_publish(epoch, values, lineages)
+            if not values:
+                return None
         if self.alone:
             values, lineages = self.take_alone(values, lineages)
         if self.holding is not None and self.holds_whole_chunks:
@@ -231,8 +222,8 @@ class Driver(Publishing):
         self.chunk = lineages
         if self.observation is not None:
             self.observation.taken(self.name, values)
-        if epoch.traces:
-            note_taken(self, epoch, lineages)
+        if epoch.traces or self.provenance is not None:
+            note_taken(self, epoch, values, lineages)
         return values, lineages
 
     def find_ready_epoch(self) -> bool:
@@ -318,7 +309,7 @@ class Driver(Publishing):
             values, lineages = self.inheriting.without_conflicts(self.failing.dead_letter, epoch, values, lineages)
             if not values:
                 return
-        if epoch.traces:
+        if epoch.traces or self.provenance is not None:
             note_sent(self, out, epoch, values, lineages)
         if len(wires) > 1:
             for wire in wires[:-1]:
@@ -361,6 +352,8 @@ class Driver(Publishing):
                 self._give_up_input("component.stalled", "the filter yields without taking its input")
         if self.narrowing is not None:
             self.narrowing.end_turn()
+        if self.provenance is not None:
+            forget_taken(self)
         self.note_waiting()
         if self.broken:
             self.resting.end_turn(self)

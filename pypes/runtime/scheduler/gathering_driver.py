@@ -192,8 +192,8 @@ class GatheringDriver(BatchDriver):
             self.take_alone(values, self.chunk)
         if self.observation is not None:
             self.observation.taken(self.name, values)
-        if self.epoch.traces:
-            note_taken(self, self.epoch, self.chunk)
+        if self.epoch.traces or self.provenance is not None:
+            note_taken(self, self.epoch, values, self.chunk)
         return values
 
     def _parts(self) -> list[tuple[Epoch, list[Any], Sequence[Lineage]]]:

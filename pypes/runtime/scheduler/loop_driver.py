@@ -40,7 +40,7 @@ class LoopDriver(ReceivingDriver):
     def wired(self) -> None:
         super().wired()
         is_simple = not self.is_publisher and self.holding is None
-        one_in = is_simple and self.only_wire is not None and self.observation is None
+        one_in = is_simple and self.only_wire is not None and self.observation is None and self.provenance is None
         self.only_port = next(iter(self.inputs)) if one_in else None
         # only a filter that no wire leads to is ever triggered
         self.resumes_at_once = is_simple and bool(self.ancestors)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pypes.component import Component, is_publisher
 from pypes.runtime.scheduler.breaker import Breakers
 from pypes.runtime.scheduler.inheriting import Inheriting
 from pypes.runtime.scheduler.jams import Jams
 from pypes.runtime.scheduler.naming import Naming
+from pypes.runtime.scheduler.provenance import Marks, Provenance
 from pypes.runtime.scheduler.published import Published
 
 
@@ -23,6 +25,12 @@ class Policies(NamedTuple):
     wants_names: bool = False
     #: Names of metadata that reach every packet made of a document.
     inherit: tuple[str, ...] = ()
+    #: The marks of the fields that filters set; ``None`` if fields are not marked.
+    marks: Marks | None = None
+
+    def provenance(self, filter: str, component: Component) -> Provenance | None:
+        """The marking of fields for one filter, if it is wanted; what a publisher publishes is not its own."""
+        return Provenance(filter, self.marks) if self.marks is not None and not is_publisher(component) else None
 
     def naming(self, *, holds: bool) -> tuple[Naming | None, Inheriting | None]:
         """The bookkeeping of names and of inherited metadata for one filter, where they are wanted.

@@ -42,7 +42,7 @@ class ProcessDriver(Sending):
 
     def wired(self) -> None:
         super().wired()
-        is_free = self.holding is None and self.joining is None and self.observation is None
+        is_free = self.holding is None and self.joining is None and self.observation is None and self.provenance is None
         #: True if there is nothing to look at when it takes a chunk, as a rule.
         self.takes_plainly = is_free and self.only_wire is not None and not (self.is_publisher and self.inheriting is not None)
         out = self.outs.get("out")
@@ -57,7 +57,8 @@ class ProcessDriver(Sending):
             ):
                 # publishers take their turn after everything else (see `Scheduler`)
                 is_in_turn = not target.is_publisher or len(target.ancestors) == len(self.core.filters) - 1
-                self.following = target if is_in_turn and self.core.record_turn is None and self.observation is None else None
+                is_seen = self.core.record_turn is not None or self.observation is not None or self.provenance is not None
+                self.following = target if is_in_turn and not is_seen else None
 
     def step(self) -> None:
         if self.greenlet is not None:  # parked in the middle of its turn
@@ -271,8 +272,7 @@ class ProcessDriver(Sending):
         return self.values[at] if at < len(self.values) else None
 
     def upcoming(self, count: int) -> Sequence[Any]:
-        at = len(self.results) + 1
-        return self.values[at : at + count]
+        return self.values[len(self.results) + 1 :][:count]
 
     # -- publishing -------------------------------------------------------------------------------------
 

@@ -10,19 +10,27 @@ from pypes.runtime.scheduler.breaker import Breaker, Breakers
 from pypes.runtime.scheduler.context import FilterContext
 from pypes.runtime.scheduler.core import Filter
 from pypes.runtime.scheduler.epoch import Epoch
+from pypes.runtime.scheduler.failing import Failing
+from pypes.runtime.scheduler.inheriting import Inheriting
 from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.observing import Observation
-from pypes.runtime.scheduler.published import Published
+from pypes.runtime.scheduler.published import Published, without_committed
 
 
 class Publishing(FilterContext):
     """The part of a :class:`Driver` that publishes."""
 
-    __slots__ = ("broken", "commits", "observation", "published", "reports", "resting", "unaccounted")
+    __slots__ = ("broken", "commits", "is_remembered", "observation", "published", "reports", "resting", "unaccounted")
 
     #: False for publishers that only say that they are, as in the original style: what they took counts when their turn ends.
     commits: bool
-    #: True if the documents that it has committed are reported.
+    failing: Failing
+    inheriting: Inheriting | None
+    #: Most packets that a publisher takes at once.
+    most: int
+    #: True if the documents that it has committed are not given to it again in another run.
+    is_remembered: bool
+    #: True if they are reported, too.
     reports: bool
     published: Published | None
     observation: Observation | None
@@ -31,6 +39,18 @@ class Publishing(FilterContext):
     broken: Mapping[Filter, Breaker]
     #: Packets of this turn that are committed after those of the present commit.
     unaccounted: tuple[Epoch, Sequence[Lineage]] | None
+
+    def to_publish(self, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> tuple[list[Any], Sequence[Lineage]]:
+        """Of packets that were taken, those that are to be published in this turn; what is too much goes back."""
+        if self.core.reruns and self.is_remembered:
+            values, lineages = without_committed(self.name, epoch, values, lineages)
+        if self.inheriting is not None and values:
+            values, lineages = self.inheriting.without_missing(self.failing.dead_letter, epoch, values, lineages)
+        if len(values) > self.most:  # from a wire that had to grow
+            wave = self.core.limits.wave_packets
+            self.put_back(values[wave:], lineages[wave:])
+            values, lineages = values[:wave], lineages[:wave]
+        return values, lineages
 
     def commit(self) -> None:
         """Have the component commit, if it does; raises what that raises."""

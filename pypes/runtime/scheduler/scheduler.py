@@ -34,6 +34,7 @@ from pypes.runtime.scheduler.jams import Jams
 from pypes.runtime.scheduler.noting import count_special
 from pypes.runtime.scheduler.observing import Observation
 from pypes.runtime.scheduler.policies import Policies
+from pypes.runtime.scheduler.provenance import Marks
 from pypes.runtime.scheduler.published import Published
 from pypes.runtime.scheduler.recovering import recover
 from pypes.runtime.scheduler.standstill import Standstill
@@ -57,7 +58,7 @@ class Scheduler:
     Documents of which a packet failed in the publisher are not reported, nor is anything of publishers that send on.
 
     A filter whose service, or destination, cannot be reached rests and tries again until it can (see :class:`Breakers`); with
-    ``has_breakers = False`` it fails its packets instead. An ``observer`` sees what happens.
+    ``has_breakers = False`` it fails its packets instead. An ``observer`` sees what happens. ``marks``: see :class:`Policies`.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Scheduler:
         has_breakers: bool = True,
         secrets: Secrets | None = None,
         observer: Observer | None = None,
+        marks: Marks | None = None,
     ) -> None:
         watching = guarded(observer)
         self._observation = Observation(watching, graph.name, clock) if watching is not None else None
@@ -91,7 +93,7 @@ class Scheduler:
         self.resting = Breakers(core, self.jams)
         self.published = Published(on_committed, self.resting) if on_committed is not None else None
         wants_names = bool(graph.inherit) or any(map(is_told, components.values()))
-        policies = Policies(self.jams, self.resting, self.published, has_breakers, wants_names, graph.inherit)
+        policies = Policies(self.jams, self.resting, self.published, has_breakers, wants_names, graph.inherit, marks)
         self.drivers, self.wires, by_name, self.roster = build(core, policies, graph, components)
         core.filters, core.wires = self.drivers, self.wires
         self._joins = attach(self.drivers, graph)
@@ -347,8 +349,7 @@ class Scheduler:
 
     def wait(self, timeout_s: float | None) -> None:
         """Block until an offloaded call is done, a deadline has come, or ``timeout_s`` is over."""
-        deadline = self.runs_at()
-        if deadline is not None:
+        if (deadline := self.runs_at()) is not None:
             left = max(0.0, deadline - self.core.clock())
             timeout_s = left if timeout_s is None else min(timeout_s, left)
         self.core.calls.wait(timeout_s)
@@ -393,8 +394,7 @@ class Scheduler:
 
     def runs_at(self) -> float | None:
         """Clock time at which ``run`` should be called without new input: the next deadline, or a look at what stands still."""
-        due = self.core.timers.next_s
+        due, look_at = self.core.timers.next_s, self.standstill.look_at
         if not self.epochs:
             return due
-        look_at = self.standstill.look_at
         return look_at if due is None or look_at < due else due

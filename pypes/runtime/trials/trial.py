@@ -37,6 +37,7 @@ from pypes.runtime.instance.watchdog import limit_memory
 from pypes.runtime.making import Site
 from pypes.runtime.pools.placing import place
 from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Failure, Feed, Scheduler
+from pypes.runtime.scheduler.provenance import Marks, marks_of
 from pypes.runtime.trials.dryrun_job import MAX_REPORT_BYTES, Job
 from pypes.runtime.trials.sight import Probe, Sight
 
@@ -137,6 +138,7 @@ class Trial:
             has_breakers=publishes,
             secrets=self._site.secrets,
             observer=self._sight,
+            marks=Marks(marks_of(graph, 0, {name: spec.version for name, spec in specs.items()})) if graph.provenance else None,
         )
         self._scheduler.setup()
 
