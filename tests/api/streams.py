@@ -1,12 +1,15 @@
-"""A client of streams of events."""
+"""A client of streams of events, and documents while it looks."""
 
 from __future__ import annotations
 
 import http.client
 import json
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
+
+from pypes.testing.node import Node
 
 WAIT_S = 20.0
 
@@ -79,3 +82,26 @@ class Watching:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Feeding:
+    """Posts documents with rising numbers until the end of the block."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.count = 0
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        while not self._is_over.wait(0.002):
+            answer = self.node.post(json.dumps({"n": self.count}).encode())
+            self.count += answer.status == 202
+
+    def __enter__(self) -> Feeding:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()

@@ -13,7 +13,7 @@ import pytest
 
 from pypes.testing.node import Node, running, until
 from tests.api.asking import GRAPH, Asker
-from tests.api.streams import Told, Watching
+from tests.api.streams import Feeding, Told, Watching
 
 #: A publisher whose destination can be reached while there is a file, and an operator that ends its process.
 PARTS = """
@@ -109,6 +109,18 @@ def test_dead_letters_are_told_in_groups(node: Node) -> None:
             ("base", "", "graph.no_adapter")
         }
         assert events[0].data["deadletter"].rpartition("-")[0] in receipts
+
+
+def test_rates_of_filters_and_wires_come_while_documents_do(node: Node) -> None:
+    with Watching(node.port, "/events?kind=counters&graph=base") as watching:
+        with Feeding(node):
+            seen = watching.until(lambda event: bool(event.data["filters"]))
+        data = seen[-1].data
+        assert data["filters"]["set"]["in"] > 0
+        assert data["wires"]["json.out-set.in"]["packets"] > 0
+        assert all(told.kind == "counters" and told.id == seen[0].id for told in seen)
+        # when all is at rest, that is told as well
+        watching.until(lambda event: not event.data["filters"])
 
 
 def test_who_comes_back_to_a_rolled_worker_misses_nothing(node: Node) -> None:

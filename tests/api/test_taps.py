@@ -13,7 +13,7 @@ import pytest
 
 from pypes.testing.node import Node, running, until
 from tests.api.asking import Asker
-from tests.api.streams import Told, Watching
+from tests.api.streams import Feeding, Told, Watching
 
 TEMPLATE = "/graphs/{name}/taps"
 
@@ -56,29 +56,6 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         assert "Traceback" not in node.log()
 
 
-class Feeding:
-    """Posts documents with rising numbers until the end of the block."""
-
-    def __init__(self, node: Node) -> None:
-        self.node = node
-        self.count = 0
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        while not self._is_over.wait(0.002):
-            answer = self.node.post(json.dumps({"n": self.count}).encode())
-            self.count += answer.status == 202
-
-    def __enter__(self) -> Feeding:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._is_over.set()
-        self._thread.join()
-
-
 def taps(node: Node, query: str) -> Any:
     answer = node.get(f"/graphs/g/taps?{query}")
     assert answer.status == 200, answer.data
@@ -92,6 +69,11 @@ def put(node: Node, graph: dict[str, Any]) -> None:
 
 def packets(told: list[Told]) -> list[Any]:
     return [event.data["packet"]["fields"]["n"] for event in told if event.kind == "packet"]
+
+
+def instances(node: Node) -> set[int]:
+    """Those that are ready, by their numbers."""
+    return {each["id"] for each in node.get("/status").json()["instances"] if each["state"] == "ready"}
 
 
 @pytest.mark.parametrize("wire", WIRES)
@@ -165,19 +147,16 @@ def test_more_than_is_shown_is_counted(node: Node) -> None:
 def test_a_stream_outlives_the_instance_and_its_generation(node: Node) -> None:
     with Feeding(node), Watching(node.port, "/graphs/g/taps?wire=entry-json.in") as watching:
         watching.until(lambda event: True)
-        before = {process.pid for process in node.roles()["instance"]}
+        before = instances(node)
         for process in node.roles()["instance"]:
             process.kill()
-        until(lambda: node.is_ready() and len(node.roles()["instance"]) == 2, 20, "other instances")
-        instances = set[int]()
-        while len(instances) < 2:
-            [told] = watching.until(lambda event: True)
-            instances.add(told.data["instance"])
-        assert before.isdisjoint(process.pid for process in node.roles()["instance"])
-        newest = max(instances)
+        others = until(
+            lambda: (found := instances(node)) and len(found) == 2 and before.isdisjoint(found) and found, 20, "others"
+        )
+        watching.until(lambda event: event.data["instance"] in others)
         # another component takes another generation
         put(node, {**GRAPH, "nodes": {**GRAPH["nodes"], "set": {"component": "NormalizeCase"}}})
-        watching.until(lambda event: event.data["instance"] > newest)
+        watching.until(lambda event: event.data["instance"] > max(others))
     put(node, GRAPH)
 
 

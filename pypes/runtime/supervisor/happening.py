@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from pypes.core.nodetime import Clock
@@ -21,8 +22,12 @@ from pypes.runtime.supervisor.rates import Rates
 #: Events that are kept for those who come back.
 MOST_KEPT = 2000
 #: Seconds between two counters, and for which they go on when nobody has asked for them.
-COUNT_S = 1.0
+EVERY_S = 1.0
 IDLE_S = 3.0
+#: Log lines that become events at once: of more, the newest.
+MOST_LINES = 100
+#: Values of log lines that are left to those who read the log.
+_LONG = frozenset({"exception", "traceback", "stacks"})
 #: Characters of a reason that an event has.
 REASON_CHARS = 500
 
@@ -81,65 +86,107 @@ class Happenings(Observer):
         self._log.add("breaker", (graph,), state="going on", graph=graph, filter=filter)
 
 
-class EventDesk:
-    """Answers the calls of workers; see :class:`pypes.runtime.contracts.events.EventCalls`."""
+class LogNews:
+    """Puts warnings and errors into ``log``; ``since(number)`` gives the lines behind a number, and the number to go on from."""
 
-    def __init__(self, log: EventLog, rates: Rates, tasks: WatchedTasks) -> None:
+    def __init__(self, log: EventLog, since: Callable[[int], tuple[Sequence[Mapping[str, Any]], int]]) -> None:
+        self._log = log
+        self._since = since
+        self._number = 0
+
+    def __call__(self) -> None:
+        lines, self._number = self._since(self._number)
+        for line in lines[-MOST_LINES:]:
+            graphs = [value for value in (line.get("graph"),) if isinstance(value, str)]
+            # an event has a kind of its own
+            body = {"kind_" if key == "kind" else key: _brief(value) for key, value in line.items() if key not in _LONG}
+            self._log.add("log", graphs, **body)
+
+
+def _brief(value: Any) -> Any:
+    """A value of a log line, shortened."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return _short(value if isinstance(value, str) else str(value))
+
+
+class _Presence:
+    """The calls that wait, and shortly after: between two calls of a worker nothing is to end."""
+
+    def __init__(self) -> None:
+        self._waiting = 0
+        self._left_at = -math.inf
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+            self._left_at = asyncio.get_running_loop().time()
+
+    def __bool__(self) -> bool:
+        return self._waiting > 0 or asyncio.get_running_loop().time() - self._left_at < IDLE_S
+
+
+class EventDesk:
+    """Answers the calls of workers; see :class:`pypes.runtime.contracts.events.EventCalls`.
+
+    ``news()`` is called once a second while somebody looks, to put into the log what nobody says by itself.
+    """
+
+    def __init__(self, log: EventLog, rates: Rates, news: Callable[[], None], tasks: WatchedTasks) -> None:
         self._log = log
         self._rates = rates
+        self._news = news
         self._tasks = tasks
+        self._looking, self._counting = _Presence(), _Presence()
+        self._is_watching = False
         #: The newest counters, and how often there were some.
         self._counters: list[Event] = []
         self._tick = 0
-        #: Calls that wait for counters, and when one last did, by the time of the loop.
-        self._counting = 0
-        self._counted_at = 0.0
-        self._is_counting = False
 
     async def after(self, id: str, wait_s: float = 0.0, tick: int | None = None) -> Told:
-        with self._counted(tick):
-            events, gap = self._log.after(id)
-            if not (events or gap or self._newer(tick)) and wait_s:
-                await self._log.wait(wait_s)
-                events, gap = self._log.after(id)
+        if not wait_s:
+            self._news()
+        events, gap = self._log.after(id)
+        if wait_s:
+            with self._looking.entered(), nullcontext() if tick is None else self._counting.entered():
+                if not self._is_watching:
+                    self._is_watching = True
+                    self._tasks.start(self._watch(), "news for viewers")
+                if not (events or gap or self._newer(tick)):
+                    await self._log.wait(wait_s)
+                    events, gap = self._log.after(id)
         return Told(events, self._log.last, gap, self._newer(tick), self._tick)
 
     def _newer(self, tick: int | None) -> list[Event]:
         return self._counters if tick is not None and tick != self._tick else []
 
-    @contextmanager
-    def _counted(self, tick: int | None) -> Iterator[None]:
-        """While one waits who wants counters, and shortly after, there are some."""
-        if tick is None:
-            yield
-            return
-        self._counting += 1
-        if not self._is_counting:
-            self._is_counting = True
-            self._tasks.start(self._count(), "counters for viewers")
+    async def _watch(self) -> None:
+        """Look for news, and count for those who want that, until nobody looks."""
         try:
-            yield
+            while self._looking:
+                self._news()
+                if self._counting:
+                    if counters := self._rates.step():
+                        self._counters = counters
+                        self._tick += 1
+                        self._log.wake()
+                else:
+                    self._count_no_more()
+                await asyncio.sleep(EVERY_S)
         finally:
-            self._counting -= 1
-            self._counted_at = asyncio.get_running_loop().time()
+            self._count_no_more()
+            self._is_watching = False
 
-    async def _count(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._counted_at = loop.time()
-        self._rates.step()
-        try:
-            while self._counting or loop.time() - self._counted_at < IDLE_S:
-                await asyncio.sleep(COUNT_S)
-                if counters := self._rates.step():
-                    self._counters = counters
-                    self._tick += 1
-                    self._log.wake()
-        finally:
-            self._counters = []
-            self._rates.forget()
-            self._is_counting = False
+    def _count_no_more(self) -> None:
+        self._counters = []
+        self._rates.forget()
 
     async def kept(self) -> Told:
+        self._news()
         return Told(self._log.all(), self._log.last)
 
     async def now(self) -> Told:

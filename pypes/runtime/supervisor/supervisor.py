@@ -145,7 +145,7 @@ class Supervisor:
             self._shadows,
             filters,
             self._workers,
-            EventDesk(self._events, rates_of(gathering, self._clock.time), self._tasks),
+            EventDesk(self._events, rates_of(gathering, self._clock.time), lambda: None, self._tasks),
             self._status,
             self._metrics,
             self._generations.lost,

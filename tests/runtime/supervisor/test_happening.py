@@ -13,7 +13,7 @@ from pypes.observe import metrics as m
 from pypes.observe.events import EventLog
 from pypes.observe.gathering import Gathering
 from pypes.runtime.supervisor import happening
-from pypes.runtime.supervisor.happening import REASON_CHARS, EventDesk, Happenings
+from pypes.runtime.supervisor.happening import REASON_CHARS, EventDesk, Happenings, LogNews
 from pypes.runtime.supervisor.rates import Rates
 
 
@@ -31,7 +31,7 @@ class Counting(Gathering):
 
 
 def played(monkeypatch: pytest.MonkeyPatch, play: Callable[[EventDesk, Counting, EventLog], Coroutine[None, None, None]]) -> None:
-    monkeypatch.setattr(happening, "COUNT_S", 0.0)
+    monkeypatch.setattr(happening, "EVERY_S", 0.0)
     monkeypatch.setattr(happening, "IDLE_S", 0.0)
 
     async def main() -> None:
@@ -39,7 +39,7 @@ def played(monkeypatch: pytest.MonkeyPatch, play: Callable[[EventDesk, Counting,
         tasks = WatchedTasks(failed.append)
         gathering, log = Counting(), EventLog("a1", 10, lambda: "now")
         ticks = iter(range(1_000_000))
-        desk = EventDesk(log, Rates(gathering, lambda: "now", lambda: float(next(ticks))), tasks)
+        desk = EventDesk(log, Rates(gathering, lambda: "now", lambda: float(next(ticks))), lambda: None, tasks)
         async with asyncio.timeout(20):
             await play(desk, gathering, log)
         await tasks.close()
@@ -81,3 +81,22 @@ def test_an_event_comes_whoever_counts(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(event.body["reason"]) == REASON_CHARS + 1
 
     played(monkeypatch, play)
+
+
+def test_warnings_are_events_once_and_bounded() -> None:
+    lines: list[dict[str, Any]] = [{"time": "then", "level": "warning", "event": f"e{number}"} for number in range(150)]
+
+    def since(number: int) -> tuple[list[dict[str, Any]], int]:
+        return lines[number:], len(lines)
+
+    log = EventLog("a1", 1000, lambda: "now")
+    news = LogNews(log, since)
+    news()
+    assert [event.body["event"] for event in log.all()] == [f"e{number}" for number in range(50, 150)]
+    usual = {"time": "then", "graph": "g", "failed": 3}
+    lines.append({**usual, "kind": "k", "ids": ["a"], "error": "x" * 1000, "exception": "Traceback"})
+    news()
+    news()
+    [event] = log.after("a1-100")[0]
+    assert (event.kind, event.graphs) == ("log", ("g",))
+    assert event.body == {**usual, "kind_": "k", "ids": "['a']", "error": "x" * REASON_CHARS + "…"}

@@ -25,7 +25,7 @@ class Desk(EventDesk):
     """Counts the calls that wait; ``hold`` lets an answer wait, ``has_gone`` is how it is when the supervisor is."""
 
     def __init__(self, log: EventLog, tasks: WatchedTasks) -> None:
-        super().__init__(log, Rates(Gathering(), lambda: "now", time.monotonic), tasks)
+        super().__init__(log, Rates(Gathering(), lambda: "now", time.monotonic), lambda: None, tasks)
         self.ticks: list[int | None] = []
         self.waiting = 0
         self.held: asyncio.Event | None = None
