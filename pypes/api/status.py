@@ -15,6 +15,7 @@ from pypes.api.outbox import USE as OUTBOX
 from pypes.api.request import Request
 from pypes.core.secrets import masked
 from pypes.ingest.contracts.queue import GraphUse, QueueStats
+from pypes.runtime.contracts.supervisor import FilterWork, WireWork
 
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
@@ -36,6 +37,12 @@ USE = obj(
 
 def _list(entry: Schema) -> Schema:
     return {"type": "array", "items": entry}
+
+
+def _work(kind: type[msgspec.Struct]) -> Schema:
+    """Schema of what filters, or wires, have done, by their names."""
+    counts = {each.name: COUNT if each.type is int else AMOUNT for each in msgspec.structs.fields(kind)}
+    return {"type": "object", "additionalProperties": obj(**counts)}
 
 
 STATUS = obj(
@@ -73,6 +80,13 @@ STATUS = obj(
             failure={**TEXT, "description": "Why one that was lost cannot be set up again, or empty."},
         )
     ),
+    processes=_list(obj(name=TEXT, pid=COUNT, memory_bytes=COUNT, cpu_s=AMOUNT, descriptors=COUNT)),
+    restarts={**COUNTS, "description": "Instances that ended unasked, by cause, since the start of the node."},
+    work={
+        "type": "object",
+        "additionalProperties": obj(filters=_work(FilterWork), wires=_work(WireWork)),
+        "description": "What the filters and wires of each graph have done since the start of the node; a wire is a.out-b.in.",
+    },
     graphs=_list(SUMMARY),
     outboxes=_list(OUTBOX),
 )

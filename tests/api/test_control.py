@@ -51,6 +51,12 @@ def test_status_shows_the_whole_node(ask: Asker, node: Node) -> None:
     assert "base" in instance["graphs"]
     assert {"generation": instance["generation"], "instances": 1, "ready": 1} in found["generations"]
     assert found["graphs"] == ask("GET", "/graphs")[1]
+    assert {process["name"] for process in found["processes"]} >= {"supervisor", "arbiter", "worker-0"}
+    assert all(process["memory_bytes"] > 1 << 20 for process in found["processes"])
+    assert found["restarts"] == {}
+    graph = ask("GET", "/graphs/base", template="/graphs/{name}")[1]["graph"]
+    assert found["work"]["base"]["filters"].keys() == graph["nodes"].keys()
+    assert found["work"]["base"]["wires"].keys() == {f"{source}-{target}" for source, target in graph["wires"]}
 
 
 def test_kinds(ask: Asker) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +171,35 @@ def _none_runs_backwards(before: Scrape, after: Scrape) -> None:
             continue
         for sample in found.samples:
             assert after(sample.name, **sample.labels) >= sample.value, sample
+
+
+def test_series_of_a_graph_are_bounded_and_equal_its_filters(tmp_path: Path) -> None:
+    """Fifty graphs of twenty filters are to have 12,000 series at most: 220 for each, and a thousand for the node."""
+    names = [f"set{number}" for number in range(18)]
+    nodes: dict[str, Any] = {"json": {"component": "JSON"}}
+    nodes |= {name: {"component": "SetField", "params": {"field": name, "value": "x"}} for name in names}
+    nodes["null"] = {"component": "Null"}
+    wires = [[f"{one}.out", f"{other}.in"] for one, other in pairwise(nodes)]
+    graphs = [{"pypes": 1, "name": f"g{number}", "routes": [f"g{number}"], "nodes": nodes, "wires": wires} for number in range(3)]
+    with running(tmp_path, graphs[0], workers=1, instances=2) as node:
+        for graph in graphs[1:]:
+            answer = node.http.request("PUT", f"{node.url}/graphs/{graph['name']}", json=graph)
+            assert answer.status in (200, 201), answer.data
+        for number in range(3):
+            for _ in range(4):
+                assert node.post(b'{"a": 1}', f"/docs/g{number}").status == 202
+
+        def is_counted() -> Scrape | None:
+            scrape = Scrape(node)
+            taken = [scrape("pypes_filter_packets_in_total", graph=f"g{number}", filter="null") for number in range(3)]
+            return scrape if taken == [4, 4, 4] else None
+
+        scrape: Scrape = until(is_counted, 20.0, "four packets at each publisher")
+        by_graph = Counter(dict(labels).get("graph", "") for _, labels in scrape.samples)
+        assert scrape("pypes_wire_packets_total", graph="g1", wire="set3.out-set4.in") == 4
+    assert by_graph.keys() == {"g0", "g1", "g2", ""}
+    assert max(by_graph[name] for name in ("g0", "g1", "g2")) <= 220
+    assert by_graph[""] < 1000
 
 
 def test_a_route_is_the_template_of_an_address() -> None:

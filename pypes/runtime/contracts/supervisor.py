@@ -56,10 +56,46 @@ class PoolStatus(msgspec.Struct, frozen=True):
     failure: str = ""
 
 
+class ProcessStatus(msgspec.Struct, frozen=True):
+    """A process with its resident memory, its processor time in seconds, and its open descriptors."""
+
+    name: str
+    pid: int
+    memory_bytes: int
+    cpu_s: float
+    descriptors: int
+
+
+class FilterWork(msgspec.Struct, frozen=True):
+    """Work that a filter has done in all instances since the start of the node; see ``docs/metrics.md``."""
+
+    packets_in: int = 0
+    packets_out: int = 0
+    seconds: float = 0.0
+    failures: int = 0
+    retries: int = 0
+    parked_s: float = 0.0
+    waiting_s: float = 0.0
+
+
+class WireWork(msgspec.Struct, frozen=True):
+    """Packets that went over a wire, and the time for which senders waited at it."""
+
+    packets: int = 0
+    parked_s: float = 0.0
+
+
+class GraphWork(msgspec.Struct, frozen=True):
+    """The work of the filters and wires of a graph, by their names; that of a wire is ``a.out-b.in``."""
+
+    filters: dict[str, FilterWork]
+    wires: dict[str, WireWork]
+
+
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A node as its supervisor knows it. ``state`` is ``starting``, ``ready`` or ``draining``; ``graphs`` as ``GET /graphs``.
 
-    ``arbiter`` is ``None`` while there is none.
+    ``arbiter`` is ``None`` while there is none. ``restarts`` are instances that ended unasked, by cause; ``work`` is by graph.
     """
 
     state: str
@@ -73,6 +109,9 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     pools: list[PoolStatus]
     graphs: list[dict[str, Any]]
     default: str | None
+    processes: list[ProcessStatus] = []
+    restarts: dict[str, int] = {}
+    work: dict[str, GraphWork] = {}
 
 
 class WorkerCalls(Protocol):

@@ -12,11 +12,9 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-
-import msgspec
 
 from pypes import logs
 from pypes.config import Settings
@@ -28,7 +26,7 @@ from pypes.ingest.outcome import ExitReason
 from pypes.observe import Observer, together
 from pypes.observe.loop_delay import observe_delay
 from pypes.registry import Catalogue, discover
-from pypes.runtime.contracts.supervisor import InstanceStatus, NodeStatus, PoolStatus
+from pypes.runtime.contracts.supervisor import NodeStatus
 from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.deployer import Deployer
 from pypes.runtime.graphs.drafts import GraphDrafts
@@ -47,6 +45,7 @@ from pypes.runtime.supervisor.control import Control
 from pypes.runtime.supervisor.happening import EventDesk, Happenings, log_of, rates_of
 from pypes.runtime.supervisor.locks import DataDir, listen, lock_runtime_dir, release_runtime_dir
 from pypes.runtime.supervisor.owners import Owners
+from pypes.runtime.supervisor.picture import picture, with_counts
 from pypes.runtime.supervisor.schedules import Schedules
 from pypes.runtime.supervisor.starting import check_start, warn_of_disk
 from pypes.runtime.supervisor.tallying import Tallying, Told
@@ -317,25 +316,19 @@ class Supervisor:
         host, port = self._listener.getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
+    def _picture(self) -> NodeStatus:
+        parts = (self._generations, self._arbiter, self._workers, self._pools, self._deployer)
+        return picture(self._state, self.url, self._created, *parts)
+
+    def _graphs(self) -> dict[str, Mapping[str, object]]:
+        return {name: graph.graph for name, graph in self._deployer.live.items()}
+
     def _status(self) -> NodeStatus:
-        return NodeStatus(
-            state=self._state,
-            pid=os.getpid(),
-            url=self.url,
-            uptime_s=round(time.monotonic() - self._created, 3),
-            generation=self._generations.number,
-            arbiter=self._arbiter.pid,
-            workers=self._workers.status(),
-            instances=[InstanceStatus(**each) for each in self._generations.status()],
-            pools=[msgspec.convert(each, PoolStatus) for each in self._pools.status()],
-            graphs=self._deployer.summaries(),
-            default=self._deployer.default(),
-        )
+        return with_counts(self._picture(), self._tallying.gathering, self._graphs())
 
     def _metrics(self, is_openmetrics: bool) -> str:
-        graphs = {name: graph.graph for name, graph in self._deployer.live.items()}
-        told = Told(graphs, self._pools.deaths(), self._generations.counts)
-        return self._tallying.text(self._runtime_dir, self._status(), told, is_openmetrics=is_openmetrics)
+        told = Told(self._graphs(), self._pools.deaths(), self._generations.counts)
+        return self._tallying.text(self._runtime_dir, self._picture(), told, is_openmetrics=is_openmetrics)
 
     # -- signals and the end ----------------------------------------------------------------------------
 

@@ -7,25 +7,25 @@ found in the runtime directory, and kept when whoever wrote them has let go of t
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from pypes import __version__
 from pypes.core.clock import wall
-from pypes.core.machine import usage_of
 from pypes.observe import Observer
 from pypes.observe import metrics as m
 from pypes.observe.exposition import Table, family
 from pypes.observe.gathering import Gathering
 from pypes.observe.tallies import Series
 from pypes.runtime.contracts.supervisor import NodeStatus
+from pypes.runtime.supervisor.picture import filters_of, processes_of, wires_of
 
 #: Tally files of ingest workers.
 WORKERS: Final = "w-*.tally"
 
 #: Series of what components count, for all graphs together.
-MAX_COUNTS: Final = 2000
+MAX_COUNTS: Final = 1000
 
 Samples = dict[tuple[str, ...], float]
 
@@ -46,11 +46,8 @@ class GraphParts:
         self._wires: set[tuple[str, str]] = set()
         self._graphs = set(graphs)
         for name, graph in graphs.items():
-            nodes, wires = graph["nodes"], graph.get("wires", ())
-            assert isinstance(nodes, Mapping)
-            assert isinstance(wires, Iterable)
-            self._filters.update((name, filter) for filter in nodes)
-            self._wires.update((name, f"{source}-{target}") for source, target in wires)
+            self._filters.update((name, filter) for filter in filters_of(graph))
+            self._wires.update((name, wire) for wire in wires_of(graph))
 
     def has(self, series: Series) -> bool:
         """True if the graph, the filter and the wire of a series are there, as far as it has them."""
@@ -127,23 +124,11 @@ class Tallying(Observer):
             m.PROCESS_DESCRIPTORS: {},
             m.COMPONENT_COUNTS: _counts(told),
         }
-        for name, pid in processes_of(node).items():
-            usage = usage_of(pid)
-            if usage is not None:
-                found[m.PROCESS_MEMORY][name,] = usage.memory_bytes
-                found[m.PROCESS_CPU][name,] = usage.cpu_s
-                found[m.PROCESS_DESCRIPTORS][name,] = usage.descriptors
+        for process in processes_of(node):
+            found[m.PROCESS_MEMORY][process.name,] = process.memory_bytes
+            found[m.PROCESS_CPU][process.name,] = process.cpu_s
+            found[m.PROCESS_DESCRIPTORS][process.name,] = process.descriptors
         return found
-
-
-def processes_of(node: NodeStatus) -> dict[str, int]:
-    """The processes of a node, but for those that components have started, by names that are those of their log lines."""
-    found = {"supervisor": node.pid, **({} if node.arbiter is None else {"arbiter": node.arbiter})}
-    found.update((f"worker-{each.slot}", each.pid) for each in node.workers)
-    found.update((f"instance-{each.id}", each.pid) for each in node.instances)
-    for pool in node.pools:
-        found.update((f"pool-{pool.name}-{number}", each.pid) for number, each in enumerate(pool.workers))
-    return found
 
 
 def _counts(told: Told) -> Samples:
