@@ -22,6 +22,7 @@ from pypes.core.limits import Limits
 from pypes.core.machine import cores, machine_memory_bytes
 from pypes.core.pools import Pool, PoolRules, read_section
 from pypes.errors import InvalidConfig, Problem
+from pypes.observe.settings import ObserveSettings
 
 PREFIX = "PYPES_"
 #: Beginning of the names of sections that are pools.
@@ -122,15 +123,6 @@ class LogSettings:
     level: str = _key("INFO", "DEBUG, INFO, WARNING or ERROR.", options=("DEBUG", "INFO", "WARNING", "ERROR"))
     format: str = _key(
         "auto", "auto (console on a terminal, otherwise json), console or json.", options=("auto", "console", "json")
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class ObserveSettings:
-    """Section ``[observe]``."""
-
-    redact: tuple[str, ...] = _key(
-        ("password", "*_token"), "Names of fields, metadata and keys whose values taps and traces hide; * stands for any text."
     )
 
 

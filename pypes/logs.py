@@ -6,111 +6,100 @@ components through ``logging`` alone, because importing structlog costs memory a
 
 from __future__ import annotations
 
-import json
 import logging
+import math
+import os
 import sys
 import threading
-import traceback
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, TextIO
 
 from pypes.core.secrets import Secrets
-from pypes.core.shown import Clean, own_trace, shown
-
-#: Attributes of every ``logging`` record; what else a record carries was given with the event.
-STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
-
-#: Loggers of components, each with its class behind this.
-COMPONENTS = "pypes.component."
-
-_COLORS = {"DEBUG": "2", "INFO": "36", "WARNING": "33", "ERROR": "31", "CRITICAL": "31;1"}
+from pypes.observe.folding import Folding
+from pypes.observe.log_line import Line, as_json, event_of, for_people, line_of, shortened, trace_of
+from pypes.observe.log_ring import LogRing, ring_path
 
 
-def event_of(record: logging.LogRecord, clean: Clean = str) -> str:
-    """The message of a line; its template and the fault, if what was logged cannot be put into that."""
-    try:
-        return clean(record.getMessage())
-    except Exception as error:  # a bad line costs nobody more than itself
-        return f"{shown(record.msg, clean)} (cannot be formatted: {shown(error, clean)})"
+class LineHandler(logging.Handler):
+    """Writes records as lines to ``stream``, a JSON object or for people, and to the log ring of the process if it has one.
 
-
-def given_with(record: logging.LogRecord, secrets: Secrets) -> dict[str, Any]:
-    """The values that were given with an event, as JSON and without ``secrets``; what is no JSON is its text."""
-    return {key: _plain(value, secrets) for key, value in vars(record).items() if key not in STANDARD}
-
-
-def _plain(value: Any, secrets: Secrets) -> Any:
-    def text(other: Any) -> str:
-        return shown(other, secrets.redact, named=False)
-
-    try:
-        clean = secrets.redacted(value)
-        if clean is None or type(clean) in (str, int, float, bool):
-            return clean
-        return json.loads(json.dumps(clean, default=text))
-    except Exception:  # it contains itself, or has keys that are no text
-        return text(value)
-
-
-def trace_of(record: logging.LogRecord) -> str:
-    """The traceback that goes with a line, without ours where a component wrote it; empty if there is none."""
-    try:
-        if not record.exc_info or record.exc_info[1] is None:
-            return ""
-        if record.name.startswith(COMPONENTS):
-            return own_trace(record.exc_info[1]).rstrip()
-        return "".join(traceback.format_exception(*record.exc_info)).rstrip()
-    except Exception as error:  # what was given is no exception, or one that cannot be read
-        return f"no traceback: {shown(error)}"
-
-
-class LineFormatter(logging.Formatter):
-    """Formats a record as one line: a JSON object, or for people ``time level process event key=value …``.
-
-    ``process`` names the process (``supervisor``, ``instance-3``). A traceback is the value ``exception`` in JSON, and follows on
-    lines of its own for people. ``secrets`` are taken out of all of it, whoever logs; users and passwords of addresses always.
+    ``process`` names the process (``supervisor``, ``instance-3``). ``secrets`` are taken out of all of it, whoever logs; users
+    and passwords of addresses always. Lines that are alike are folded: :meth:`flush_due` tells of them,
+    :meth:`close` of the rest.
     """
 
-    def __init__(self, process: str, is_json: bool, is_colored: bool = False, secrets: Secrets | None = None) -> None:
+    def __init__(
+        self,
+        process: str,
+        stream: TextIO,
+        *,
+        is_json: bool,
+        secrets: Secrets | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__()
-        self._secrets = secrets or Secrets()
         self.process = process
         self.is_json = is_json
-        self.is_colored = is_colored
+        self.ring: LogRing | None = None
+        self._secrets = secrets or Secrets()
+        self._stream = stream
+        self._is_colored = not is_json and stream.isatty()
+        self._pid = os.getpid()
+        self._folding = Folding(self._line_of, self._write, clock)
 
-    def format(self, record: logging.LogRecord) -> str:
-        secrets = self._secrets
-        given = given_with(record, secrets)
-        trace = secrets.redact(trace_of(record))
-        event = event_of(record, secrets.redact)
-        when = datetime.fromtimestamp(record.created, UTC)
-        if not self.is_json:
-            return self._for_people(record, when, event, given, trace)
-        line = {
-            "time": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "level": record.levelname.lower(),
-            "process": self.process,
-            "logger": record.name,
-            "event": event,
-            **given,
-        }
-        if trace:
-            line["exception"] = trace
-        return json.dumps(line, ensure_ascii=False)
+    def _line_of(self, record: logging.LogRecord) -> Line:
+        return line_of(record, self.process, self._secrets)
 
-    def _for_people(self, record: logging.LogRecord, when: datetime, event: str, given: dict[str, Any], trace: str) -> str:
-        level = f"{record.levelname.lower():<7}"
-        if self.is_colored:
-            level = f"\x1b[{_COLORS.get(record.levelname, '0')}m{level}\x1b[0m"
-        values = "".join(f" {key}={self._shown(value)}" for key, value in given.items())
-        # an event is one line whatever a client managed to get into it
-        event = event.replace("\n", "\\n").replace("\r", "\\r")
-        line = f"{when.astimezone():%H:%M:%S} {level} {self.process:<11} {event}{values}"
-        return f"{line}\n{trace}" if trace else line
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._look_forked()
+            self._folding.take(record)
+        except RecursionError:
+            raise
+        except Exception:
+            self.handleError(record)
 
-    def _shown(self, value: Any) -> str:
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        return json.dumps(text, ensure_ascii=False) if text == "" or any(c.isspace() or c == '"' for c in text) else text
+    def _look_forked(self) -> None:
+        """Leave to the process that this one was forked from what that has counted."""
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._folding.drop()
+
+    def _write(self, line: Line) -> None:
+        ring = self.ring
+        if ring is not None:
+            # first: the stream may be a pipe that nobody reads
+            ring.write(shortened(line, ring.most_bytes))
+        text = as_json(line) if self.is_json else for_people(line, is_colored=self._is_colored)
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
+
+    def flush_due(self) -> float | None:
+        """Tell of the lines that were folded, if it is time to; returns when it will be, by the clock, if there are any."""
+        if self._folding.due == math.inf:
+            return None
+        with self._alone(), suppress(OSError, ValueError):  # the stream cannot be written to
+            if self._folding.due <= self._folding.clock():
+                self._folding.flush()
+        return None if self._folding.due == math.inf else self._folding.due
+
+    def close(self) -> None:
+        """Tell of all that were folded."""
+        with self._alone(), suppress(OSError, ValueError):
+            self._folding.close()
+        super().close()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self.acquire()
+        try:
+            self._look_forked()
+            yield
+        finally:
+            self.release()
 
 
 def is_json(choice: str, stream: TextIO | None = None) -> bool:
@@ -121,19 +110,53 @@ def is_json(choice: str, stream: TextIO | None = None) -> bool:
 
 
 def configure(
-    process: str, *, json: bool, level: str = "INFO", stream: TextIO | None = None, secrets: Secrets | None = None
-) -> None:
-    """Send all log records of this process to standard error, without ``secrets``; replaces any earlier configuration."""
-    out = stream or sys.stderr
-    handler = logging.StreamHandler(out)
-    handler.setFormatter(LineFormatter(process, json, is_colored=not json and out.isatty(), secrets=secrets))
+    process: str,
+    *,
+    json: bool,
+    level: str = "INFO",
+    stream: TextIO | None = None,
+    secrets: Secrets | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> LineHandler:
+    """Send all log records of this process to standard error, without ``secrets``; replaces any earlier configuration.
+
+    The handler's :meth:`~LineHandler.flush_due` is to be called now and then, by a loop that there is already.
+    """
+    handler = LineHandler(process, stream or sys.stderr, is_json=json, secrets=secrets, clock=clock)
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    former, root.handlers[:] = root.handlers[:], [handler]
+    for other in former:
+        if isinstance(other, LineHandler):
+            handler.ring = other.ring  # which takes nothing from a process that was forked
+            other.close()
     root.setLevel(level)
     # at DEBUG it says which selector it uses, and nothing else of interest
     logging.getLogger("asyncio").setLevel(logging.INFO)
     # it counts changes of files; what became of them, we say ourselves
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    return handler
+
+
+def keep(folder: Path, max_bytes: int) -> None:
+    """Keep the last lines of this process in a log ring in ``folder``, if :func:`configure` was called; 0 bytes: no ring.
+
+    Without room for it, the log says so, and nothing else changes.
+    """
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, LineHandler) and max_bytes:
+            try:
+                handler.ring = LogRing(ring_path(folder, handler.process), max_bytes)
+            except OSError as error:
+                handler.ring = None
+                log = logging.getLogger("pypes.logs")
+                log.warning("the last lines of this process are not kept", extra={"folder": str(folder), "reason": str(error)})
+
+
+def flush_due() -> None:
+    """Tell of lines of this process that were folded, if it is time to."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, LineHandler):
+            handler.flush_due()
 
 
 def plain(secrets: Secrets) -> None:

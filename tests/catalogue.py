@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 from pypes.cli.commands import pypes
 from pypes.core.limits import markdown, quantity
 from pypes.observe.metrics import CATALOGUE, Metric
+from pypes.observe.settings import ObserveSettings
 
 ROOT = Path(__file__).parent.parent
 COMPONENTS, LIMITS, METRICS = (ROOT / "docs" / name for name in ("components.md", "limits.md", "metrics.md"))
@@ -34,6 +36,12 @@ All components that come with Pypes, by kind. `pypes components NAME` shows port
 write your own is told in the [component guide](component-guide.md), and what those of Pypes 1 are called now on
 [a page of its own](from-pypes-1.md). `python -m tests.catalogue` writes this page.
 """
+SHOWN = """## Bounds of what a node shows
+
+Settings of section `[observe]`.
+
+| Key | Default | What it bounds |
+|---|---|---|"""
 BOUNDS = """## Limits of components
 
 Parameters of components that bound their work, with their defaults; a graph may set others. A document beyond one becomes a
@@ -70,7 +78,7 @@ def pages(found: list[dict[str, Any]]) -> dict[Path, str]:
     """The pages in Markdown, by their files."""
     return {
         COMPONENTS: "\n".join([HEAD, *_sections(found)]),
-        LIMITS: "\n".join([markdown(), BOUNDS, *_bounds(found), ""]),
+        LIMITS: "\n".join([markdown(), SHOWN, *_shown(), "", BOUNDS, *_bounds(found), ""]),
         METRICS: "\n".join([COUNTED, *map(_metric, CATALOGUE), ""]),
     }
 
@@ -79,6 +87,13 @@ def _metric(metric: Metric) -> str:
     labels = ", ".join(f"`{label}`" for label in metric.labels)
     bounds = f" Buckets up to {', '.join(f'{bound:g}' for bound in metric.buckets)}." if metric.buckets else ""
     return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help}{bounds} |"
+
+
+def _shown() -> Iterator[str]:
+    defaults = ObserveSettings()
+    for key in fields(defaults):
+        if key.name.endswith("_bytes"):
+            yield f"| `{key.name}` | {quantity(getattr(defaults, key.name), 'bytes')} | {key.metadata['help']} |"
 
 
 def _bounds(found: list[dict[str, Any]]) -> Iterator[str]:

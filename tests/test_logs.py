@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import pytest
 from pypes import logs
 from pypes.cli.running.pieces import Piece, portions
 from pypes.core.secrets import Secrets
+from pypes.observe.log_ring import RingReader
 
 
 @pytest.fixture(autouse=True)
@@ -169,3 +171,111 @@ def test_a_thread_that_fails_is_logged_without_secrets(monkeypatch: pytest.Monke
     line = json.loads(out.getvalue())
     assert (line["event"], line["thread_name"]) == ("a thread failed", "worker")
     assert "ValueError: ${KEY}" in line["exception"]
+
+
+def test_lines_that_are_alike_are_folded_on_the_stream_and_in_the_ring(tmp_path: Path) -> None:
+    out = io.StringIO()
+    now = 0.0
+    secrets = Secrets.of(["${KEY}"], {"KEY": "s3cret-key"})
+    handler = logs.configure("p", json=True, stream=out, secrets=secrets, clock=lambda: now)
+    logs.keep(tmp_path, 1 << 16)
+    [path] = tmp_path.iterdir()
+    assert path.name == f"p.{os.getpid()}.log"
+    reader = RingReader(path)
+    assert handler.flush_due() is None
+    for number in range(1000):
+        logging.getLogger("x").warning(
+            "documents failed", extra={"graph": "g", "receipt": f"r{number}", "error": "E: s3cret-key"}
+        )
+    assert handler.flush_due() == 1.0
+    assert len(out.getvalue().splitlines()) == 1
+    now = 1.0
+    assert handler.flush_due() is None
+    lines = out.getvalue().splitlines()
+    assert [json.loads(line).get("count") for line in lines] == [None, 999]
+    logging.getLogger("x").warning("documents failed", extra={"graph": "g", "receipt": "last"})
+    # an earlier configuration tells of what it has counted before it goes
+    logs.configure("p", json=False, stream=out, secrets=secrets)
+    logging.getLogger("x").warning("for people in the stream, as JSON in the ring")
+    kept = [json.loads(line) for line in reader.read()]
+    assert [line["event"] for line in kept] == ["documents failed"] * 3 + ["for people in the stream, as JSON in the ring"]
+    assert kept[2]["receipt"] == "last"
+    assert "s3cret-key" not in json.dumps(kept)
+    reader.close()
+
+
+def test_a_line_that_is_too_long_for_the_ring_is_shortened(tmp_path: Path) -> None:
+    logs.configure("p", json=True, stream=io.StringIO())
+    logs.keep(tmp_path, 1 << 13)
+    [path] = tmp_path.iterdir()
+    try:
+        raise ValueError("y" * 5000 + "the end")
+    except ValueError:
+        logging.getLogger("x").exception("it failed", extra={"graph": "g"})
+    logging.getLogger("x").warning("z" * 5000, extra={"graph": "g", "receipt": "r", "more": ["z"] * 5000})
+    reader = RingReader(path)
+    traced, short = map(json.loads, reader.read())
+    assert traced["exception"].startswith("Traceback")
+    assert traced["exception"].endswith("the end")
+    assert (short["graph"], short["receipt"], short["shortened"]) == ("g", "r", True)
+    assert short["event"].startswith("zzz")
+    reader.close()
+
+
+def test_without_room_for_a_ring_the_log_says_so_and_goes_on(tmp_path: Path) -> None:
+    out = io.StringIO()
+    logs.configure("p", json=True, stream=out)
+    logs.keep(tmp_path / "missing", 1 << 16)
+    logging.getLogger("x").info("on it goes")
+    first, second = map(json.loads, out.getvalue().splitlines())
+    assert (first["event"], first["level"]) == ("the last lines of this process are not kept", "warning")
+    assert "No such file" in first["reason"]
+    assert second["event"] == "on it goes"
+
+
+def test_a_ring_is_written_though_the_stream_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = io.StringIO()
+    logs.configure("p", json=True, stream=out)
+    logs.keep(tmp_path, 1 << 16)
+    out.close()
+    logging.getLogger("x").warning("said")
+    logging.getLogger("x").warning("said")
+    logging.getLogger().handlers[0].close()
+    reader = RingReader(next(tmp_path.iterdir()))
+    assert [json.loads(line).get("count") for line in reader.read()] == [None, 1]
+    reader.close()
+    assert "I/O operation on closed file" in capsys.readouterr().err
+
+
+def test_what_a_forked_process_logs_is_its_own(tmp_path: Path) -> None:
+    """It neither tells of what its parent has counted, nor writes into the ring of that."""
+    code = """
+import logging, os, sys
+from pathlib import Path
+from pypes import logs
+logs.configure("p", json=True)
+logs.keep(Path(sys.argv[1]), 1 << 16)
+log = logging.getLogger("x")
+log.warning("said")
+log.warning("said")
+if os.fork() == 0:
+    log.warning("by the child")
+    log.warning("by the child")
+    sys.exit(0)
+os.wait()
+"""
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    said = [(line["event"], line.get("count")) for line in map(json.loads, done.stderr.splitlines())]
+    assert sorted(said, key=str) == [("by the child", 1), ("by the child", None), ("said", 1), ("said", None)]
+    reader = RingReader(next(tmp_path.iterdir()))
+    assert [json.loads(line)["event"] for line in reader.read()] == ["said", "said"]
+    reader.close()
+
+
+def test_a_value_under_a_key_of_the_line_itself_is_kept_beside_it() -> None:
+    out = io.StringIO()
+    logs.configure("p", json=True, stream=out)
+    logging.getLogger("x").warning("e", extra={"level": 7, "count": 3, "event": "mine"})
+    line = json.loads(out.getvalue())
+    assert (line["level"], line["event"]) == ("warning", "e")
+    assert (line["level_"], line["count_"], line["event_"]) == (7, 3, "mine")

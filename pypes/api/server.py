@@ -106,6 +106,7 @@ def main(arguments: list[str]) -> None:
     for name in _FOREIGN:
         os.environ.pop(name, None)
     logs.configure("gunicorn", json=config.log_json, level=config.log_level)
+    logs.keep(Path(config.runtime_dir), config.log_ring_bytes)
     watch([config.lifeline_fd])
     Application(config).run()
 

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -32,7 +33,7 @@ from pypes.runtime.worker.worker import IngestWorker
 log = logging.getLogger(__name__)
 
 #: Seconds between two signs of a worker that its loop runs.
-HEARTBEAT_S = 5.0
+HEARTBEAT_S = 1.0
 
 #: PERF: objects that may be made, less those that went, before the collector looks at those made since. Nearly all of them are
 #: part of deliveries on their way, in no cycle; at the default of 700, each commit had them looked at.
@@ -105,7 +106,8 @@ class GunicornWorker(UvicornWorker):  # type: ignore[misc]
         self.app.forked()
         die_with_parent(self.ppid)
         watch([config.lifeline_fd, self.app.lifeline_fd])
-        logs.configure(f"ingest-{os.getpid()}", json=config.log_json, level=config.log_level)
+        self._lines = logs.configure(f"ingest-{os.getpid()}", json=config.log_json, level=config.log_level)
+        logs.keep(Path(config.runtime_dir), config.log_ring_bytes)
         uvicorn_log = logging.getLogger("uvicorn.error")
         uvicorn_log.handlers.clear()
         uvicorn_log.propagate = True
@@ -147,7 +149,8 @@ class GunicornWorker(UvicornWorker):  # type: ignore[misc]
             heartbeat.cancel()
 
     async def _show_life(self) -> None:
-        """Tell the arbiter that the loop runs, from the first moment to the last; uvicorn does so only while it serves."""
+        """Tell the arbiter that the loop runs, from the first moment to the last; and the log, of lines that were folded."""
         while True:
             self.notify()
+            self._lines.flush_due()
             await asyncio.sleep(HEARTBEAT_S)

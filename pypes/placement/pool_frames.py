@@ -25,8 +25,8 @@ import json
 import logging
 from typing import Any, NamedTuple
 
-from pypes import logs
 from pypes.core.secrets import Secrets
+from pypes.observe.log_line import event_of, given_with, trace_of
 from pypes.placement.channel import Broken
 
 ORDER, USER, READY, FAILED, LOG, STRIDE, ANSWERS, BATCH, PROGRESS = range(9)
@@ -55,10 +55,10 @@ class Order(NamedTuple):
 
 def line_of(record: logging.LogRecord) -> bytes:
     """A record as the payload of ``LOG``: level, logger, message, and the values bound to it. JSON: nobody need trust it."""
-    given = logs.given_with(record, Secrets())
-    if trace := logs.trace_of(record):
+    given = given_with(record, Secrets())
+    if trace := trace_of(record):
         given["exception"] = trace
-    return json.dumps([record.levelno, record.name, logs.event_of(record), given]).encode()
+    return json.dumps([record.levelno, record.name, event_of(record), given]).encode()
 
 
 def log_line(payload: bytes | bytearray) -> None:

@@ -141,6 +141,7 @@ class Shadows:
             max_memory_bytes=settings.server.max_memory_bytes,
             log_json=logs.is_json(settings.log.format),
             log_level=settings.log.level,
+            log_ring_bytes=settings.observe.log_ring_bytes,
         )
         self._known[id] = shadow
         self._tasks[id] = self._watched.start(self._run(shadow, job, graphs), f"shadow of {name}")

@@ -80,6 +80,7 @@ class InstanceSpec:
     load_files: tuple[str, ...] = ()
     log_json: bool = False
     log_level: str = "INFO"
+    log_ring_bytes: int = 0
     #: Patterns of names whose values are hidden from people who look at packets.
     redact: tuple[str, ...] = ()
     #: The pools of the node that graphs may name. By graph and filter, the places of filters in its processes, and the socket at
@@ -100,7 +101,8 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
     gone); whoever starts the process watches it. Exits with 1 when set-up failed, with 0 after a stop.
     """
     site = Site(replace(spec.paths, data_dir=spec.data_dir), stores=FileStores(Path(spec.data_dir) / STORES))
-    logs.configure(f"instance-{spec.id}", json=spec.log_json, level=spec.log_level, secrets=site.secrets)
+    lines = logs.configure(f"instance-{spec.id}", json=spec.log_json, level=spec.log_level, secrets=site.secrets)
+    logs.keep(Path(spec.socket).parent, spec.log_ring_bytes)
     logs.catch_uncaught()
     record = CrashRecord(spec.crash_record)
     if spec.max_memory_bytes:
@@ -122,7 +124,7 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
     listener.listen(BACKLOG)
     exchange = Exchange(runners, listener, record, clock, site.secrets, spec.redact)
     counts = CountsReport(control, {name: runner.scheduler.watch.counts for name, runner in runners.items()})
-    exchange.tell = counts.tell
+    exchange.tell = lambda: min((due for due in (counts.tell(), lines.flush_due()) if due is not None), default=None)
 
     def left(graphs: list[str]) -> None:
         watchdog.watch(*_watched(runners))

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import length_hint
 from typing import Any, Final, NamedTuple, Protocol
 
-from pypes import logs
 from pypes.component import Component
 from pypes.core.limits import KIB
 from pypes.core.returned import fault_of, packets_of, unrun
@@ -19,6 +18,7 @@ from pypes.core.unreachable import is_unreachable
 from pypes.core.values import size_of
 from pypes.errors import ComponentError, PypesError, Retry, Unreachable
 from pypes.graph.spec import ComponentSpec
+from pypes.observe.log_line import event_of, given_with, trace_of
 from pypes.packet import Packet
 from pypes.placement.executor import Outcome
 from pypes.placement.retold import Told, told
@@ -207,6 +207,7 @@ class PoolContext(WorkerContext):
     def process_batch(self, packets: list[Any]) -> list[Answer]:
         """Have the component work on several packets together. Raises what it raises."""
         self._begin()
+        self._together = packets
         began_s = time.perf_counter()
         try:
             results = self._results(packets)
@@ -226,6 +227,7 @@ class PoolContext(WorkerContext):
                 for at, (packet, result) in enumerate(zip(packets, results, strict=True))
             ]
         finally:
+            self._together = ()
             self._begin()
 
     def _results(self, packets: list[Any]) -> list[Any]:
@@ -283,8 +285,8 @@ class _Redacting(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         secrets = self._secrets
         if record.exc_info:
-            record.exception = secrets.redact(logs.trace_of(record))
+            record.exception = secrets.redact(trace_of(record))
             record.exc_info = None
-        record.msg, record.args = logs.event_of(record, secrets.redact), None
-        vars(record).update(logs.given_with(record, secrets))
+        record.msg, record.args = event_of(record, secrets.redact), None
+        vars(record).update(given_with(record, secrets))
         return True

@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -206,6 +207,7 @@ def main(lifeline: int) -> None:
     os.dup2(2, 1)
     site = Site(job.paths)
     logs.configure(f"shadow-{os.getpid()}", json=job.log_json, level=job.log_level, secrets=site.secrets)
+    logs.keep(Path(job.socket).parent, job.log_ring_bytes)
     if job.max_memory_bytes:
         limit_memory(job.max_memory_bytes)
 

@@ -31,3 +31,4 @@ class Job(msgspec.Struct, kw_only=True):
     max_memory_bytes: int = 0
     log_json: bool = False
     log_level: str = "INFO"
+    log_ring_bytes: int = 0

@@ -38,6 +38,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     fleet_dir: str | None = None
     log_json: bool = True
     log_level: str = "INFO"
+    log_ring_bytes: int = 0
 
     @property
     def grace_s(self) -> float:
