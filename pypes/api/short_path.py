@@ -234,7 +234,7 @@ class Post(msgspec.Struct, eq=False):
             self._send(head + more.encode())
         except Exception:
             # the queue goes on: others wait for what it says next
-            log.exception("answer failed")
+            log.exception("answer failed", extra={"graph": self._graph, "receipt": id})
             self._protocol.transport.abort()
 
     def set_exception(self, error: BaseException, /) -> None:
@@ -245,7 +245,7 @@ class Post(msgspec.Struct, eq=False):
             else:
                 self._fail(error)
         except Exception:
-            log.exception("answer failed")
+            log.exception("answer failed", extra={"graph": self._graph})
             self._protocol.transport.abort()
 
     def _settled(self, receipt: asyncio.Future[str]) -> None:
@@ -267,7 +267,7 @@ class Post(msgspec.Struct, eq=False):
     # -- what is answered --------------------------------------------------------------------------------
 
     def _fail(self, error: BaseException) -> None:
-        log.error("request failed", extra={"method": "POST", "path": "/docs"}, exc_info=error)
+        log.error("request failed", extra={"graph": self._graph, "method": "POST", "path": "/docs"}, exc_info=error)
         self._refuse(problems.bug(error))
 
     def _refuse(self, error: PypesError) -> None:

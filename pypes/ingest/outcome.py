@@ -12,6 +12,9 @@ import msgspec
 from pypes.core.identity import NAMELESS, Named
 from pypes.ingest.delivery import Header
 
+#: Deliveries that a log line names at most.
+MOST_NAMED = 10
+
 
 class DeadLetter(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A packet that could not be processed (or a whole delivery: ``filter`` is then empty), with its reason.

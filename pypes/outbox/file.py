@@ -22,7 +22,8 @@ from pypes.core.databases import alone, connect, inode_of, is_damage, writing
 from pypes.core.nodetime import Clock, node_clock
 from pypes.errors import Unreachable
 
-log = logging.getLogger(__name__)
+#: The log of a filter, or of a module.
+Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
 #: The folder of all outboxes in a data directory.
 OUTBOXES: Final = "outbox"
@@ -75,12 +76,16 @@ class OutboxFile:
     A file that is removed while it is open is made anew. A damaged one is left as it is, for somebody to save what is in it.
     """
 
-    def __init__(self, path: Path, bounds: Bounds, *, is_synced: bool, clock: Clock | None = None) -> None:
+    def __init__(
+        self, path: Path, bounds: Bounds, *, is_synced: bool, clock: Clock | None = None, log: Log | None = None
+    ) -> None:
         """Open or create it; where that cannot be done now, :meth:`append` tries again.
 
         ``is_synced``: results are on stable storage when :meth:`append` returns. Ages go by ``clock``, or else by the node's.
+        ``log`` is that of the filter.
         """
         self.path = path
+        self._log = log or logging.getLogger(__name__)
         self._bounds = bounds
         self._is_synced = is_synced
         self._clock = clock or node_clock(path.parent.parent)
@@ -91,7 +96,7 @@ class OutboxFile:
         try:
             self._open()
         except (sqlite3.DatabaseError, OSError) as error:
-            log.warning("an outbox cannot be opened", extra={"path": str(path), "reason": str(error)})
+            self._log.warning("an outbox cannot be opened", extra={"path": str(path), "reason": str(error)})
 
     def append(self, results: Sequence[Result]) -> int:
         """Append results in one transaction, but those of versions that are older than a whole one; returns how many these are.
@@ -159,7 +164,7 @@ class OutboxFile:
     def _there(self) -> sqlite3.Connection:
         """The connection to the file that has the name now."""
         if self._db is not None and inode_of(self.path) != self._inode:
-            log.warning("an outbox was removed, and is made anew", extra={"path": str(self.path)})
+            self._log.warning("an outbox was removed, and is made anew", extra={"path": str(self.path)})
             self._close()
         if self._db is None:
             self._open()

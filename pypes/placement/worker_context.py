@@ -19,6 +19,8 @@ class WorkerContext:
         self.component = component
         self._connected = connected
         self._packet: Any = None
+        #: The packets of a batch while they are worked on together.
+        self._together: Sequence[Any] = ()
         self._process = component.process if component.process_batch is None else self._process_batch
 
     def work_on(self, packet: Any) -> Any:
@@ -67,6 +69,9 @@ class WorkerContext:
 
     def current(self) -> Any:
         return self._packet
+
+    def in_work(self) -> Sequence[Any]:
+        return self._together if self._packet is None else (self._packet,)
 
     def upcoming(self, count: int) -> Sequence[Any]:
         return ()

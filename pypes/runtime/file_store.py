@@ -41,6 +41,8 @@ class FileStore(Store):
 
     def __init__(self, path: Path, component: str, most: int) -> None:
         self.path = path
+        #: The names in log lines: the file is named for them.
+        self._about = {"graph": path.parent.name, "filter": path.stem, "path": str(path)}
         self._component = component
         self._most = most
         self._lock = Lock()
@@ -108,7 +110,7 @@ class FileStore(Store):
     def _there(self) -> sqlite3.Connection:
         """The connection to the file that has the name now."""
         if self._db is not None and inode_of(self.path) != self._inode:
-            log.warning("a filter store has vanished, and is made anew", extra={"path": str(self.path)})
+            log.warning("a filter store has vanished, and is made anew", extra=self._about)
             self._close()
         if self._db is None:
             self._open()
@@ -140,7 +142,7 @@ class FileStore(Store):
         """Make a damaged file anew; raises :class:`Unreachable` where the file is not to blame."""
         if not is_damage(error):
             raise self._unwritable(error) from error
-        log.warning("a filter store is damaged, and is made anew", extra={"path": str(self.path), "reason": str(error)})
+        log.warning("a filter store is damaged, and is made anew", extra={**self._about, "reason": str(error)})
         try:
             with alone(self.path.parent.parent):
                 if inode_of(self.path) == self._inode:  # else another process was quicker

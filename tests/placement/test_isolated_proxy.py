@@ -261,7 +261,7 @@ def test_logs_say_what_they_are_about(caplog: pytest.LogCaptureFixture) -> None:
     plain, odd = (record for record in caplog.records if record.name == "pypes.component.Apart")
     said: Any = vars(plain)
     assert (plain.getMessage(), plain.levelname) == ("look at 7", "WARNING")
-    assert (said["graph"], said["filter"], said["packet_receipt"], said["n"]) == ("test", "component", "r-1", 1)
+    assert (said["graph"], said["filter"], said["receipt"], said["n"]) == ("test", "component", "r-1", 1)
     assert 'raise KeyError("gone")' in vars(odd)["exception"]
     assert "lock" in vars(odd)["lock"]
 

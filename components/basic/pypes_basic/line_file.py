@@ -17,7 +17,8 @@ if sys.platform != "win32":
 
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
-log = logging.getLogger(__name__)
+#: The log of a filter, or of a module.
+Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
 
 class LineFile:
@@ -31,10 +32,11 @@ class LineFile:
     With a ``header``, a line, each file begins with it, and one that does not is refused, whoever has written it.
     """
 
-    def __init__(self, path: Path, max_bytes: int, header: bytes = b"") -> None:
+    def __init__(self, path: Path, max_bytes: int, header: bytes = b"", log: Log | None = None) -> None:
         self.path = path
         self.max_bytes = max_bytes
         self.header = header
+        self._log = log or logging.getLogger(__name__)
         self._fd = -1
         #: The start of our part of the open file, ``None`` if nobody knows: then nothing is cut off. -1: not looked up yet.
         self._ours_from: int | None = -1
@@ -133,10 +135,10 @@ class LineFile:
                 done = "was renamed or replaced" if is_kept else "was removed with what was in it"
                 # where files are renamed when they are full, another instance has just done so
                 level = logging.INFO if is_kept and self.max_bytes else logging.WARNING
-                log.log(level, "a file of lines is another one now", extra={"path": str(self.path), "reason": f"it {done}"})
+                self._log.log(level, "a file of lines is another one now", extra={"path": str(self.path), "reason": f"it {done}"})
             return False
         if ours.st_size < self._left_bytes:
-            log.warning(
+            self._log.warning(
                 "a file of lines was cut by somebody else",
                 extra={"path": str(self.path), "bytes": ours.st_size, "bytes_before": self._left_bytes},
             )
@@ -187,7 +189,7 @@ class LineFile:
         size = self._own()
         if is_new:
             if self._ours_from is None:
-                log.info("lines are appended to a file of others", extra={"path": str(self.path)})
+                self._log.info("lines are appended to a file of others", extra={"path": str(self.path)})
                 if mark(self._fd, size):
                     self._ours_from = size
             elif not size:
@@ -197,7 +199,7 @@ class LineFile:
             return size, b""
         if self._ours_from is None or end < self._ours_from:
             return size, b"\n"
-        log.warning("a torn line was cut off", extra={"path": str(self.path), "bytes": size - end})
+        self._log.warning("a torn line was cut off", extra={"path": str(self.path), "bytes": size - end})
         os.ftruncate(self._fd, end)
         return end, b""
 

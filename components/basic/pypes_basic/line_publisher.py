@@ -29,7 +29,7 @@ class LinePublisher(Publisher):
         if path == "-":
             self._file = StandardOutput()
         else:
-            self._file = LineFile(Path(self.data_dir, path), max_bytes, header)
+            self._file = LineFile(Path(self.data_dir, path), max_bytes, header, self.log)
             self._file.check()
 
     def commit(self) -> None:

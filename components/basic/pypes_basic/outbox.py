@@ -82,6 +82,7 @@ class Outbox(Publisher):
             Path(self.data_dir, OUTBOXES, f"{params.name}.db"),
             Bounds(params.max_bytes, params.max_age_s, params.tombstone_s),
             is_synced=self.durability == "always",
+            log=self.log,
         )
 
     def process_batch(self, packets: list[Packet]) -> None:

@@ -28,7 +28,7 @@ from pypes.ingest.dispatch.links import Links
 from pypes.ingest.dispatch.taps import Taps
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.dispatch.verdict import judge
-from pypes.ingest.outcome import Details, ExitReason, Fate, Outcome, failure_log_fields, in_spans
+from pypes.ingest.outcome import MOST_NAMED, Details, ExitReason, Fate, Outcome, failure_log_fields, in_spans
 
 log = logging.getLogger(__name__)
 
@@ -250,7 +250,12 @@ class Dispatcher:
         if link.is_retiring and not link.outstanding:
             self._forget(link)
             return
-        log.info("instance lost", extra={"instance": link.id, "outstanding": len(link.outstanding)})
+        leases = [sent.lease for sent in link.outstanding.values()]
+        about = {
+            "graphs": sorted({lease.header.graph for lease in leases}),
+            "receipt": [lease.id for lease in leases[:MOST_NAMED]],
+        }
+        log.info("instance lost", extra={"instance": link.id, "outstanding": len(leases), **about})
         self._on_lost(link.id)
 
     def gone(self, id: int, reason: ExitReason | None = None) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from pypes.ingest.backlog.backlog import Backlog
 from pypes.ingest.backlog.deliveries import Delivery, Part
 from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.outcome import MOST_NAMED
 from pypes.ingest.queues.committer import Committer
 from pypes.ingest.queues.store_thread import StoreThread
 from pypes.ingest.receipt import ReceiptIds
@@ -141,11 +142,12 @@ class Refill:
     def _bury_damaged(self, part: Part, unfinished: list[Delivery], reason: str) -> None:
         """A row cannot be read: its deliveries are finished as failed, by name, and it is left as it is."""
         group = part.group
-        receipts = [delivery.id for delivery in unfinished]
+        named = unfinished[:MOST_NAMED]
+        about = {"graphs": sorted({each.header.graph for each in unfinished}), "receipt": [each.id for each in named]}
         log.error(
             "deliveries of the queue are damaged and cannot be run: %s",
             reason,
-            extra={"shard": self._shard, "commit": group.key, "receipts": receipts},
+            extra={"shard": self._shard, "commit": group.key, "deliveries": len(unfinished), **about},
         )
         self._committer.buffer.damaged(group, reason)
         assert part.backlog is not None

@@ -40,6 +40,11 @@ class SetupFailure:
     message: str
     traceback: str = ""
 
+    @property
+    def names(self) -> dict[str, str]:
+        """Graph and filter, as far as they are known, for a log line."""
+        return {name: value for name, value in (("graph", self.graph), ("filter", self.filter)) if value}
+
     def error(self) -> ComponentError:
         where = ".".join(part for part in (self.graph, self.filter) if part)
         filter_ = f"filter {self.filter!r}" if self.filter else "an instance"
@@ -131,7 +136,10 @@ class Instance:
             except Exception as error:
                 # a component has written where only its instance should
                 asyncio.get_running_loop().remove_reader(self._control.fileno())
-                log.exception("an instance cannot be understood", extra={"instance": self.spec.id, "pid": self.pid})
+                log.exception(
+                    "an instance cannot be understood",
+                    extra={"pid": self.pid, **about(self)},
+                )
                 self.killed_for = f"what it said cannot be read: {type(error).__name__}"
                 self.kill()
                 return
@@ -245,6 +253,12 @@ class Instance:
     def failure_at_setup(self) -> SetupFailure:
         """The reason why it ended before it was ready, as far as is known."""
         return self.failure or SetupFailure(*self._setting_up, f"the instance {in_words(self.exit_reason)}")
+
+
+def about(instance: Instance) -> dict[str, Any]:
+    """The names of an instance in a log line; of one that was reaped also the filter that ended it, if that is known."""
+    by = instance.exit_reason.filter if instance.state == "gone" else ""
+    return {"instance": instance.spec.id, "graphs": sorted(instance.hosts), **({"filter": by} if by else {})}
 
 
 def in_words(reason: ExitReason) -> str:

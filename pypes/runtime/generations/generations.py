@@ -27,7 +27,7 @@ from pypes.observe import Observer, guarded
 from pypes.observe.gathering import Gathering
 from pypes.observe.metrics import INSTANCE_RESTARTS
 from pypes.runtime.generations.backoff import FIRST_S
-from pypes.runtime.generations.generation import Generation, Instance, SetupFailure, cause_of, in_words
+from pypes.runtime.generations.generation import Generation, Instance, SetupFailure, about, cause_of, in_words
 from pypes.runtime.generations.parting import end, part
 from pypes.runtime.generations.told import EndedCounts, RestingNews, resting
 from pypes.runtime.instance.instance import InstanceSpec
@@ -248,7 +248,7 @@ class Generations:
         instance.killed_for = reason
         instance.kill()
         if generation.is_retired:
-            self._log.warning("instance killed", instance=instance.spec.id, reason=reason)
+            self._log.warning("instance killed", reason=reason, **about(instance))
 
     def reap(self) -> None:
         """Collect instances that ended. To be called on SIGCHLD; spurious calls do no harm."""
@@ -323,7 +323,7 @@ class Generations:
 
         def is_ready(instance: Instance) -> None:
             seconds = time.monotonic() - instance.started
-            self._log.debug("instance ready", instance=spec.id, pid=instance.pid, seconds=round(seconds, 3))
+            self._log.debug("instance ready", pid=instance.pid, seconds=round(seconds, 3), **about(instance))
             self._observer.instance_started(spec.id, sorted(spec.graphs), seconds)
             generation.look()
             if self._serves(generation):
@@ -342,7 +342,7 @@ class Generations:
             instance.remove_files()
             # no more processes or memory just now
             delay_s = generation.backoffs[slot].delay_s(0.0) or FIRST_S
-            self._log.error("instance not started", reason=str(error), restart_s=delay_s)
+            self._log.error("instance not started", reason=str(error), restart_s=delay_s, **about(instance))
             asyncio.get_running_loop().call_later(delay_s, self._launch, generation, slot)
             return
         self._gathering.join(spec.tallies)
@@ -367,7 +367,7 @@ class Generations:
         self._resting_news.look_at(instance.resting)
         if not generation.is_open(slot):
             if not instance.was_stopping or instance.exitcode != 0:
-                self._log.debug("instance ended", instance=instance.spec.id, reason=instance.exit_reason.cause)
+                self._log.debug("instance ended", reason=instance.exit_reason.cause, **about(instance))
             return
         if instance.is_replaced:
             self._launch(generation, slot)
@@ -387,7 +387,7 @@ class Generations:
         if instance.exit_reason.is_outside and instance.killed_for:
             reason += f"; {instance.killed_for}"
         self._gathering.own.counter(INSTANCE_RESTARTS, cause_of(instance)).add()
-        self._log.warning("instance died", instance=instance.spec.id, reason=reason, restart_s=delay_s)
+        self._log.warning("instance died", reason=reason, restart_s=delay_s, **about(instance))
         if self._serves(generation):
             self._on_change()
         if delay_s:

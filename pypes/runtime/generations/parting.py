@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from pypes import logs
-from pypes.runtime.generations.generation import Generation, Instance
+from pypes.runtime.generations.generation import Generation, Instance, about
 
 #: Time for an instance to tear down beyond its grace, before it is killed.
 TEARDOWN_S = 2.0
@@ -30,7 +30,7 @@ async def end(instances: list[Instance], grace_s: float) -> None:
     await asyncio.wait(waits, timeout=grace_s + TEARDOWN_S)
     for instance in instances:
         if instance.state != "gone":
-            log.warning("instance killed", instance=instance.spec.id, reason="did not finish within its grace")
+            log.warning("instance killed", **about(instance), reason="did not finish within its grace")
             instance.kill()
     await asyncio.wait(waits)
 

@@ -83,14 +83,20 @@ class Consolidation:
         needed = sum(resident_bytes(instance.pid) for instance in self._generations.ready())
         available = available_memory_bytes()
         if available is None or available < needed:
-            self._log.info("instances not consolidated", reason="memory", needed_bytes=needed, available_bytes=available)
+            self._log.info(
+                "instances not consolidated",
+                graphs=sorted(wanted),
+                reason="memory",
+                needed_bytes=needed,
+                available_bytes=available,
+            )
             return
         before = (self._deployed.settings, self._deployed.catalogue, self._launcher.changed_at)
         try:
             generation = await self._launcher.start(wanted)
         except SetupFailed as error:
             graphs = [graph.graph for graph in wanted.values()]
-            self._log.warning("instances not consolidated", reason=scrub(error.failure.message, graphs), where=error.where)
+            self._log.warning("instances not consolidated", reason=scrub(error.failure.message, graphs), **error.failure.names)
             return
         async with self._lock:
             is_same = before == (self._deployed.settings, self._deployed.catalogue, self._launcher.changed_at)
@@ -101,7 +107,7 @@ class Consolidation:
             else:
                 processes = self._state().processes
                 self._launcher.go_live(generation)
-                self._log.info("instances consolidated", graphs=len(wanted), before=processes, now=len(generation.slots))
+                self._log.info("instances consolidated", graphs=sorted(wanted), before=processes, now=len(generation.slots))
                 return
         await self._launcher.give_up(generation, reason)
 
@@ -109,5 +115,5 @@ class Consolidation:
         """True if processes that are started now take up the code that was deployed; other code is for SIGHUP."""
         is_current = all(map(self._launcher.is_current, wanted.values()))
         if not is_current:
-            self._log.info("instances not consolidated", reason=OTHER_CODE)
+            self._log.info("instances not consolidated", graphs=sorted(wanted), reason=OTHER_CODE)
         return is_current

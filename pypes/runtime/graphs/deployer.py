@@ -159,8 +159,9 @@ class Deployer(DeployedGraphs):
             self._observer.deployment_failed(versions, str(error))
             await self._restore(old)
             raise
+        about = {"graph": new.name, "version": new.version}
         if reason:
-            self._log.warning("parameters not changed in place", graph=new.name, version=new.version, reason=reason)
+            self._log.warning("parameters not changed in place", filters=sorted(changed), reason=reason, **about)
             self._observer.deployment_failed(versions, reason)
             try:
                 await self._replace(new)
@@ -171,7 +172,7 @@ class Deployer(DeployedGraphs):
         self.live[new.name] = new
         self._observer.deployment_switched(versions, time.monotonic() - began)
         self._on_change()
-        self._log.info("parameters changed", graph=new.name, version=new.version, filters=sorted(changed), by=new.author)
+        self._log.info("parameters changed", filters=sorted(changed), by=new.author, **about)
         return True
 
     async def _restore(self, graph: StoredGraph) -> None:
@@ -269,7 +270,7 @@ class Deployer(DeployedGraphs):
             except SetupFailed as error:
                 self.catalogue, self.settings = previous
                 self._log.error(
-                    "reload failed, everything stays as it was", reason=self._scrubbed(error.failure), where=error.where
+                    "reload failed, everything stays as it was", reason=self._scrubbed(error.failure), **error.failure.names
                 )
         if settings.server.default and self.default() is None:
             self._log.warning("the default graph is not deployed", graph=settings.server.default)
@@ -286,7 +287,7 @@ class Deployer(DeployedGraphs):
                 try:
                     await self._bring_up(fresh, stored, failed, is_start=False)
                 except SetupFailed as error:
-                    self._log.error("graph files not deployed", reason=self._scrubbed(error.failure), where=error.where)
+                    self._log.error("graph files not deployed", reason=self._scrubbed(error.failure), **error.failure.names)
 
     async def _bring_up(
         self, fresh: dict[str, GraphFile], stored: dict[str, StoredGraph], failed: dict[str, SetupFailure], *, is_start: bool
@@ -315,17 +316,20 @@ class Deployer(DeployedGraphs):
                         failed[name] = error.failure
                         may_fail.add(name)
                         waiting[name] = file
-                        self._log.error("graph not set up", graph=name, file=file.path, where=error.where, reason=reason)
+                        about = {**error.failure.names, "graph": name}
+                        self._log.error("graph not set up", file=file.path, reason=reason, **about)
                     else:
-                        self._log.error("graph file not deployed", file=file.path, where=error.where, reason=reason)
+                        about = {**error.failure.names, "graph": name}
+                        self._log.error("graph file not deployed", file=file.path, reason=reason, **about)
                 elif name in may_fail and name in wanted:
                     failed[name] = error.failure
-                    self._log.error("graph not set up", graph=name, where=error.where, reason=self._scrubbed(error.failure))
+                    about = {**error.failure.names, "graph": name}
+                    self._log.error("graph not set up", reason=self._scrubbed(error.failure), **about)
                 elif not is_start:
                     raise
                 else:
                     # nobody knows which graph is to blame: all of them are needed, so keep trying
-                    self._log.error("instances do not start", reason=self._scrubbed(error.failure))
+                    self._log.error("instances do not start", reason=self._scrubbed(error.failure), **error.failure.names)
                     await asyncio.sleep(backoff.delay_s(0.0))
         taken = fresh | waiting
         try:

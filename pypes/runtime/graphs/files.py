@@ -62,17 +62,19 @@ class GraphFiles:
         beside = Beside()
         live = self._store.live()
         for path in sorted(folder.glob(f"*{SUFFIX}")) if folder.is_dir() else []:
+            about = {"file": str(path)}
             try:
                 data = path.read_bytes()
                 digest = hashlib.sha256(data).hexdigest()
                 if self._store.digest(str(path)) == digest:
                     continue
                 parsed = codec.loads(data)
+                about["graph"] = parsed.name
                 graph = check(parsed.name, codec.to_obj(parsed))
                 if problems := beside.add(parsed, str(path)):
                     raise InvalidGraph("the graph is not valid", where=parsed.name, problems=problems)
             except (OSError, PypesError) as error:
-                self._log.error("graph file not deployed", file=str(path), reason=str(error))
+                self._log.error("graph file not deployed", reason=str(error), **about)
                 continue
             old = live.get(parsed.name)
             if old is not None and old.graph == graph:

@@ -129,7 +129,7 @@ class Launcher:
         try:
             self._deployed.note_code(self._store, generation.graphs)
         except PypesError as error:  # it runs all the same
-            self._log.warning("the code of graphs is not recorded", reason=str(error))
+            self._log.warning("the code of graphs is not recorded", graphs=sorted(generation.graphs), reason=str(error))
 
     async def give_up(self, generation: Generation, reason: str) -> None:
         """End a generation that is not to take over after all."""
@@ -153,6 +153,7 @@ class Launcher:
             load_files=tuple(str(path) for path in s.server.load),
             log_json=logs.is_json(s.log.format),
             log_level=s.log.level,
+            log_ring_bytes=s.observe.log_ring_bytes,
             redact=s.observe.redact,
             max_memory_bytes=s.server.max_memory_bytes,
         )

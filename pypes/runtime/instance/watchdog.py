@@ -42,6 +42,8 @@ class Watched(Protocol):
     """The properties of a scheduler that another thread watches (see :class:`pypes.runtime.scheduler.Scheduler`)."""
 
     @property
+    def graph_name(self) -> str: ...
+    @property
     def current(self) -> str: ...
     @property
     def progress(self) -> tuple[int, int]: ...
@@ -135,16 +137,17 @@ class Watchdog:
         for count in self._counts:
             late = count.late(elapsed_s, missed_s)
             if late:
-                self._give_up(overtime(count.scheduler.timeout_s(late)), late)
+                self._give_up(overtime(count.scheduler.timeout_s(late)), count.scheduler.graph_name, late)
                 return
         if self._max_memory_bytes and self._ticks % MEMORY_TICKS == 0 and resident_bytes() > self._max_memory_bytes:
-            by = next((current for count in self._counts if (current := count.scheduler.current)), "")
-            self._give_up(f"over {self._max_memory_bytes // MIB} MiB of memory", by)
+            watched = (count.scheduler for count in self._counts)
+            graph, by = next(((each.graph_name, current) for each in watched if (current := each.current)), ("", ""))
+            self._give_up(f"over {self._max_memory_bytes // MIB} MiB of memory", graph, by)
 
-    def _give_up(self, reason: str, filter: str) -> None:
+    def _give_up(self, reason: str, graph: str, filter: str) -> None:
         self._record.end(reason, filter)
         # should the log be held by what hangs, the supervisor will see that this thread does not tick any more
-        log.critical("instance ends", extra={"reason": reason, "filter": filter, "stacks": _stacks()})
+        log.critical("instance ends", extra={"reason": reason, "graph": graph, "filter": filter, "stacks": _stacks()})
         self._end()
 
 

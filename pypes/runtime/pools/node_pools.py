@@ -46,6 +46,7 @@ class NodeKeeper(LocalKeeper):
         #: Numbers of those that were lost; several users tell of each.
         self.deaths: set[int] = set()
         self._log = logs.get("pypes.pools")
+        self._about = {"graphs": sorted({f.graph for f in order.filters}), "filters": sorted({f.name for f in order.filters})}
 
     def state(self) -> dict[str, Any]:
         """Its pool workers, for ``status``."""
@@ -56,7 +57,7 @@ class NodeKeeper(LocalKeeper):
         loss = super().lost(connection, fault)
         if connection.worker not in self.deaths:
             self.deaths.add(connection.worker)
-            self._log.warning("pool worker died", pool=self._name, reason=loss.reason)
+            self._log.warning("pool worker died", pool=self._name, reason=loss.reason, **self._about)
         return loss
 
 

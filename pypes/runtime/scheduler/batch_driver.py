@@ -53,6 +53,10 @@ class BatchDriver(ProcessDriver):
     def in_hand(self) -> Sequence[Lineage]:
         return self.chunk
 
+    def in_work(self) -> Sequence[Any]:
+        values = self.taken[0]
+        return values if self.unaccounted is None else values[self.at : self.at + 1]
+
     def work_on(self, values: list[Any], lineages: Sequence[Lineage]) -> None:
         self.taken = values, lineages
         if self.broken and len(values) > 1 and not self.is_publisher and self.failing.is_suspect(values[0]):

@@ -65,6 +65,11 @@ class FilterContext(Filter):
         """The packet that is worked on, ``None`` if there is none or it is one of many."""
         return None
 
+    def in_work(self) -> Sequence[Any]:
+        """The packets that are worked on: the current one, or all of a batch."""
+        current = self.current()
+        return () if current is None else (current,)
+
     def upcoming(self, count: int) -> Sequence[Any]:
         """The packets that are worked on next in this turn, as far as they are known, at most so many."""
         return ()

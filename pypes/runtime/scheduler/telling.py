@@ -96,6 +96,9 @@ class _Context:
     def current(self) -> Any:
         return None
 
+    def in_work(self) -> tuple[Any, ...]:
+        return ()
+
     def upcoming(self, count: int) -> tuple[Any, ...]:
         return ()
 

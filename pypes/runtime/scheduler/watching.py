@@ -23,6 +23,11 @@ class Watch:
         self._components = components
 
     @property
+    def graph_name(self) -> str:
+        """The name of the graph."""
+        return self._graph.name
+
+    @property
     def current(self) -> str:
         """The filter whose code runs now, empty if there is none; what is offloaded does not count."""
         running = self._core.running

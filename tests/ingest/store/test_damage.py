@@ -53,7 +53,7 @@ def test_a_damaged_row_holds_up_nothing_and_is_told_by_name(tmp_path: Path, capl
         receipt = await queue.receipts.get(ids[1])
         assert receipt is not None
         assert (receipt.state, receipt.failed) == ("failed", 1)
-        assert any(ids[1] in str(getattr(record, "receipts", "")) for record in caplog.records)
+        assert any(ids[1] in str(getattr(record, "receipt", "")) for record in caplog.records)
         for lease in leases:
             queue.leasing.ack(lease, Outcome(1))
         assert queue.stats().bytes == 0

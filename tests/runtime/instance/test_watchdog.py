@@ -17,6 +17,7 @@ from tests.runtime.clock import Clock
 
 
 class Scheduler:
+    graph_name = "g"
     """One whose state the test sets."""
 
     current = ""

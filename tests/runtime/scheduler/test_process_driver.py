@@ -346,7 +346,7 @@ def test_a_log_line_says_what_it_is_about(caplog: pytest.LogCaptureFixture) -> N
     ready, seen = caplog.records
     assert (ready.graph, ready.filter) == ("pipeline", "talk")  # type: ignore[attr-defined]
     assert not hasattr(ready, "packet_id")
-    assert (seen.filter, seen.packet_receipt, seen.packet_id, seen.size) == ("talk", "r1", "7", 3)  # type: ignore[attr-defined]
+    assert (seen.filter, seen.receipt, seen.packet_id, seen.size) == ("talk", "r1", "7", 3)  # type: ignore[attr-defined]
 
 
 def test_a_failed_packet_with_a_large_body_is_kept_without_it_and_says_so() -> None:
@@ -367,3 +367,28 @@ def test_a_failed_packet_with_a_large_body_is_kept_without_it_and_says_so() -> N
     large, small = run_component(Refuse, given).dead_letters
     assert (b'"n":1' in large.packet, b"data" in large.packet, large.is_whole) == (True, False, False)
     assert small.is_whole
+
+
+def test_a_log_line_of_a_batch_names_the_receipts_of_its_packets(caplog: pytest.LogCaptureFixture) -> None:
+    class Talk(Transformer):
+        def process_batch(self, packets: list[Packet]) -> list[Packet]:
+            self.log.warning("seen")
+            if len(packets) > 1 and packets[0].get("fails"):
+                raise ValueError
+            return packets
+
+    def receipts(*packets: Packet) -> list[Any]:
+        caplog.clear()
+        with Pipeline(nodes={"talk": Talk()}) as pipeline:
+            list(pipeline.push([*packets]))
+        return [getattr(record, "receipt", None) for record in caplog.records if record.getMessage() == "seen"]
+
+    def packet(receipt: str, **fields: Any) -> Packet:
+        return Packet(fields, {"receipt": receipt})
+
+    assert receipts(packet("a"), packet("b"), packet("a")) == [["a", "b"]]
+    assert receipts(packet("a"), packet("a")) == ["a"]
+    assert receipts(Packet(), Packet()) == [None]
+    assert receipts(*(packet(str(n)) for n in range(100))) == [[str(n) for n in range(10)]]
+    # tried one by one, each is by itself
+    assert receipts(packet("a", fails=True), packet("b")) == [["a", "b"], "a", "b"]
