@@ -20,6 +20,7 @@ from pypes.api.filters import Filters
 from pypes.api.graphs import Graphs
 from pypes.api.guard import Guard
 from pypes.api.health import Health, Readiness
+from pypes.api.logs import Logs
 from pypes.api.memory import Memory
 from pypes.api.methods import Methods
 from pypes.api.metrics import Metrics
@@ -106,6 +107,7 @@ def routes(worker: IngestWorker, config: WorkerConfig, memory: Memory, stopping:
         ("/status", Status(worker), ""),
         ("/events", Events(worker, stopping), ""),
         ("/metrics", Metrics(worker), ""),
+        ("/logs", Logs(worker), ""),
     ]
     table.append(("/openapi.json", OpenApi(table, API_VERSION), ""))
     return table

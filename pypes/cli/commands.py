@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "outbox": ("pypes.cli.outbox", "outbox"),
         "events": ("pypes.cli.events", "events"),
         "tap": ("pypes.cli.tap", "tap"),
+        "logs": ("pypes.cli.logs", "logs"),
         "queue": ("pypes.cli.queue", "queue"),
         "export": ("pypes.cli.moving", "export"),
         "import": ("pypes.cli.moving", "import_"),

@@ -24,6 +24,33 @@ class Page(msgspec.Struct, frozen=True):
     next: str | int | None
 
 
+class LogQuery(msgspec.Struct, frozen=True):
+    """The log lines that are asked for: of at least ``level``, since a time in seconds since the epoch, of these names.
+
+    ``after`` and ``before`` are positions from a :class:`LogPage`.
+    """
+
+    graph: str | None = None
+    filter: str | None = None
+    receipt: str | None = None
+    level: str = ""
+    since: float = 0.0
+    after: str | None = None
+    before: str | None = None
+
+
+class LogPage(msgspec.Struct, frozen=True):
+    """Log lines, the newest last.
+
+    ``earlier`` is what to give as ``before`` for the lines before these, ``None`` if there are none; ``later`` is what to give as
+    ``after`` for those that come behind these.
+    """
+
+    logs: list[Shown]
+    earlier: str | None
+    later: str
+
+
 class GraphCalls(Protocol):
     """Deployed graphs."""
 
@@ -160,6 +187,13 @@ class StoreCalls(Protocol):
         """Empty the store of a filter: ``{filter, cleared}``. Raises :class:`NotFound`."""
 
 
+class LogCalls(Protocol):
+    """The last log lines of all processes; answered also while the node starts."""
+
+    async def page(self, query: LogQuery, limit: int) -> LogPage:
+        """Lines that match, the newest last."""
+
+
 class Control:
     """All that clients may ask, each group a contract of its own; ``caller`` does the calls, as ``graphs.put`` and so on."""
 
@@ -171,3 +205,4 @@ class Control:
         self.filters = stub(FilterCalls, caller, "filters.")
         self.components = stub(ComponentCalls, caller, "components.")
         self.stores = stub(StoreCalls, caller, "stores.")
+        self.logs = stub(LogCalls, caller, "logs.")

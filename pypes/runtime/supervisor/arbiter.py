@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from pypes import logs
+from pypes.config import Settings
 from pypes.core.lifeline import ProcessGroup
 from pypes.runtime.generations.backoff import FIRST_S, Backoff
 from pypes.runtime.worker.config import WorkerConfig
@@ -124,6 +127,36 @@ class Arbiter:
         """Kill the arbiter and all its workers."""
         if self._group is not None:
             self._group.signal(signal.SIGKILL)
+
+
+def config_of(settings: Settings, runtime_dir: Path, listener: socket.socket, lifeline_fd: int, node: int) -> WorkerConfig:
+    """The configuration of gunicorn and its workers; ``listener`` is the socket of the node, which they inherit."""
+    s = settings
+    host, port = listener.getsockname()[:2]
+    return WorkerConfig(
+        data_dir=str(s.server.data),
+        runtime_dir=str(runtime_dir),
+        control_socket=str(runtime_dir / "control.sock"),
+        listen_fd=listener.fileno(),
+        lifeline_fd=lifeline_fd,
+        host=host,
+        port=port,
+        workers=s.server.workers,
+        token=s.token,
+        hosts=s.server.hosts,
+        origins=s.server.origins,
+        insecure=s.server.insecure,
+        callback_hosts=s.callbacks.hosts,
+        callback_secret=s.callback_secret,
+        durability=s.queue.durability,
+        interval_s=s.queue.interval_s,
+        limits=s.limits,
+        node=node,
+        fleet_dir=None if s.server.fleet is None else str(s.server.fleet),
+        log_json=logs.is_json(s.log.format),
+        log_level=s.log.level,
+        log_ring_bytes=s.observe.log_ring_bytes,
+    )
 
 
 def _environ(given: Mapping[str, str]) -> dict[str, str]:

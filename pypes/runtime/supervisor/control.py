@@ -16,6 +16,9 @@ from pypes.runtime.contracts.control import (
     DraftCalls,
     FilterCalls,
     GraphCalls,
+    LogCalls,
+    LogPage,
+    LogQuery,
     Page,
     Shown,
     StoreCalls,
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from pypes.runtime.graphs.filters import Filters
     from pypes.runtime.graphs.shadows import Shadows
     from pypes.runtime.graphs.versions import Versions
+    from pypes.runtime.supervisor.logbook import LogBook
     from pypes.runtime.supervisor.workers import Workers
 
 Answer = Callable[[str, dict[str, Any]], Awaitable[Any]]
@@ -57,6 +61,7 @@ class Control:
         filters: Filters,
         workers: Workers,
         events: EventCalls,
+        logbook: LogBook,
         status: Callable[[], NodeStatus],
         metrics: Callable[[bool], str],
         lost: Callable[[int], bool],
@@ -81,6 +86,7 @@ class Control:
             "filters": lambda method, params: answer(FilterCalls, _Filters(filters), method, params),
             "stores": lambda method, params: answer(StoreCalls, _Stores(deployer), method, params),
             "components": lambda method, params: answer(ComponentCalls, components, method, params),
+            "logs": lambda method, params: answer(LogCalls, _Logs(logbook), method, params),
         }
 
     async def handle(self, peer: Peer, method: str, params: dict[str, Any]) -> Any:
@@ -95,7 +101,8 @@ class Control:
         desk = self._desks.get(group)
         if desk is None:
             raise PypesError(f"there is no control method {method!r}", code="control.unknown_method")
-        await self._wait_started()
+        if group != "logs":  # which say why it does not start
+            await self._wait_started()
         answering = asyncio.ensure_future(desk(name, params))
         stopping = asyncio.ensure_future(self._wait_stopping())
         try:
@@ -143,6 +150,14 @@ class _Session:
 
     async def metrics(self, is_openmetrics: bool) -> str:
         return self._metrics(is_openmetrics)
+
+
+class _Logs:
+    def __init__(self, logbook: LogBook) -> None:
+        self._logbook = logbook
+
+    async def page(self, query: LogQuery, limit: int) -> LogPage:
+        return self._logbook.page(query, limit)
 
 
 class _Graphs:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pypes.config import split_bind
 from pypes.errors import InvalidConfig, StoreError
+from pypes.observe.log_ring import SUFFIX
 from pypes.runtime.folders import MAX_RUNTIME_DIR as MAX_RUNTIME_DIR
 from pypes.runtime.folders import find_runtime_dir as find_runtime_dir
 
@@ -58,7 +59,7 @@ class DataDir:
 
 
 def lock_runtime_dir(data: Path) -> Path:
-    """Make :func:`find_runtime_dir`, ours alone, and remove what a server that was killed left there."""
+    """Make :func:`find_runtime_dir`, ours alone, and remove what a server that was killed left there, but for its log lines."""
     path = find_runtime_dir(data)
     try:
         path.mkdir(mode=0o700, exist_ok=True)
@@ -69,7 +70,8 @@ def lock_runtime_dir(data: Path) -> Path:
             )
         path.chmod(0o700)
         for entry in path.iterdir():
-            entry.unlink()
+            if entry.suffix != SUFFIX or entry.name.startswith("."):
+                entry.unlink()
     except OSError as error:
         raise StoreError(f"the runtime directory cannot be used: {error}", code="store.runtime_dir", where=str(path)) from error
     return path

@@ -38,12 +38,13 @@ from pypes.runtime.graphs.store import ControlStore
 from pypes.runtime.graphs.versions import Versions
 from pypes.runtime.pools.node_pools import NodePools
 from pypes.runtime.rpc import MAX_CONTROL_BYTES, RpcServer
-from pypes.runtime.supervisor.arbiter import Arbiter
+from pypes.runtime.supervisor.arbiter import Arbiter, config_of
 from pypes.runtime.supervisor.clockkeeper import ClockKeeper
 from pypes.runtime.supervisor.closing import let_in_no_more
 from pypes.runtime.supervisor.control import Control
 from pypes.runtime.supervisor.happening import EventDesk, Happenings, log_of, rates_of
 from pypes.runtime.supervisor.locks import DataDir, listen, lock_runtime_dir, release_runtime_dir
+from pypes.runtime.supervisor.logbook import LogBook
 from pypes.runtime.supervisor.owners import Owners
 from pypes.runtime.supervisor.picture import picture, with_counts
 from pypes.runtime.supervisor.schedules import Schedules
@@ -108,6 +109,8 @@ class Supervisor:
     async def _serve(self, listener: socket.socket) -> None:
         self._listener = listener
         self._runtime_dir = lock_runtime_dir(self.settings.server.data)
+        logs.keep(self._runtime_dir, self.settings.observe.log_ring_bytes)
+        self._logbook = LogBook(self._runtime_dir, self.settings.observe.log_bytes)
         self._lifeline = Lifeline()
         adopt_orphans()
         watch_callbacks(asyncio.get_running_loop(), self._fail)
@@ -145,6 +148,7 @@ class Supervisor:
             filters,
             self._workers,
             EventDesk(self._events, rates_of(gathering, self._clock.time), lambda: None, self._tasks),
+            self._logbook,
             self._status,
             self._metrics,
             self._generations.lost,
@@ -176,6 +180,7 @@ class Supervisor:
         self._arbiter.start()
         self._tasks.keep(self._clock.run(), "clock")
         self._tasks.keep(observe_delay(self._tallying.gathering.own, "supervisor"), "delay of the event loop")
+        self._tasks.keep(self._logbook.run(), "log book")
         catalogue = await self._discover(self.settings)
         files = stamps_of(self.settings.server.graphs)
         await self._deployer.bring_up(catalogue, self.settings)
@@ -243,31 +248,7 @@ class Supervisor:
             self._log.info("reloaded", graphs=sorted(self._deployer.live))
 
     def _worker_config(self) -> WorkerConfig:
-        s = self.settings
-        host, port = self._listener.getsockname()[:2]
-        return WorkerConfig(
-            data_dir=str(s.server.data),
-            runtime_dir=str(self._runtime_dir),
-            control_socket=str(self._runtime_dir / "control.sock"),
-            listen_fd=self._listener.fileno(),
-            lifeline_fd=self._lifeline.fd,
-            host=host,
-            port=port,
-            workers=s.server.workers,
-            token=s.token,
-            hosts=s.server.hosts,
-            origins=s.server.origins,
-            insecure=s.server.insecure,
-            callback_hosts=s.callbacks.hosts,
-            callback_secret=s.callback_secret,
-            durability=s.queue.durability,
-            interval_s=s.queue.interval_s,
-            limits=s.limits,
-            node=self._store.node,
-            fleet_dir=None if s.server.fleet is None else str(s.server.fleet),
-            log_json=logs.is_json(s.log.format),
-            log_level=s.log.level,
-        )
+        return config_of(self.settings, self._runtime_dir, self._listener, self._lifeline.fd, self._store.node)
 
     # -- reports of children -----------------------------------------------------------------------------
 
@@ -343,6 +324,8 @@ class Supervisor:
     def _reap(self) -> None:
         self._generations.reap()
         self._arbiter.reap()
+        # of those that have ended
+        self._logbook.collect()
 
     def _asked_to_stop(self, number: int) -> None:
         if self._stop.is_set():
