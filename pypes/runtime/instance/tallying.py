@@ -155,7 +155,7 @@ class Tallying:
             if meter.seconds != filter.seconds:
                 filter.seconds = meter.seconds
                 filter.seconds_tally.set(meter.seconds)
-            if meter.is_held_up:
+            if meter.held_up:
                 meter.up_to(self._clock())
             if meter.events != filter.events:
                 filter.write_events()

@@ -10,7 +10,6 @@ class Meter:
     """
 
     __slots__ = (
-        "_held_up",
         "_since_s",
         "commit_s",
         "commits",
@@ -19,6 +18,7 @@ class Meter:
         "error_at",
         "events",
         "failures",
+        "held_up",
         "parked_s",
         "retries",
         "seconds",
@@ -44,8 +44,8 @@ class Meter:
         self.error_at = 0.0
         #: Changes of anything but ``seconds``.
         self.events = 0
-        #: Reasons for which it is held up, and since when it is.
-        self._held_up = 0
+        #: The number of reasons for which it is held up, and since when it is.
+        self.held_up = 0
         self._since_s = 0.0
 
     def worked(self, seconds: float) -> None:
@@ -77,30 +77,26 @@ class Meter:
 
     def hold_up(self, now_s: float) -> None:
         """It is held up, for one more reason."""
-        if not self._held_up:
+        if not self.held_up:
             self._since_s = now_s
-        self._held_up += 1
+        self.held_up += 1
 
     def let_on(self, now_s: float) -> None:
         """One of the reasons is gone."""
-        if self._held_up:  # else all was ended by force meanwhile
-            self._held_up -= 1
-            if not self._held_up:
+        if self.held_up:  # else all was ended by force meanwhile
+            self.held_up -= 1
+            if not self.held_up:
                 self._add_parked(now_s)
 
     def let_go(self, now_s: float) -> None:
         """All reasons are void."""
-        if self._held_up:
-            self._held_up = 0
+        if self.held_up:
+            self.held_up = 0
             self._add_parked(now_s)
-
-    @property
-    def is_held_up(self) -> bool:
-        return self._held_up > 0
 
     def up_to(self, now_s: float) -> None:
         """Count the time of what holds it up still."""
-        if self._held_up:
+        if self.held_up:
             self._add_parked(now_s)
 
     def _add_parked(self, now_s: float) -> None:

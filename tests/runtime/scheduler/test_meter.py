@@ -158,11 +158,14 @@ def test_time_is_that_of_the_filter_whose_code_runs(make: Callable[[Callable[[],
 
     nodes = {"a": make(work), "b": make(work), "end": Keep()}
     with running(nodes, CHAIN, clock=clock) as scheduler:
-        scheduler.submit(Feed(iter([("a", packets(count), range(count))]), count))
-        scheduler.drain()
-        clock.now += 1000.0
-        scheduler.run()
-        assert [driver.meter.seconds for driver in scheduler.drivers] == [2.0 * count, 2.0 * count, 0.0]
+        for feeds in range(1, 4):  # a loop hands on past the wire to one that has begun
+            scheduler.submit(Feed(iter([("a", packets(count), range(count))]), count))
+            scheduler.drain()
+            clock.now += 1000.0
+            scheduler.run()
+            assert [driver.meter.seconds for driver in scheduler.drivers] == [2.0 * count * feeds, 2.0 * count * feeds, 0.0]
+            assert set(in_and_out(scheduler.totals.so_far).values()) == {(count * feeds, count * feeds, 0)}
+            assert set(over_wires(scheduler).values()) == {count * feeds}
 
 
 def test_what_a_feed_takes_is_no_filters_time() -> None:
