@@ -104,7 +104,7 @@ def _quiet() -> Iterator[Line]:
                     time.sleep(FAILURE_EVERY_S)
                 shares.append((processor_s(side.process) - used_s) / (time.perf_counter() - began_s))
     yield Line(
-        f"{VIEWERS} viewers of events, with counters and dead letters all the time: processor time beyond that without, of one core",
+        f"{VIEWERS} viewers of events, with counters and dead letters all the time: processor time beyond none, of one core",
         f"{shares[1]:.2%}; without {shares[0]:.2%}",
         max(0.0, shares[1] - shares[0]),
         must=0.01,

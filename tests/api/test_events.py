@@ -123,6 +123,18 @@ def test_rates_of_filters_and_wires_come_while_documents_do(node: Node) -> None:
         watching.until(lambda event: not event.data["filters"])
 
 
+def test_warnings_of_the_log_are_events(node: Node) -> None:
+    with Watching(node.port, "/events?kind=log&graph=base") as watching:
+        assert node.post(b"%PDF", content_type="application/pdf").status == 202
+        told = watching.until(lambda event: event.data["event"] == "documents failed")
+        assert told[-1].data["level"] == "warning"
+        assert told[-1].data["graph"] == "base"
+        last = watching.id
+    with Watching(node.port, "/events?kind=log", {"Last-Event-ID": last}) as watching:
+        assert node.post(b"%PDF", content_type="application/pdf").status == 202
+        watching.until(lambda event: event.data["event"] == "documents failed")
+
+
 def test_who_comes_back_to_a_rolled_worker_misses_nothing(node: Node) -> None:
     with Watching(node.port, "/events?kind=deployment") as watching:
         put(node, changed("before"), 200)

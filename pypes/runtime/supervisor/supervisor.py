@@ -42,7 +42,7 @@ from pypes.runtime.supervisor.arbiter import Arbiter, config_of
 from pypes.runtime.supervisor.clockkeeper import ClockKeeper
 from pypes.runtime.supervisor.closing import let_in_no_more
 from pypes.runtime.supervisor.control import Control
-from pypes.runtime.supervisor.happening import EventDesk, Happenings, log_of, rates_of
+from pypes.runtime.supervisor.happening import EventDesk, Happenings, LogNews, log_of, rates_of
 from pypes.runtime.supervisor.locks import DataDir, listen, lock_runtime_dir, release_runtime_dir
 from pypes.runtime.supervisor.logbook import LogBook
 from pypes.runtime.supervisor.owners import Owners
@@ -147,7 +147,9 @@ class Supervisor:
             self._shadows,
             filters,
             self._workers,
-            EventDesk(self._events, rates_of(gathering, self._clock.time), lambda: None, self._tasks),
+            EventDesk(
+                self._events, rates_of(gathering, self._clock.time), LogNews(self._events, self._logbook.since), self._tasks
+            ),
             self._logbook,
             self._status,
             self._metrics,
