@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
+from zlib import crc32
 
 from pypes.component import Component
 from pypes.core.limits import MIB, Limits
@@ -25,7 +26,7 @@ from pypes.runtime.instance.crash_record import CrashRecord
 from pypes.runtime.instance.intake import Intake
 from pypes.runtime.instance.routing import Router
 from pypes.runtime.instance.tallying import Tallying
-from pypes.runtime.instance.tracing import Traced, is_drawn, report_of
+from pypes.runtime.instance.tracing import Traced, report_of
 from pypes.runtime.scheduler import Epoch, Scheduler
 from pypes.runtime.scheduler.provenance import Marks, marks_of
 from pypes.runtime.scheduler.tracing import Trace
@@ -81,8 +82,8 @@ class Runner:
             marks=self._marks,
         )
         self._hiding = Hiding(redact, secrets)
-        #: Share of the deliveries that are traced, whatever they say.
-        self._trace_share = graph.trace
+        #: Deliveries are traced, whatever they say, whose receipts have a checksum below: the same ones in each of their runs.
+        self._drawn_below = int(graph.trace * (1 << 32))
         self._tallying = None if tallies is None else Tallying(tallies, self.scheduler)
         self._live: deque[Arrived] = deque()
         self._bulk: deque[Arrived] = deque()
@@ -109,12 +110,14 @@ class Runner:
 
     def take(self, waiting: Arrived) -> None:
         """Put a delivery at the end of its lane."""
-        if self._is_traced(waiting.item):
+        header = waiting.item.header
+        # PERF: as _is_traced, for each of many small ones
+        if header.is_traced or (self._drawn_below and crc32(waiting.item.receipt.encode()) < self._drawn_below):
             waiting = Traced(*waiting)
-        (self._bulk if waiting.item.header.is_bulk else self._live).append(waiting)
+        (self._bulk if header.is_bulk else self._live).append(waiting)
 
     def _is_traced(self, item: Item) -> bool:
-        return item.header.is_traced or (self._trace_share > 0 and is_drawn(item.receipt, self._trace_share))
+        return item.header.is_traced or crc32(item.receipt.encode()) < self._drawn_below
 
     def drop(self, is_void: Callable[[Arrived], bool]) -> None:
         """Forget what waits and is void."""
@@ -213,7 +216,7 @@ class Runner:
         scheduler = self.scheduler
         record.decoding()
         scheduler.record_turn = lambda filter, document: record.turn(filter, document, scheduler.watch.timeout_s(filter))
-        self._start([waiting], record)
+        self._start([Traced(*waiting) if self._is_traced(waiting.item) else waiting], record)
 
     def end_alone(self, record: CrashRecord) -> None:
         """End a lone run."""
@@ -240,7 +243,7 @@ class Runner:
         if self.is_ordered:
             self._intakes.add(intake)
         feed = intake.feed()
-        if len(deliveries) == 1 and self._is_traced(deliveries[0].item):
+        if type(deliveries[0]) is Traced:
             feed.trace = Trace(self._hiding.excerpt, self.scheduler.core.clock)
         intake.epoch = self.scheduler.submit(feed)
 

@@ -1,10 +1,9 @@
-"""Traces of deliveries: which of them are traced, and the form in which a trace is kept with the receipt."""
+"""Traces of deliveries: the form in which they are kept with the receipt."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from zlib import crc32
 
 import orjson
 
@@ -18,11 +17,6 @@ class Traced(Arrived):
     """A delivery that is traced: it runs in an epoch of its own."""
 
     __slots__ = ()
-
-
-def is_drawn(receipt: str, share: float) -> bool:
-    """True for this share of all receipts; the same in each run of a delivery."""
-    return crc32(receipt.encode()) < share * (1 << 32)
 
 
 def report_of(
