@@ -1,6 +1,6 @@
 # make demo      install, start a server, feed it files of many kinds, ask for what they say; FILES=~/Documents: yours
 # make test      install, run every check of the core
-.PHONY: help install install-test install-servers demo serve test test-components test-servers test-all lint coverage matrix bench corpus chaos truth fuzz clean
+.PHONY: help install install-test install-servers install-browser demo serve test test-components test-servers test-browser test-all screenshots lint coverage matrix bench corpus chaos truth fuzz clean
 
 # a module that was compiled before is imported in a third of the time, and tests start thousands of processes; some
 # containers forbid to keep what was compiled
@@ -31,7 +31,8 @@ help:
 	@echo "make test      style, types, and the tests of the core"
 	@echo "make test-components  tests of the distributions in components/"
 	@echo "make test-servers  tests of what publishes to PostgreSQL, OpenSearch and others, which are installed from packages"
-	@echo "make test-all  all three: what CI runs"
+	@echo "make test-browser  tests of the page of a node in Chromium"
+	@echo "make test-all  all four: what CI runs"
 	@echo "make coverage  the tests, and how much of the code they run; writes docs/coverage.md"
 	@echo "make matrix    quick tests with each Python from 3.11 to 3.14 that is installed"
 	@echo "make bench     the benchmarks; writes benchmarks/results.md"
@@ -42,6 +43,7 @@ help:
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
 install-servers: $(VENV)/.installed-servers
+install-browser: $(VENV)/.installed-browser
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: as python3 on the PATH, or with PYTHON=/its/path"; exit 1; }
@@ -76,6 +78,16 @@ $(VENV)/.installed-servers: $(VENV)/.installed-test
 	@test -z "$$CI" || apt-get install -y -q --no-install-recommends dovecot-imapd redis-server >/dev/null 2>&1 || true
 	@touch $@
 
+# Chromium of Debian, which playwright drives as well as one of its own that it would download
+CHROMIUM := { command -v chromium-headless-shell || command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null
+INSTALL_CHROMIUM := apt-get install -y -q --no-install-recommends chromium-headless-shell fonts-dejavu-core >/dev/null 2>&1
+$(VENV)/.installed-browser: $(VENV)/.installed-test
+	@echo "installing what drives a browser in tests"
+	@$(PIP) install --no-build-isolation -e ".[browser]"
+	@$(CHROMIUM) || { test "$$(id -u)" = 0 && { $(INSTALL_CHROMIUM) || { apt-get update -q >/dev/null 2>&1 && $(INSTALL_CHROMIUM); }; }; } \
+	  || echo "without Chromium the tests in a browser are skipped: apt-get install chromium-headless-shell"
+	@touch $@
+
 demo: install
 	@$(BIN)/pypes demo $(if $(FILES),"$(FILES)")
 
@@ -100,7 +112,14 @@ test-components: install-test
 test-servers: install-servers
 	$(PYTEST) -m servers $(wildcard tests/servers components/*/tests/servers)
 
-test-all: test test-components test-servers
+test-browser: install-browser
+	$(BIN)/pytest -m browser tests/browser
+
+test-all: test test-components test-servers test-browser
+
+# the pictures of the page in docs/
+screenshots: install-browser
+	$(BIN)/python -m tests.browser.screenshots
 
 # TESTS=... measures a part; the page then says so
 TESTS ?= tests components

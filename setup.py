@@ -19,7 +19,14 @@ setup(
     packages=find_packages(include=["pypes", "pypes.*"]),
     # a pattern with ** does not follow the link templates/graphs
     package_data={
-        "pypes": ["py.typed", "templates/**/*", "templates/**/.*", "templates/graphs/*.json", "templates/graphs/*/*.json"]
+        "pypes": [
+            "py.typed",
+            "api/html/*",
+            "templates/**/*",
+            "templates/**/.*",
+            "templates/graphs/*.json",
+            "templates/graphs/*/*.json",
+        ]
     },
     # only faster: where it cannot be compiled, the same is done in Python
     ext_modules=[
@@ -75,6 +82,8 @@ setup(
             "osmem-server==0.1.6",
             "qdrant-client>=1.16",
         ],
+        # drives the browser in which the page of a node is tested; Chromium itself is the machine's package
+        "browser": ["playwright>=1.45"],
         "test": [
             "build>=1.2",
             "cookiecutter>=2.6",

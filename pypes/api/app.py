@@ -26,10 +26,12 @@ from pypes.api.methods import Methods
 from pypes.api.metrics import Metrics
 from pypes.api.openapi import OpenApi
 from pypes.api.outbox import Outbox
+from pypes.api.page import Page
 from pypes.api.receipts import Receipts
 from pypes.api.reception import Reception
 from pypes.api.request import Request
 from pypes.api.search import Searching
+from pypes.api.sessions import Sessions
 from pypes.api.shadows import Shadows
 from pypes.api.short_path import ShortPath
 from pypes.api.status import Status
@@ -47,7 +49,9 @@ if TYPE_CHECKING:
 API_VERSION = "1"
 
 
-def routes(worker: IngestWorker, config: WorkerConfig, memory: Memory, stopping: asyncio.Event) -> list[tuple[str, Any, str]]:
+def routes(
+    worker: IngestWorker, config: WorkerConfig, memory: Memory, stopping: asyncio.Event, sessions: Sessions
+) -> list[tuple[str, Any, str]]:
     """Every address: template, resource, suffix of the responders' names."""
     documents = Documents(worker, config, Reception(worker, config, memory), stopping)
     receipts = Receipts(worker, stopping)
@@ -61,7 +65,11 @@ def routes(worker: IngestWorker, config: WorkerConfig, memory: Memory, stopping:
     shadows = Shadows(worker)
     stores = Stores(worker)
     outbox = Outbox(worker, stopping)
+    page = Page(worker, sessions)
     table: list[tuple[str, Any, str]] = [
+        ("/", page, ""),
+        ("/session", page, "session"),
+        ("/session/end", page, "session_end"),
         ("/docs", documents, ""),
         ("/docs/{route}", documents, "route"),
         # an id may be a path
@@ -113,10 +121,12 @@ def routes(worker: IngestWorker, config: WorkerConfig, memory: Memory, stopping:
     return table
 
 
-def create_app(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event | None = None) -> tuple[Counting, ShortPath]:
+def create_app(
+    worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event | None = None, session_key: bytes = b""
+) -> tuple[Counting, ShortPath]:
     """Build the application around a started worker, and the short path beside it.
 
-    Who waits for a receipt is answered once ``stopping`` is set.
+    Who waits for a receipt is answered once ``stopping`` is set. ``session_key`` are random bytes that all ingest workers share.
     """
     budget = Memory(max(1, config.limits.receiving_bytes // config.workers))
 
@@ -124,10 +134,12 @@ def create_app(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Eve
         memory = budget
 
     app: falcon.asgi.App[Request, falcon.asgi.Response] = falcon.asgi.App(request_type=BoundedRequest, router=AddressRouter())
-    table = routes(worker, config, budget, stopping or asyncio.Event())
+    sessions = Sessions(config, session_key)
+    table = routes(worker, config, budget, stopping or asyncio.Event(), sessions)
     for template, resource, suffix in table:
         app.add_route(template, resource, **({"suffix": suffix} if suffix else {}))
     problems.install(app, Methods(table).hint)
-    guard = Guard(Ending(app), config, lambda: worker.state, worker.check_room)
+    (documents,) = (resource for template, resource, _ in table if template == "/docs")
+    guard = Guard(Ending(app), config, sessions, lambda: worker.state, worker.check_room)
     requests = RequestTallies(worker.tallies)
-    return Counting(guard, requests), ShortPath(guard, table[0][1], config.limits, requests)
+    return Counting(guard, requests), ShortPath(guard, documents, config.limits, requests)

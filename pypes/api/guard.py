@@ -4,20 +4,21 @@
   machine (DNS rebinding) is refused.
 - A foreign ``Origin`` may not change anything: no web page creates filters on somebody's laptop. Those that are listed may, and
   read what is answered (CORS).
-- With a token, ``Authorization: Bearer`` must carry it, compared in constant time. Load balancers probe without one.
+- With a token, ``Authorization: Bearer`` must carry it, compared in constant time. A browser with a session may look without it
+  (:mod:`pypes.api.sessions`), unless a page of another origin asks. Load balancers probe without one.
 - A body that announces to be too long, or longer than the queue has room for, is refused before a byte of it is read.
 - A node that is stopping takes nothing new and closes its connections.
 """
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from pypes.api import problems
 from pypes.api.request import too_large
+from pypes.api.sessions import Sessions
 from pypes.config import is_loopback
 from pypes.errors import BadRequest, Draining, Forbidden, PypesError
 from pypes.runtime.worker.config import WorkerConfig
@@ -31,6 +32,8 @@ ANYWHERE = ("0.0.0.0", "::")
 
 #: Probes of load balancers, which know no token.
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+#: Addresses that ask browsers for the token themselves.
+ASKING_PATHS = frozenset({"/", "/session", "/session/end"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 #: Poster of what comes with the node's single token.
@@ -62,13 +65,19 @@ class Guard:
     """
 
     def __init__(
-        self, app: App, config: WorkerConfig, state: Callable[[], str], check_room: Callable[[int], None] = lambda size: None
+        self,
+        app: App,
+        config: WorkerConfig,
+        sessions: Sessions,
+        state: Callable[[], str],
+        check_room: Callable[[int], None] = lambda size: None,
     ) -> None:
         self._app = app
         self._state = state
         self._check_room = check_room
         self._spool_bytes = config.limits.spool_bytes
-        self._token = config.token.encode() if config.token else None
+        self._sessions = sessions
+        self._has_token = sessions.has_token
         self._max_bytes = config.limits.body_bytes
         #: PERF: shorter numbers need not be looked at.
         self._long_digits = len(str(min(config.limits.body_bytes, config.limits.spool_bytes)))
@@ -83,7 +92,7 @@ class Guard:
     def __call__(self, scope: Scope, receive: Any, send: Send) -> Awaitable[None]:
         if scope["type"] != "http":
             return self._app(scope, receive, send)
-        host = origin = token = length = None
+        host = origin = token = cookies = length = None
         good = True
         for name, value in scope["headers"]:
             if name == b"host":
@@ -96,6 +105,8 @@ class Guard:
                 token = value
             elif name == b"content-length":
                 length = value
+            elif name == b"cookie":
+                cookies = value
         # HTTP/1.0 has no Host, and no browser speaks it
         if not good or (host is None and scope["http_version"] != "1.0"):
             return problems.send(send, _bad_host(host))
@@ -110,7 +121,7 @@ class Guard:
                 code="origin.foreign",
             )
             return problems.send(send, foreign)
-        if self._token is not None and not self._is_authorized(token) and scope["path"] not in OPEN_PATHS:
+        if self._has_token and not self._sessions.is_bearer(token) and not self._may_pass(scope, origin, host, cookies):
             return problems.send(send, _bad_token(token), 401, {"www-authenticate": 'Bearer realm="pypes"'})
         # a length that is not a number was refused by the HTTP parser
         if length is not None and len(length) >= self._long_digits and (error := self._no_room(int(length), scope)) is not None:
@@ -123,7 +134,7 @@ class Guard:
 
     def is_known(self, host: bytes, token: bytes | None) -> bool:
         """True if a request to this host, which was found good before, with this ``Authorization`` passes, as far as these go."""
-        return host in self._good_hosts and (self._token is None or self._is_authorized(token))
+        return host in self._good_hosts and (not self._has_token or self._sessions.is_bearer(token))
 
     def draining(self) -> Draining | None:
         """The refusal of what is new if the node is stopping."""
@@ -158,15 +169,19 @@ class Guard:
         return True
 
     def _is_good_origin(self, origin: bytes, host: bytes | None) -> bool:
-        return origin.lower() in self._origins or (
-            host is not None and origin.lower() in (b"http://" + host.lower(), b"https://" + host.lower())
-        )
+        return origin.lower() in self._origins or _is_own(origin, host)
 
-    def _is_authorized(self, value: bytes | None) -> bool:
-        assert self._token is not None
-        if value is None or value[:7].lower() != b"bearer ":
-            return False
-        return hmac.compare_digest(value[7:].strip(), self._token)
+    def _may_pass(self, scope: Scope, origin: bytes | None, host: bytes | None, cookies: bytes | None) -> bool:
+        """True if a request needs no token: it goes where none is asked for, or looks with a session."""
+        path = scope["path"]
+        if path in OPEN_PATHS or path in ASKING_PATHS:
+            return True
+        return (origin is None or _is_own(origin, host)) and self._sessions.may_look(scope["method"], path, cookies)
+
+
+def _is_own(origin: bytes, host: bytes | None) -> bool:
+    """True for the origin of pages of this node."""
+    return host is not None and origin.lower() in (b"http://" + host.lower(), b"https://" + host.lower())
 
 
 def poster_of(config: WorkerConfig) -> str:

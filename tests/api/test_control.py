@@ -232,7 +232,8 @@ def test_what_is_not_a_graph_is_refused(node: Node, ask: Asker) -> None:
     ("method", "path", "status"),
     [
         ("GET", "/nowhere", 404),
-        ("POST", "/", 404),
+        ("POST", "/nowhere", 404),
+        ("POST", "/", 405),
         ("GET", "/receipts/nonsense", 404),
         ("GET", "/receipts/019a0000-0000-7000-8000-000000000000", 404),
         ("GET", "/graphs/none", 404),

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from pypes.api.guard import Guard
+from pypes.api.sessions import Sessions
 from pypes.core.limits import Limits
 from tests.api.config import worker_config
 
@@ -29,7 +30,8 @@ def ask(
     **config: Any,
 ) -> tuple[int, dict[str, str], dict[str, Any]]:
     """Status, headers and document of what the guard (or the application behind it) answers."""
-    guard = Guard(through, worker_config(**config), lambda: state)
+    made = worker_config(**config)
+    guard = Guard(through, made, Sessions(made, b"random"), lambda: state)
     scope = {
         "type": "http",
         "method": method,
@@ -65,7 +67,7 @@ def test_foreign_hosts_do_not(host: str) -> None:
 
 
 def test_a_second_host_is_refused() -> None:
-    guard = Guard(through, worker_config(), lambda: "ready")
+    guard = Guard(through, worker_config(), Sessions(worker_config(), b""), lambda: "ready")
     scope = {"type": "http", "method": "GET", "path": "/", "http_version": "1.1", "server": None}
     sent: list[Any] = []
 

@@ -12,10 +12,11 @@ import pytest
 from pypes.api import openapi, problems
 from pypes.api.app import API_VERSION, routes
 from pypes.api.memory import Memory
+from pypes.api.sessions import Sessions
 from pypes.errors import InvalidGraph, Problem
 from tests.api.config import worker_config
 
-TABLE = routes(cast(Any, None), worker_config(), Memory(1), asyncio.Event())
+TABLE = routes(cast(Any, None), worker_config(), Memory(1), asyncio.Event(), Sessions(worker_config(), b""))
 DOCUMENT: dict[str, Any] = orjson.loads(orjson.dumps(openapi.document(TABLE, API_VERSION)))
 OPERATIONS = [(path, method, op) for path, methods in DOCUMENT["paths"].items() for method, op in methods.items()]
 
@@ -44,6 +45,9 @@ def test_what_the_issue_lists_is_there() -> None:
         "/filters": {"get", "post"},
         "/filters/{id}": {"get", "put", "delete"},
         "/status": {"get"},
+        "/": {"get"},
+        "/session": {"post"},
+        "/session/end": {"post"},
         "/components": {"get"},
         "/components/{name}": {"get"},
         "/components/rescan": {"post"},
@@ -74,9 +78,10 @@ def test_what_the_issue_lists_is_there() -> None:
 @pytest.mark.parametrize(("path", "method", "op"), OPERATIONS, ids=lambda value: str(value) if isinstance(value, str) else "")
 def test_operations_are_complete(path: str, method: str, op: dict[str, Any]) -> None:
     assert op["summary"]
-    assert any(status.startswith("2") for status in op["responses"])
+    assert any(status.startswith(("2", "303")) for status in op["responses"])
     assert "500" in op["responses"]
-    assert ("401" in op["responses"]) == ("security" not in op)
+    # the form that takes the token needs none beside it, and refuses a wrong one
+    assert ("401" in op["responses"]) == ("security" not in op or path == "/session")
     named = {p["name"] for p in op.get("parameters", ()) if p["in"] == "path"}
     assert named == {part[1:-1] for part in path.split("/") if part.startswith("{")}
     for response in op["responses"].values():

@@ -1,0 +1,148 @@
+"""The page at /, as bytes over HTTP; tests/browser shows it to a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from pypes.api import markup
+from pypes.errors import Unavailable
+from pypes.observe.picture import Table
+from pypes.testing.node import Node, running
+from tests.api.asking import GRAPH
+from tests.api.harness import Harness, serving
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    with running(tmp_path_factory.mktemp("page"), GRAPH, workers=1, instances=1) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
+    with serving(tmp_path_factory.mktemp("guarded"), token="secret", workers=2) as server:
+        server.answers["status"] = Unavailable("the supervisor is busy")
+        yield server
+
+
+def hand_in(server: Harness, token: str, **headers: str) -> Any:
+    body = urlencode({"token": token})
+    return server.http.request("POST", f"{server.url}/session", body=body, headers={**FORM, **headers}, redirect=False)
+
+
+class Tags(HTMLParser):
+    """The elements of a document, and whether all that were opened are closed."""
+
+    VOID = {"meta", "link", "input"}
+
+    def __init__(self, document: str) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.open: list[str] = []
+        self.feed(document)
+        self.close()
+
+    def handle_starttag(self, tag: str, attributes: Any) -> None:
+        self.names.append(tag)
+        assert not [name for name, _ in attributes if name.startswith("on") or name == "style"]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_brings_no_script(node: Node) -> None:
+    answer = node.get("/")
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    tags = Tags(answer.data.decode())
+    assert tags.open == []
+    assert "script" not in tags.names
+    assert node.http.request("HEAD", node.url + "/").status == 200
+
+
+def test_nobody_in_between_makes_anything_else_of_it(node: Node) -> None:
+    headers = node.get("/").headers
+    policy = headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    for part in ("frame-ancestors 'none'", "form-action 'self'", "base-uri 'none'"):
+        assert part in policy
+    assert "unsafe" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "same-origin"
+    assert headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("value", ["-1", "3601", "x", "1;url=http://evil.example"])
+def test_seconds_that_are_none_are_refused(node: Node, value: str) -> None:
+    assert node.get(f"/?{urlencode({'refresh': value})}").status == 400
+
+
+def test_without_a_token_nobody_is_asked_for_one(node: Node) -> None:
+    answer = node.http.request("POST", f"{node.url}/session", body="token=x", headers=FORM, redirect=False)
+    assert (answer.status, answer.headers["location"]) == (303, "./")
+    assert "set-cookie" not in answer.headers
+    assert b"Log out" not in node.get("/").data
+
+
+def test_a_node_that_cannot_tell_says_so_and_is_asked_again(guarded: Harness) -> None:
+    answer = guarded.get("/", Authorization="Bearer secret")
+    assert answer.status == 503
+    assert b'http-equiv="refresh"' in answer.data
+
+
+def test_the_token_begins_a_session(guarded: Harness) -> None:
+    answer = hand_in(guarded, "secret")
+    assert (answer.status, answer.headers["location"]) == (303, "./")
+    cookie = answer.headers["set-cookie"].partition(";")[0]
+    # of any worker
+    assert [guarded.get("/openapi.json", Cookie=cookie).status for _ in range(6)] == [200] * 6
+    assert guarded.get("/openapi.json", Cookie=cookie[:-1]).status == 401
+
+
+def test_another_text_does_not(guarded: Harness) -> None:
+    for token in ("", "wrong", "secre", "secrets", "\u00e4"):
+        answer = hand_in(guarded, token)
+        assert answer.status == 401
+        assert "set-cookie" not in answer.headers
+        assert b"This is not the token of this node." in answer.data
+    for body in (b"", b"token", b"x" * 100, b"token=secret%ff", b"\xff=\xfe"):
+        assert guarded.http.request("POST", f"{guarded.url}/session", body=body, headers=FORM).status == 401
+    assert guarded.http.request("POST", f"{guarded.url}/session", body=b"token=" + b"x" * 20_000, headers=FORM).status == 413
+
+
+def test_over_tls_the_cookie_stays_there(guarded: Harness) -> None:
+    secure = hand_in(guarded, "secret", Origin=guarded.url.replace("http:", "https:"))
+    assert secure.headers["set-cookie"].endswith("; Secure")
+    assert "Secure" not in hand_in(guarded, "secret", Origin=guarded.url).headers["set-cookie"]
+    assert hand_in(guarded, "secret", Origin="http://evil.example").status == 403
+
+
+def test_the_session_is_forgotten(guarded: Harness) -> None:
+    answer = guarded.http.request("POST", f"{guarded.url}/session/end", redirect=False)
+    assert (answer.status, answer.headers["location"]) == (303, "../")
+    assert "Max-Age=0" in answer.headers["set-cookie"]
+
+
+@pytest.mark.parametrize(
+    "hostile", ["<script>alert(1)</script>", '" onload="alert(2)', "a & b", "</style><b>", "\u202egnp", "\x1b[2J\x00"]
+)
+def test_text_from_anywhere_is_text(hostile: str) -> None:
+    table = Table(hostile, (hostile, "State"), [(hostile, hostile)], empty=hostile)
+    whole = markup.document(hostile, markup.table(table) + markup.table(Table(hostile, (), [], empty=hostile))).decode()
+    plain = markup.document("x", markup.table(Table("x", ("x", "State"), [("x", "x")])) + "<section><h2></h2><p></p></section>")
+    assert Tags(whole).names == Tags(plain.decode()).names
+    assert not [character for character in whole if not character.isprintable() and character != "\n"]
+
+
+def test_the_files_of_the_page_are_in_the_package() -> None:
+    folder = Path(markup.__file__).parent / "html"
+    assert {path.name for path in folder.iterdir()} == {"page.html", "page.css"}

@@ -1,0 +1,95 @@
+"""Makes the pictures of the page in ``docs/pictures``: ``make screenshots``.
+
+A node with four graphs is fed: one has a filter that is slow, one a destination that is not there, and one cannot be set up.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pypes.testing.node import Node, running, until
+from tests.browser.chromium import DESK, PHONE, chromium, looking
+
+PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
+SHOTS: dict[str, dict[str, Any]] = {
+    "page-light": {"viewport": DESK},
+    "page-dark": {"viewport": DESK, "color_scheme": "dark"},
+    "page-phone": {"viewport": PHONE},
+}
+COMPONENTS = """
+import socket
+import time
+from pypes import Publisher, Reject, Transformer
+
+
+class Slow(Transformer):
+    def process(self, packet):
+        time.sleep(0.05)
+        return packet
+
+
+class Check(Transformer):
+    def process(self, packet):
+        number = packet.get("n")
+        if number % 50 == 3:
+            raise Reject("there is no price", code="order.no_price")
+        if number % 97 == 5:
+            raise KeyError("customer")
+        return packet
+
+
+class Model(Transformer):
+    def setup(self):
+        raise RuntimeError("there is no model at models/contracts.onnx")
+
+    def process(self, packet):
+        return packet
+
+
+class Warehouse(Publisher):
+    def process(self, packet):
+        socket.create_connection(("127.0.0.1", 9)).close()
+"""
+
+
+def graph(name: str, middle: str, publisher: str = "Null") -> dict[str, Any]:
+    nodes = {"json": {"component": "JSON"}, middle.lower(): {"component": middle}, publisher.lower(): {"component": publisher}}
+    wires = [["json.out", f"{middle.lower()}.in"], [f"{middle.lower()}.out", f"{publisher.lower()}.in"]]
+    return {"pypes": 1, "name": name, "routes": [name], "nodes": nodes, "wires": wires}
+
+
+GRAPHS = (graph("orders", "Check"), graph("letters", "Slow"), graph("stock", "Check", "Warehouse"), graph("contracts", "Model"))
+
+
+def feed(node: Node, first: int) -> None:
+    """Documents for all graphs: so many that some still wait."""
+    for route, count in (("orders", 1000), ("letters", 150), ("stock", 2)):
+        documents = [{"n": first + number} for number in range(count)]
+        for document in (documents,) if route == "orders" else [[one] for one in documents]:
+            assert node.post(json.dumps(document).encode(), f"/docs/{route}").status == 202
+
+
+def main() -> None:
+    """Make all pictures anew."""
+    PICTURES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder)
+        (base / "shown.py").write_text(COMPONENTS)
+        (base / "graphs").mkdir()
+        for each in GRAPHS:
+            (base / "graphs" / f"{each['name']}.json").write_text(json.dumps(each))
+        with running(base, GRAPHS[0], "--load", str(base / "shown.py"), workers=1) as node, chromium() as browser:
+            node.get("/")
+            feed(node, 0)
+            until(lambda: b"rests in" in node.get("/").data, 30, "a filter rests")
+            for name, options in SHOTS.items():
+                with looking(browser, **options) as seen:
+                    seen.page.goto(f"{node.url}/?refresh=0")
+                    seen.page.screenshot(path=PICTURES / f"{name}.png", full_page=name != "page-phone")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""A node as tables and warnings, made of what ``GET /status`` answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pypes.observe import picture
+from pypes.observe.picture import Rate, Sample
+
+QUEUE = {"deliveries": 3, "bytes": 2048, "ready": 1, "leased": 2, "delayed": 0, "oldest_s": 65.0, "dead_letters": 1}
+USE = {"deliveries": 3, "bytes": 2048, "dead_letters": 1, "accepted": 1234, "published": 1200, "dropped": 30, "failed": 1}
+#: What is not done, by lane.
+LANES = {"live": {"deliveries": 2, "documents": 2, "bytes": 1024, "oldest_s": 4.0}, "bulk": {"deliveries": 1, "oldest_s": 65.0}}
+
+
+def status(**changes: Any) -> dict[str, Any]:
+    """The answer of a node that has one graph in two shards."""
+    shard = {
+        "queue": {**QUEUE, "is_failed": False, "held": 0},
+        "graphs": {"shop": {**USE, "limits": {"keys": 1}, "lanes": LANES}},
+        "reason": "",
+    }
+    return {
+        "node": 7,
+        "version": "1.0",
+        "state": "ready",
+        "uptime_s": 3700.0,
+        "workers": [{"pid": 1, "slot": 0, "state": "ready"}],
+        "shards": [{"shard": 0, **shard}, {"shard": 1, **shard}],
+        "instances": [{"id": 1, "generation": 2, "pid": 9, "state": "ready", "graphs": ["shop"]}],
+        "pools": [],
+        "graphs": [{"name": "shop", "state": "live", "filters": ["json"]}],
+        "outboxes": [],
+        "pid": 5,
+        "restarts": {},
+        "processes": [{"name": "instance-1", "pid": 9, "memory_bytes": 5 << 20}],
+        "work": {},
+        **changes,
+    }
+
+
+def test_a_graph_is_added_up_over_its_shards() -> None:
+    table = picture.graphs(status(), {"shop": Rate(12.34, 0.05, 0, 250)})
+    [row] = table.rows
+    assert dict(zip(table.headings, row, strict=True)) == {
+        "Graph": "shop",
+        "State": "live",
+        "In/s": "12.3",
+        "Out/s": "0.05",
+        "Failed/s": "250",
+        "Waiting": "6",
+        "Oldest": "1 min 5 s",
+        "Size": "4.0 KiB",
+        "Accepted": "2,468",
+        "Published": "2,400",
+        "Dropped": "60",
+        "Failed": "2",
+        "Dead letters": "2",
+    }
+
+
+def test_rates_are_unknown_at_first() -> None:
+    [row] = picture.graphs(status(), {}).rows
+    assert row[2:5] == ("-", "-", "-")
+    assert "In/s" not in picture.graphs(status(), None).headings
+
+
+def test_rates_are_differences_over_time() -> None:
+    before = status()
+    after = status()
+    after["shards"] = [
+        {"shard": 0, "graphs": {"shop": {**USE, "accepted": 1334, "published": 1220, "failed": 0}}},
+        # one whose worker is new has begun to count, another cannot be asked
+        {"shard": 2, "graphs": {"shop": USE}},
+        {"shard": 1, "graphs": {}},
+    ]
+    first, second = Sample.of(before, 10.0), Sample.of(after, 20.0)
+    assert first.rates(second) == {"shop": Rate(10.0, 2.0, 0.0, 0.0)}
+    assert second.rates(second) == {}
+
+
+def test_the_queue_in_a_line() -> None:
+    assert picture.waiting(status()) == "6 deliveries wait (4.0 KiB), the oldest for 1 min 5 s · 2 dead letters"
+    idle = {**QUEUE, "deliveries": 0, "bytes": 0, "dead_letters": 0}
+    assert picture.waiting(status(restarts={"killed": 2, "memory": 1})).endswith(" · 2 dead letters · 3 restarts of instances")
+    assert picture.waiting(status(shards=[{"queue": idle}, {"queue": None}])) == "0 deliveries wait (0 B) · 0 dead letters"
+
+
+def test_the_node_in_a_line() -> None:
+    assert picture.headline(status()) == "node 7 · version 1.0 · up 1 h 1 min · 1 ingest worker · 1 instance"
+
+
+def test_nothing_is_wrong_with_a_node_that_works() -> None:
+    assert picture.warnings(status()) == []
+
+
+def test_all_that_is_wrong_is_named() -> None:
+    resting = {"filter": "index", "since": "2026-11-20T10:00:00Z", "reason": "no answer", "instances": 2}
+    queue = {**QUEUE, "is_failed": True, "held": 0}
+    found = picture.warnings(
+        status(
+            state="draining",
+            graphs=[
+                {"name": "a", "state": "failed", "error": "no such model"},
+                {"name": "b", "state": "paused"},
+                {"name": "c", "state": "live", "resting": [resting]},
+            ],
+            shards=[
+                {"shard": 0, "queue": None, "graphs": {}, "reason": "its worker restarts"},
+                {"shard": 1, "queue": queue, "graphs": {}},
+                {"shard": 2, "queue": {**queue, "is_failed": False, "held": 2}, "graphs": {}},
+            ],
+            pools=[
+                {"name": "models", "state": "ready", "failure": "out of memory"},
+                {"name": "more", "state": "stalled", "failure": ""},
+            ],
+            outboxes=[{"name": "out", "reason": "file is not a database"}],
+        )
+    )
+    assert found == [
+        "The node is draining.",
+        "Graph a cannot run: no such model",
+        "Graph b is paused: its documents wait.",
+        "Filter index of graph c rests in 2 instances since 2026-11-20 10:00:00 UTC: no answer",
+        "Shard 0 cannot be asked: its worker restarts",
+        "Shard 1 refuses documents: its disk failed.",
+        "2 deliveries are held in shard 2: their graph has too many dead letters.",
+        "A process of pool models cannot be set up: out of memory",
+        "Pool more has lost all of its processes.",
+        "Outbox out cannot be read: file is not a database",
+    ]
+
+
+def test_a_graph_with_a_filter_that_rests_is_resting() -> None:
+    [row] = picture.graphs(status(graphs=[{"name": "c", "state": "live", "resting": [{}]}]), {}).rows
+    assert row[:2] == ("c", "resting")
+
+
+def test_causes_beyond_the_most_are_added_up() -> None:
+    group = {"graph": "shop", "filter": "", "code": "graph.no_adapter", "latest": "2026-11-20T10:00:00.123Z"}
+    table = picture.letters([{**group, "count": count} for count in (1000, 20, 3)], 1)
+    assert [*table.rows] == [
+        ("shop", "-", "graph.no_adapter", "1,000", "2026-11-20 10:00:00 UTC"),
+        ("… and 2 more causes", "", "", "23", ""),
+    ]
+
+
+def test_instances_have_their_memory() -> None:
+    assert [*picture.instances(status()).rows] == [("1", "ready", "2", "9", "5.0 MiB", "shop")]
+    assert [*picture.instances(status(processes=[])).rows] == [("1", "ready", "2", "9", "-", "shop")]
+
+
+def test_pools_and_outboxes_are_shown_where_there_are_any() -> None:
+    titles = [table.title for table in picture.tables(status(), {}, [], 5)]
+    assert titles == ["Graphs", "Dead letters by cause", "Queue", "Instances"]
+    pool = {
+        "name": "models",
+        "state": "ready",
+        "workers": [{"is_busy": True}, {"is_busy": False}],
+        "deaths": 1,
+        "filters": ["a.b"],
+    }
+    outbox = {"name": "out", "waiting": 2, "bytes": 10, "oldest_s": 3.0}
+    *_, pools, outboxes = picture.tables(status(pools=[pool], outboxes=[outbox]), {}, [], 5)
+    assert [*pools.rows] == [("models", "ready", "1 of 2", "1", "a.b")]
+    assert [*outboxes.rows] == [("out", "2", "10 B", "3.0 s")]
