@@ -38,6 +38,11 @@ class Client:
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=10, read=120))
 
+    def hurry(self, seconds: float) -> None:
+        """Wait for an answer no longer than this, from now on."""
+        self._http.clear()
+        self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(seconds))
+
     def ask(self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:
         """The JSON value of a successful answer, ``None`` if it has no body. ``None`` in ``query`` means not given."""
         given = {name: value for name, value in (query or {}).items() if value is not None}
@@ -47,6 +52,8 @@ class Client:
             answer = self._http.request(method, url, body=None if body is None else orjson.dumps(body), headers=headers)
         except urllib3.exceptions.HTTPError as error:
             raise Unavailable(f"{self._server} cannot be reached: {error}", code="client.unreachable") from error
+        if answer.status == 503:
+            raise Unavailable(reason_of(answer), code="client.refused")
         if answer.status >= 300:
             raise InvalidInput(reason_of(answer), code="client.refused")
         return orjson.loads(answer.data) if answer.data else None

@@ -23,6 +23,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "record": ("pypes.cli.record", "record"),
         "components": ("pypes.cli.components", "components"),
         "feed": ("pypes.cli.feed", "feed"),
+        "status": ("pypes.cli.status", "status"),
+        "top": ("pypes.cli.top", "top"),
         "receipts": ("pypes.cli.receipts", "receipts"),
         "trace": ("pypes.cli.trace", "trace"),
         "deadletters": ("pypes.cli.deadletters", "deadletters"),

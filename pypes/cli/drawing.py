@@ -1,0 +1,74 @@
+"""Tables of a node as lines of a terminal, as many and as long as there is room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+from rich.cells import cell_len, set_cell_size
+
+from pypes.cli.client import printable
+from pypes.observe.picture import BAD, GOOD, Table
+
+#: Between columns.
+_GAP = "  "
+
+
+def cut(text: str, width: int) -> str:
+    """Text that fits; what is cut off shows as an ellipsis."""
+    text = printable(text)
+    return text if cell_len(text) <= width else set_cell_size(text, max(0, width - 1)) + "…" if width else ""
+
+
+def table_lines(table: Table, width: int, most_rows: int) -> list[str]:
+    """A title, headings, and at most ``most_rows`` rows; columns for which there is no room are left out, from the right."""
+    title = click.style(cut(table.title, width), bold=True)
+    if not table.rows:
+        return [title, cut(table.empty, width)]
+    rows = [[printable(cell) for cell in row] for row in table.rows]
+    shown = rows[:most_rows]
+    widths = [
+        max(cell_len(heading), *(cell_len(row[n]) for row in shown)) if shown else cell_len(heading)
+        for n, heading in enumerate(table.headings)
+    ]
+    lines = [title, click.style(_line(table, table.headings, widths, width), dim=True)]
+    lines += [_line(table, row, widths, width, is_styled=True) for row in shown]
+    if len(rows) > len(shown):
+        lines[0] += click.style(f" ({len(rows) - len(shown)} more)", dim=True)
+    return lines
+
+
+def _line(table: Table, cells: Sequence[str], widths: Sequence[int], width: int, *, is_styled: bool = False) -> str:
+    parts: list[str] = []
+    room = width
+    for heading, cell, wide in zip(table.headings, cells, widths, strict=True):
+        gap = len(_GAP) if parts else 0
+        is_number = heading in table.numbers
+        # half a number is another one
+        if room < gap + (wide if is_number else min(wide, 4)):
+            break
+        wide = min(wide, room - gap)
+        room -= gap + wide
+        text = cut(cell, wide)
+        blank = " " * (wide - cell_len(text))
+        if is_styled and heading == "State" and text in GOOD | BAD:
+            text = click.style(text, fg="green" if text in GOOD else "red")
+        parts.append(blank + text if is_number else text + blank)
+    return _GAP.join(parts).rstrip()
+
+
+def fitted(tables: Sequence[Table], width: int, height: int) -> list[str]:
+    """Tables below each other within ``height`` lines; rows are shared out, and whatever the first leave goes to the next.
+
+    A table without room for a row is left out.
+    """
+    lines: list[str] = []
+    left = [table for table in tables if table.rows or table.empty]
+    for number, table in enumerate(left):
+        # a blank line, a title and headings before the rows
+        room = height - len(lines) - 3
+        later = sum(min(len(other.rows), 3) + 3 for other in left[number + 1 :])
+        rows = min(len(table.rows), max(room - later, min(room, 3)))
+        if rows > 0 or (not table.rows and room >= 0):
+            lines += ["", *table_lines(table, width, rows)]
+    return lines

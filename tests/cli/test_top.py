@@ -1,0 +1,195 @@
+"""pypes top: one picture for scripts, and the live one in a real terminal that is as before when it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+from click.testing import CliRunner
+
+from pypes.cli.commands import pypes
+from pypes.testing.node import until
+from tests.cli.looked_at import Looked, looked_at
+
+#: Runs a command with its standard input as the terminal that controls it.
+CONTROLLED = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.executable, sys.argv[1:])"
+ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"
+_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+@pytest.fixture
+def node() -> Iterator[Looked]:
+    with looked_at() as made:
+        yield made
+
+
+def run(node: Looked, *arguments: str) -> str:
+    result = CliRunner().invoke(pypes, ["top", "--url", node.url, "--interval", "0.1", *arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_one_picture_is_printed_for_scripts(node: Looked) -> None:
+    lines = run(node, "--once").splitlines()
+    assert lines[0].startswith("Pypes ready  ")
+    filters = lines[lines.index("Busiest filters") + 2 :][:3]
+    assert [line.split()[:2] for line in filters[:2]] == [["shop", "judge"], ["shop", "json"]]
+    assert filters[2] == ""
+    for title in ("Graphs", "Dead letters by cause", "Instances"):
+        assert title in lines
+    assert node.looks == 2
+
+
+def test_the_same_as_json(node: Looked) -> None:
+    found = json.loads(run(node, "--json"))
+    rate = found["graphs"]["shop"]
+    assert rate["accepted"] == rate["published"] > 0
+    # both shards of the node count, and the filter counts once
+    assert found["filters"][0]["packets"] * 2 == pytest.approx(rate["accepted"], rel=0.01)
+    assert found["filters"][0]["busy"] == pytest.approx(found["filters"][0]["packets"] * 0.002)
+
+
+def test_without_a_terminal_it_says_what_to_do(node: Looked) -> None:
+    result = CliRunner().invoke(pypes, ["top", "--url", node.url])
+    assert result.exit_code == 1
+    assert "--once" in result.output
+
+
+class Terminal:
+    """A pseudo-terminal in which the command runs; ``text`` is all that it has written."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.master, self.slave = os.openpty()
+        os.set_blocking(self.master, False)
+        self.resize(100, 30)
+        self.before = termios.tcgetattr(self.slave)
+        self.text = ""
+        command = [sys.executable, "-m", "pypes", "top", *arguments]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", CONTROLLED, *command],
+            stdin=self.slave,
+            stdout=self.slave,
+            stderr=self.slave,
+            start_new_session=True,
+            env={**os.environ, "TERM": "xterm"},
+        )
+
+    def resize(self, columns: int, lines: int) -> None:
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def press(self, keys: str) -> None:
+        os.write(self.master, keys.encode())
+
+    def read(self) -> str:
+        with suppress(BlockingIOError):
+            self.text += os.read(self.master, 1 << 16).decode()
+        return self.text
+
+    def frame(self) -> list[str]:
+        """The lines of the last picture that was written whole."""
+        parts = self.read().split("\x1b[H")
+        whole = [part for part in parts[1:] if "\x1b[J" in part]
+        return [_SEQUENCE.sub("", line) for line in whole[-1].split("\r\n")] if whole else []
+
+    def shows(self, text: str) -> None:
+        until(lambda: any(text in line for line in self.frame()), 30, f"shown: {text}; there is {self.frame()}")
+
+    def ends(self) -> int:
+        """The exit code; the terminal is as it was."""
+        until(lambda: (self.read(), self.process.poll() is not None)[1], 30, "ended")
+        code = self.process.wait()
+        assert self.read().rstrip("\r\n").endswith(LEAVE), self.text[-300:]
+        assert "\x1b[?25h" in self.text.rpartition(ENTER)[2]
+        assert termios.tcgetattr(self.slave) == self.before
+        return code
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+        os.close(self.slave)
+
+
+@contextmanager
+def terminal(node: Looked, *arguments: str) -> Iterator[Terminal]:
+    made = Terminal("--url", node.url, *arguments)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_the_picture_is_live(node: Looked) -> None:
+    with terminal(node, "--interval", "0.1") as shown:
+        shown.shows("Busiest filters")
+        shown.shows("judge")
+        until(lambda: (shown.read(), node.looks > 3)[1], 30, "looked again")
+        shown.press("q")
+        assert shown.ends() == 0
+
+
+def test_it_is_as_large_as_the_terminal(node: Looked) -> None:
+    with terminal(node, "--interval", "60") as shown:
+        shown.shows("Instances")
+        assert max(map(len, shown.frame())) > 40
+        shown.resize(40, 8)
+        # nobody looks at the node for a minute: the same is drawn anew
+        until(lambda: len(shown.frame()) <= 8 and max(map(len, shown.frame())) <= 40, 30, "drawn smaller")
+        assert node.looks == 1
+        shown.press(" ")
+        until(lambda: (shown.read(), node.looks == 2)[1], 30, "looked at once")
+        shown.press("q")
+        assert shown.ends() == 0
+
+
+@pytest.mark.parametrize(("key", "code"), [("q", 0), ("Q", 0), ("\x03", 0)])
+def test_keys_end_it(node: Looked, key: str, code: int) -> None:
+    with terminal(node, "--interval", "60") as shown:
+        shown.shows("Graphs")
+        shown.press("x")
+        shown.press(key)
+        assert shown.ends() == code
+        assert "Traceback" not in shown.text
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_leave_the_terminal_as_it_was(node: Looked, number: signal.Signals) -> None:
+    with terminal(node, "--interval", "60") as shown:
+        shown.shows("Graphs")
+        shown.process.send_signal(number)
+        assert shown.ends() == 128 + number
+
+
+def test_a_shell_gets_its_terminal_as_it_was(node: Looked) -> None:
+    with terminal(node, "--interval", "60") as shown:
+        shown.shows("Graphs")
+        shown.process.send_signal(signal.SIGTSTP)
+        # as no shell waits for it here, the kernel does not stop it: it is back at once
+        until(lambda: ENTER in shown.read().partition(LEAVE)[2], 30, "back")
+        shown.shows("Graphs")
+        shown.press("q")
+        assert shown.ends() == 0
+
+
+def test_a_node_that_is_away_is_asked_again(node: Looked) -> None:
+    with terminal(node, "--interval", "0.1") as shown:
+        shown.shows("judge")
+        node.is_down = True
+        shown.shows("trying again")
+        # what was known last stays
+        shown.shows("Instances")
+        node.is_down = False
+        until(lambda: shown.frame()[0].startswith("Pypes ready"), 30, "back")
+        shown.press("q")
+        assert shown.ends() == 0
