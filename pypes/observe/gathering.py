@@ -57,8 +57,8 @@ class Gathering:
 
     def join(self, path: str) -> None:
         """Count what is in the tally file of a process that is started, or runs."""
-        if path in self._others:
-            return
+        if not path or path in self._others:
+            return  # a process without a path counts in its own memory
         try:
             self._others[path] = _Source(TallyFile(path))
         except (OSError, ValueError) as error:
@@ -68,7 +68,8 @@ class Gathering:
         """Keep what is in the file of a process that has ended, and remove the file."""
         source = self._others.pop(path, None)
         if source is None:
-            Path(path).unlink(missing_ok=True)
+            if path:
+                Path(path).unlink(missing_ok=True)
             return
         values = self._look(source)
         ended, at = self._ended, 0
