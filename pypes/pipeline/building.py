@@ -12,6 +12,7 @@ from typing import Any
 
 from pypes.component import Component
 from pypes.component.placed import Placed
+from pypes.core.pools import read_pool
 from pypes.errors import InvalidGraph, Problem
 from pypes.graph.model import Graph
 from pypes.pipeline.calling import ByName, Collected, Produced, is_join, name_of, parameters_of, same
@@ -23,6 +24,7 @@ from pypes.pipeline.nodes import Node, as_node
 from pypes.pipeline.options import wrong
 from pypes.pipeline.pool import FunctionExecutor
 from pypes.pipeline.reading import Installed, nodes_of, port_of, read_graph
+from pypes.runtime.local import note
 
 #: Source, its port, target, its port.
 End = tuple[str, str, str, str]
@@ -196,11 +198,12 @@ def checked_pools(given: Given, pools: Any) -> dict[str, Mapping[str, Any]]:
         if name in given.nodes and not is_component(given.nodes[name].target)
     ]
     known = ", ".join(given.nodes)
-    problems += [
-        Problem(f"pools.{name}", f"there is no filter {name!r}; there are {known}", "graph.unknown_node")
-        for name in pools
-        if name not in given.nodes
-    ]
+    for name, options in pools.items():
+        if name not in given.nodes:
+            fault = f"there is no filter {name!r}; there are {known}"
+            problems.append(Problem(f"pools.{name}", fault, "graph.unknown_node"))
+        # all that is wrong at once: the graph that is made of it reads them again
+        read_pool(options, partial(note, problems, f"pools.{name}"))
     if problems:
         raise InvalidGraph("the pipeline cannot be built", problems=problems)
     return dict(pools)

@@ -132,7 +132,7 @@ def _pooled(
     problems: list[Problem] = []
     found = {}
     for name, options in pools.items():
-        add = partial(_note, problems, f"pools.{name}")
+        add = partial(note, problems, f"pools.{name}")
         pool = read_pool(options, add)
         if name not in components:
             add("", f"there is no filter {name!r}; there are {', '.join(components)}")
@@ -145,7 +145,8 @@ def _pooled(
     return found
 
 
-def _note(problems: list[Problem], path: str, option: str, message: str) -> None:
+def note(problems: list[Problem], path: str, option: str, message: str) -> None:
+    """Add what is wrong with an option of a pool, or with all of it if ``option`` is empty."""
     problems.append(Problem(f"{path}.{option}" if option else path, message, "graph.form"))
 
 
