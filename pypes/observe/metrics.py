@@ -161,9 +161,9 @@ QUEUE_BYTES: Final = Metric("pypes_queue_bytes", "gauge", "Bytes of the bodies o
 QUEUE_AGE: Final = Metric(
     "pypes_queue_oldest_age_seconds", "gauge", "Age of the oldest delivery that is not done, 0 if all are.", _LANE, "seconds"
 )
-DEAD_LETTERS: Final = Metric("pypes_dead_letters", "gauge", "Dead letters that are kept.", _GRAPH)
+DEAD_LETTERS: Final = Metric("pypes_kept_dead_letters", "gauge", "Dead letters that are kept.", _GRAPH)
 DEAD_LETTER_BYTES: Final = Metric(
-    "pypes_dead_letter_bytes", "gauge", "Bytes of dead letters, with the bodies kept for them.", _GRAPH, "bytes"
+    "pypes_kept_dead_letter_bytes", "gauge", "Bytes of dead letters, with the bodies kept for them.", _GRAPH, "bytes"
 )
 SHARDS: Final = Metric(
     "pypes_shards",

@@ -12,6 +12,8 @@ from pypes.observe.metrics import CATALOGUE, Metric
 def test_every_metric_is_there_once() -> None:
     names = [metric.name for metric in CATALOGUE]
     assert len(names) == len(set(names))
+    # in OpenMetrics the name of a counter is without its end
+    assert len({name.removesuffix("_total") for name in names}) == len(names)
 
 
 @pytest.mark.parametrize("metric", CATALOGUE, ids=lambda metric: metric.name)

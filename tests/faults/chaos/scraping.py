@@ -30,7 +30,7 @@ def counters(text: str) -> tuple[float, dict[Sample, float]]:
     start = 0.0
     families: Any = text_string_to_metric_families(text)
     for family in families:
-        metric = BY_NAME.get(f"{family.name}_total") or BY_NAME[family.name]
+        metric = BY_NAME[f"{family.name}_total" if family.type == "counter" else family.name]
         for sample in family.samples:
             if sample.name == _START:
                 start = sample.value
