@@ -17,7 +17,7 @@ from pypes.core.wording import counted, lasting
 from pypes.errors import Unavailable
 from pypes.ingest.receipt import rfc3339
 from pypes.observe import picture
-from pypes.observe.picture import Sample, Table
+from pypes.observe.picture import Rate, Sample, Table
 from pypes.observe.work import FilterRate, filter_rates
 
 #: Size of a picture that nobody sees while it is made.
@@ -136,7 +136,7 @@ def picture_of(before: Look, last: Look, width: int, height: int, interval_s: fl
     rates = Sample.of(before.status, before.at).rates(Sample.of(status, last.at))
     filters = filter_rates(before.status, last.status, last.at - before.at)
     tables = [
-        picture.graphs(status, rates),
+        picture.graphs({**status, "graphs": most_work_first(status, rates)}, rates),
         filter_table(filters, status),
         picture.letters(last.groups, CAUSES),
         picture.instances(status),
@@ -144,6 +144,16 @@ def picture_of(before: Look, last: Look, width: int, height: int, interval_s: fl
         picture.outboxes(status),
     ]
     return lines + fitted(tables, width, height - len(lines))
+
+
+def most_work_first(status: Mapping[str, Any], rates: Mapping[str, Rate]) -> list[Mapping[str, Any]]:
+    """Graphs for a terminal in which not all have room: those in trouble, then those with the highest rates, then by name."""
+
+    def rank(graph: Mapping[str, Any]) -> tuple[bool, float, str]:
+        is_well = graph["state"] == "live" and not graph.get("resting")
+        return is_well, -sum(rates.get(graph["name"], ())), graph["name"]
+
+    return sorted(status["graphs"], key=rank)
 
 
 def filter_table(filters: Sequence[FilterRate], status: Mapping[str, Any]) -> Table:

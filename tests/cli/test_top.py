@@ -59,6 +59,18 @@ def test_the_same_as_json(node: Looked) -> None:
     assert found["filters"][0]["busy"] == pytest.approx(found["filters"][0]["packets"] * 0.002)
 
 
+def test_graphs_in_trouble_come_first_and_then_those_that_work(node: Looked) -> None:
+    node.status["graphs"] = [
+        {"name": "idle", "state": "live"},
+        {"name": "shop", "state": "live"},
+        {"name": "resting", "state": "live", "resting": [{"filter": "f", "since": "", "reason": "", "instances": 1}]},
+        {"name": "stopped", "state": "paused"},
+    ]
+    lines = run(node, "--once").splitlines()
+    rows = lines[lines.index("Graphs") + 2 :][:4]
+    assert [line.split()[0] for line in rows] == ["resting", "stopped", "shop", "idle"]
+
+
 def test_without_a_terminal_it_says_what_to_do(node: Looked) -> None:
     result = CliRunner().invoke(pypes, ["top", "--url", node.url])
     assert result.exit_code == 1
