@@ -67,6 +67,7 @@ def test_wheels_hold_the_packages_and_nothing_else(wheels: list[Path]) -> None:
         assert f"{package}/py.typed" in names
         if package == "pypes":
             assert any(name.endswith("LICENSE") for name in names), "the licence belongs into the wheel of the server"
+            assert {"pypes/api/html/page.html", "pypes/api/html/page.css"} <= {*names}
 
 
 def test_commands_are_there(environment: Path, tmp_path: Path) -> None:
