@@ -1,4 +1,6 @@
-"""Makes the pictures of the page in ``docs/pictures``: ``make screenshots``.
+"""Makes the pictures of the page in ``docs/.pictures``: ``make screenshots``.
+
+The folder is hidden from ``make demo``, which feeds the documentation: no graph reads pictures.
 
 A node with four graphs is fed: one has a filter that is slow, one a destination that is not there, and one cannot be set up.
 """
@@ -13,7 +15,7 @@ from typing import Any
 from pypes.testing.node import Node, running, until
 from tests.browser.chromium import DESK, PHONE, chromium, looking
 
-PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
+PICTURES = Path(__file__).parents[2] / "docs" / ".pictures"
 SHOTS: dict[str, dict[str, Any]] = {
     "page-light": {"viewport": DESK},
     "page-dark": {"viewport": DESK, "color_scheme": "dark"},
