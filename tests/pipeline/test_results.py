@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -34,15 +34,22 @@ class Counted:
         Counted.alive -= 1
 
 
-def pypes_threads() -> list[str]:
-    return sorted(thread.name for thread in threading.enumerate() if thread.name.startswith("pypes-"))
+def pypes_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name.startswith("pypes-")}
 
 
-def wait_for_no_threads() -> list[str]:
-    deadline = time.monotonic() + 20
-    while pypes_threads() and time.monotonic() < deadline:
-        threading.Event().wait(0.005)
-    return pypes_threads()
+@pytest.fixture
+def left_threads() -> Callable[[], set[threading.Thread]]:
+    """Waits until what the test has started has ended; returns what has not. Threads of other tests are not looked at."""
+    before = pypes_threads()
+
+    def left() -> set[threading.Thread]:
+        deadline = time.monotonic() + 20
+        while (found := pypes_threads() - before) and time.monotonic() < deadline:
+            threading.Event().wait(0.005)
+        return found
+
+    return left
 
 
 @pytest.mark.parametrize("place", PLACES[:2], ids=IDS[:2])
@@ -168,7 +175,9 @@ def test_a_pipeline_is_not_used_from_within_itself_or_by_two_threads(place: dict
 @pytest.mark.parametrize(
     "options", [{"threads": 1}, {"processes": 1}, {"instances": 1}], ids=["threads", "processes", "instances"]
 )
-def test_a_pipeline_that_has_run_belongs_to_its_thread_which_another_one_may_end(options: dict[str, Any]) -> None:
+def test_a_pipeline_that_has_run_belongs_to_its_thread_which_another_one_may_end(
+    options: dict[str, Any], left_threads: Callable[[], set[threading.Thread]]
+) -> None:
     refusals: list[str] = []
 
     def other() -> None:
@@ -184,11 +193,13 @@ def test_a_pipeline_that_has_run_belongs_to_its_thread_which_another_one_may_end
     thread.start()
     thread.join()
     assert refusals == ["pipeline.busy"]
-    assert not wait_for_no_threads()
+    assert not left_threads()
 
 
 @pytest.mark.parametrize("place", PLACES, ids=IDS)
-def test_a_pipeline_that_nobody_has_any_more_ends(place: dict[str, Any]) -> None:
+def test_a_pipeline_that_nobody_has_any_more_ends(
+    place: dict[str, Any], left_threads: Callable[[], set[threading.Thread]]
+) -> None:
     def blocked() -> Iterator[int]:
         yield 1
         yield from range(1000)
@@ -201,21 +212,23 @@ def test_a_pipeline_that_nobody_has_any_more_ends(place: dict[str, Any]) -> None
     del pipeline
     gc.collect()
     assert known() is None
-    assert not wait_for_no_threads()
+    assert not left_threads()
 
 
 @pytest.mark.parametrize("place", PLACES, ids=IDS)
-def test_results_keep_their_pipeline(place: dict[str, Any]) -> None:
+def test_results_keep_their_pipeline(place: dict[str, Any], left_threads: Callable[[], set[threading.Thread]]) -> None:
     results = Pipeline(node(add, **place)).run(iter(range(20)))
     gc.collect()
     assert [*results] == [*range(1, 21)]
     del results
     gc.collect()
-    assert not wait_for_no_threads()
+    assert not left_threads()
 
 
 @pytest.mark.parametrize("place", PLACES, ids=IDS)
-def test_a_closed_pipeline_has_no_results_any_more_and_takes_nothing(place: dict[str, Any]) -> None:
+def test_a_closed_pipeline_has_no_results_any_more_and_takes_nothing(
+    place: dict[str, Any], left_threads: Callable[[], set[threading.Thread]]
+) -> None:
     with Pipeline(node(add, **place)) as pipeline:
         results = pipeline.run(iter(range(100)))
         assert next(results) == 1
@@ -223,7 +236,7 @@ def test_a_closed_pipeline_has_no_results_any_more_and_takes_nothing(place: dict
         list(pipeline.run([1]))
     with pytest.raises(ComponentError, match="the pipeline is closed"):
         list(results)
-    assert not wait_for_no_threads()
+    assert not left_threads()
 
 
 @pytest.mark.parametrize("place", PLACES, ids=IDS)
