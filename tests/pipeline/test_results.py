@@ -253,16 +253,16 @@ def test_an_error_that_ends_the_run_leaves_nothing_at_work(place: dict[str, Any]
         assert [*results] == []
         graph = pipeline._graph
         assert graph is None or graph.graph.scheduler.in_flight == 0
-        assert "pypes-reading" not in pypes_threads() or not wait_until_read_ends()
+        assert not is_read_after_a_while()
         assert [*pipeline.run([1])] == [1]
 
 
-def wait_until_read_ends() -> bool:
-    """True if the thread that reads is still there after a while."""
+def is_read_after_a_while() -> bool:
+    """True if the thread that reads does not end."""
     deadline = time.monotonic() + 20
-    while "pypes-reading" in pypes_threads() and time.monotonic() < deadline:
+    while (found := any(thread.name == "pypes-reading" for thread in pypes_threads())) and time.monotonic() < deadline:
         threading.Event().wait(0.005)
-    return "pypes-reading" in pypes_threads()
+    return found
 
 
 def test_a_pool_that_was_closed_fails_its_items_and_keeps_nobody_waiting() -> None:
