@@ -45,27 +45,23 @@ class Client:
 
     def ask(self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:
         """The JSON value of a successful answer, ``None`` if it has no body. ``None`` in ``query`` means not given."""
-        given = {name: value for name, value in (query or {}).items() if value is not None}
-        url = self._server + quote(path) + (f"?{urlencode(given)}" if given else "")
-        headers = {**self._headers, **({"Content-Type": "application/json"} if body is not None else {})}
-        try:
-            answer = self._http.request(method, url, body=None if body is None else orjson.dumps(body), headers=headers)
-        except urllib3.exceptions.HTTPError as error:
-            raise Unavailable(f"{self._server} cannot be reached: {error}", code="client.unreachable") from error
-        if answer.status == 503:
-            raise Unavailable(reason_of(answer), code="client.refused")
-        if answer.status >= 300:
-            raise InvalidInput(reason_of(answer), code="client.refused")
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        answer = self._answer(method, path, query or {}, headers, body=None if body is None else orjson.dumps(body))
         return orjson.loads(answer.data) if answer.data else None
 
     def open(self, path: str, query: Mapping[str, Any], headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         """A successful answer that is read as it comes; close it."""
+        return self._answer("GET", path, query, headers, preload_content=False)
+
+    def _answer(
+        self, method: str, path: str, query: Mapping[str, Any], headers: Mapping[str, str], **options: Any
+    ) -> urllib3.BaseHTTPResponse:
         given = {name: value for name, value in query.items() if value is not None}
         url = self._server + quote(path) + (f"?{urlencode(given)}" if given else "")
         try:
-            answer = self._http.request("GET", url, headers={**self._headers, **headers}, preload_content=False)
+            answer = self._http.request(method, url, headers={**self._headers, **headers}, **options)
             if answer.status >= 300:
-                answer.read(cache_content=True)
+                _ = answer.data  # reads the reason, where it was not read yet
         except urllib3.exceptions.HTTPError as error:
             raise Unavailable(f"{self._server} cannot be reached: {error}", code="client.unreachable") from error
         if answer.status == 503:
