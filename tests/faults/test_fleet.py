@@ -17,6 +17,7 @@ from pypes.runtime.rpc import RpcClient
 from pypes.runtime.worker.peers import worker_socket
 from pypes.testing.node import Node, running, until
 from tests.faults.test_sources import ALL, COMPONENTS
+from tests.published import receipts
 
 
 def graph(component: str, **params: Any) -> dict[str, Any]:
@@ -48,15 +49,7 @@ class Pair:
 
     def published(self, key: str) -> dict[Any, set[str]]:
         """The receipts under which each document was published, on any node: one that was fetched twice has two."""
-        found: dict[Any, set[str]] = {}
-        for node in self.nodes:
-            path = node.base / "data" / "out.jsonl"
-            for line in path.read_bytes().splitlines(keepends=True) if path.exists() else []:
-                if line.endswith(b"\n"):
-                    packet = json.loads(line)
-                    document = packet["meta"].get(key, packet["fields"].get(key))
-                    found.setdefault(document, set()).add(packet["meta"]["receipt"])
-        return found
+        return receipts(key, *(node.base / "data" / "out.jsonl" for node in self.nodes))
 
     def holder(self) -> Node | None:
         """The node that has the lock, or had it last."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import urllib3
 
 from pypes.runtime.graphs.store import ControlStore
 from pypes.testing.node import Node, running, until
+from tests.published import receipts
 
 ALL = 120
 
@@ -42,17 +42,6 @@ def graph(path: Path) -> dict[str, Any]:
     }
 
 
-def receipts(path: Path) -> dict[int, set[str]]:
-    """The receipts under which each number was published: a delivery that ran twice has one, two deliveries have two."""
-    found: dict[int, set[str]] = {}
-    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-    for line in lines:
-        if line.endswith(b"\n"):
-            packet = json.loads(line)
-            found.setdefault(packet["fields"]["id"], set()).add(packet["meta"]["receipt"])
-    return found
-
-
 def triggered(node: Node) -> bool:
     """Trigger the graph; False while it runs, or its worker is being started."""
     try:
@@ -79,13 +68,13 @@ def test_a_run_goes_on_whoever_is_killed(tmp_path: Path, victim: str) -> None:
     with running(tmp_path, graph(out), "--load", str(tmp_path / "counting.py")) as node:
         until(lambda: triggered(node), 30, "triggered")
         for progress in (10, 50):
-            until(lambda least=progress: len(receipts(out)) >= least, 20, f"{progress} published")
+            until(lambda least=progress: len(receipts("id", out)) >= least, 20, f"{progress} published")
             kill(node, victim)
-        until(lambda: len(receipts(out)) >= ALL, 60, "all published")
+        until(lambda: len(receipts("id", out)) >= ALL, 60, "all published")
         # the run is over when another may begin; that one finds nothing
         for _ in range(2):
             until(lambda: triggered(node), 20, "the run over")
-        found = receipts(out)
+        found = receipts("id", out)
         assert sorted(found) == list(range(ALL))
         assert not {number: under for number, under in found.items() if len(under) > 1}
 
@@ -96,7 +85,7 @@ def test_a_time_that_was_missed_is_made_up_for_once(tmp_path: Path) -> None:
     yearly = {**graph(out), "schedule": "0 0 1 1 *"}
     with running(tmp_path, yearly, "--load", str(tmp_path / "counting.py"), workers=1, instances=1) as node:
         assert node.stop() == 0
-        assert receipts(out) == {}
+        assert receipts("id", out) == {}
         store = ControlStore(tmp_path / "data" / "control.db")
         schedule, first = until(lambda: store.fired("numbers"), 1, "the schedule known")
         store.set_fired("numbers", schedule, first - 400 * 86400)
@@ -104,6 +93,6 @@ def test_a_time_that_was_missed_is_made_up_for_once(tmp_path: Path) -> None:
         for _ in range(2):
             node.start()
             node.wait_ready()
-            until(lambda: sorted(receipts(out)) == [0, 1], 20, "published")
+            until(lambda: sorted(receipts("id", out)) == [0, 1], 20, "published")
             assert node.stop() == 0
         assert node.log_path.read_text().count("sources triggered") == 1
