@@ -165,6 +165,13 @@ DEAD_LETTERS: Final = Metric("pypes_kept_dead_letters", "gauge", "Dead letters t
 DEAD_LETTER_BYTES: Final = Metric(
     "pypes_kept_dead_letter_bytes", "gauge", "Bytes of dead letters, with the bodies kept for them.", _GRAPH, "bytes"
 )
+LIMIT_USED: Final = Metric(
+    "pypes_limit_used_ratio",
+    "gauge",
+    "Used share of a limit of a graph, in the shard that has used most of it. At 1 nothing more is taken of the graph and, if it "
+    "is a limit of dead letters, nothing run.",
+    ("graph", "limit"),
+)
 SHARDS: Final = Metric(
     "pypes_shards",
     "gauge",
@@ -186,6 +193,7 @@ NODE_READY: Final = Metric("pypes_node_ready", "gauge", "1 if the node takes doc
 GRAPH_RUNNING: Final = Metric(
     "pypes_graph_running", "gauge", "1 if a graph runs; 0 if it could not be set up, lost its pool, or is paused.", _GRAPH
 )
+GRAPH_PAUSED: Final = Metric("pypes_graph_paused", "gauge", "1 if somebody has paused a graph, else 0.", _GRAPH)
 GRAPH_VERSION: Final = Metric("pypes_graph_version", "gauge", "The version of a graph that is live.", _GRAPH)
 DEPLOYMENTS: Final = Metric(
     "pypes_deployments_total", "counter", "Deployments by result: switched or failed; starts of the node are some.", ("result",)
@@ -210,6 +218,15 @@ PROCESS_CPU: Final = Metric(
 PROCESS_DESCRIPTORS: Final = Metric(
     "pypes_process_open_descriptors", "gauge", "Open file descriptors of a process.", ("process",)
 )
+MAX_DESCRIPTORS: Final = Metric("pypes_max_descriptors", "gauge", "File descriptors that a process may have open.")
+INSTANCE_MAX_MEMORY: Final = Metric(
+    "pypes_instance_max_memory_bytes",
+    "gauge",
+    "Memory at which an instance is ended, the setting max_memory_bytes.",
+    unit="bytes",
+)
+DATA_FREE: Final = Metric("pypes_data_free_bytes", "gauge", "Free room on the file system of the data directory.", unit="bytes")
+DATA_SIZE: Final = Metric("pypes_data_size_bytes", "gauge", "Size of the file system of the data directory.", unit="bytes")
 COMPONENT_COUNTS: Final = Metric(
     "pypes_component_counts_total", "counter", "Counts that components keep with self.count.", ("graph", "filter", "name")
 )
@@ -258,11 +275,13 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     QUEUE_AGE,
     DEAD_LETTERS,
     DEAD_LETTER_BYTES,
+    LIMIT_USED,
     SHARDS,
     BUILD,
     NODE_START,
     NODE_READY,
     GRAPH_RUNNING,
+    GRAPH_PAUSED,
     GRAPH_VERSION,
     DEPLOYMENTS,
     DEPLOYMENT_SECONDS,
@@ -275,6 +294,10 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     PROCESS_MEMORY,
     PROCESS_CPU,
     PROCESS_DESCRIPTORS,
+    MAX_DESCRIPTORS,
+    INSTANCE_MAX_MEMORY,
+    DATA_FREE,
+    DATA_SIZE,
     COMPONENT_COUNTS,
 )
 

@@ -103,6 +103,12 @@ def test_the_node_tells_of_its_processes(node: Node) -> None:
     assert scrape("pypes_shards", state="ready") == 2
     assert scrape("pypes_graph_running", graph=NAME) == 1
     assert scrape("pypes_graph_version", graph=NAME) == 1
+    assert ("pypes_graph_paused", (("graph", NAME),)) in scrape.samples
+    limits = {s.labels["limit"] for s in scrape.families["pypes_limit_used_ratio"].samples}
+    assert limits == {"queue_max_deliveries", "queue_max_bytes", "dead_letters_kept", "dead_letters_bytes", "keys_kept"}
+    assert scrape("pypes_data_free_bytes") < scrape("pypes_data_size_bytes")
+    assert scrape("pypes_instance_max_memory_bytes") > 1 << 20
+    assert scrape("pypes_max_descriptors") > scrape("pypes_process_open_descriptors", process="supervisor")
     assert scrape("pypes_deployments_total", result="switched") == 1
     assert scrape("pypes_deployment_seconds_count") == 1
     assert scrape("pypes_instance_setup_seconds_count") == 1

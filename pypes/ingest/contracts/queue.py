@@ -76,6 +76,19 @@ class GraphUse:
     failed: int = 0
     lanes: Mapping[str, LaneUse] = field(default_factory=dict)
 
+    def shares(self) -> dict[str, float]:
+        """The used share of each of the limits, 1 if all of it is used."""
+        used = {
+            "queue_max_deliveries": self.deliveries,
+            "queue_max_bytes": self.bytes,
+            "dead_letters_kept": self.dead_letters,
+            "dead_letters_bytes": self.dead_letter_bytes,
+            "keys_kept": self.keys,
+            "disk_bytes": self.bytes + self.dead_letter_bytes + self.receipt_bytes,
+        }
+        # a graph may be over a share that has become smaller since, and a limit of 0 has no room
+        return {name: used[name] / most if most else 1.0 for name, most in self.limits.items()}
+
 
 class Queue(Protocol):
     """A first-in-first-out queue of deliveries with leases, acknowledgements and dead letters."""

@@ -310,7 +310,8 @@ class Supervisor:
         return with_counts(self._picture(), self._tallying.gathering, self._graphs())
 
     def _metrics(self, is_openmetrics: bool) -> str:
-        told = Told(self._graphs(), self._pools.deaths(), self._generations.counts)
+        server = self.settings.server
+        told = Told(self._graphs(), self._pools.deaths(), self._generations.counts, server.data, server.max_memory_bytes)
         return self._tallying.text(self._runtime_dir, self._picture(), told, is_openmetrics=is_openmetrics)
 
     # -- signals and the end ----------------------------------------------------------------------------

@@ -7,12 +7,14 @@ found in the runtime directory, and kept when whoever wrote them has let go of t
 from __future__ import annotations
 
 import platform
+import shutil
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from pypes import __version__
 from pypes.core.clock import wall
+from pypes.core.descriptors import soft_limit
 from pypes.observe import Observer
 from pypes.observe import metrics as m
 from pypes.observe.exposition import Table, family
@@ -31,11 +33,16 @@ Samples = dict[tuple[str, ...], float]
 
 
 class Told(NamedTuple):
-    """Facts that others know: live graphs, as JSON objects; pool workers lost, by pool; the counts of the filters of a graph."""
+    """Facts that others know: live graphs, as JSON objects; pool workers lost, by pool; the counts of the filters of a graph.
+
+    ``data`` is the data directory, ``max_memory_bytes`` the memory that an instance may have; 0: any.
+    """
 
     graphs: Mapping[str, Mapping[str, object]]
     pool_deaths: Mapping[str, int]
     counts: Callable[[str], Mapping[str, Mapping[str, int]]]
+    data: Path
+    max_memory_bytes: int
 
 
 class GraphParts:
@@ -114,6 +121,7 @@ class Tallying(Observer):
             m.NODE_START: {(): self._start_time},
             m.NODE_READY: {(): float(node.state == "ready")},
             m.GRAPH_RUNNING: {(each["name"],): float(each["state"] in ("live", "closing")) for each in node.graphs},
+            m.GRAPH_PAUSED: {(each["name"],): float(each["state"] == "paused") for each in node.graphs},
             m.GRAPH_VERSION: {(each["name"],): each["version"] for each in node.graphs},
             m.INSTANCES: {(state,): sum(each.state == state for each in node.instances) for state in states},
             m.POOL_WORKERS: workers,
@@ -122,6 +130,9 @@ class Tallying(Observer):
             m.PROCESS_MEMORY: {},
             m.PROCESS_CPU: {},
             m.PROCESS_DESCRIPTORS: {},
+            m.MAX_DESCRIPTORS: {(): soft_limit()},
+            m.INSTANCE_MAX_MEMORY: {(): told.max_memory_bytes} if told.max_memory_bytes else {},
+            **_disk(told.data),
             m.COMPONENT_COUNTS: _counts(told),
         }
         for process in processes_of(node):
@@ -129,6 +140,15 @@ class Tallying(Observer):
             found[m.PROCESS_CPU][process.name,] = process.cpu_s
             found[m.PROCESS_DESCRIPTORS][process.name,] = process.descriptors
         return found
+
+
+def _disk(data: Path) -> dict[m.Metric, Samples]:
+    """The room on the file system of the data directory, if it tells."""
+    try:
+        disk = shutil.disk_usage(data)
+    except OSError:
+        return {}
+    return {m.DATA_FREE: {(): disk.free}, m.DATA_SIZE: {(): disk.total}}
 
 
 def _counts(told: Told) -> Samples:

@@ -80,6 +80,7 @@ def _of_graphs(shards: Collection[Mapping[str, GraphUse]], graphs: Collection[st
             m.QUEUE_AGE,
             m.DEAD_LETTERS,
             m.DEAD_LETTER_BYTES,
+            m.LIMIT_USED,
         )
     }
 
@@ -97,6 +98,8 @@ def _of_graphs(shards: Collection[Mapping[str, GraphUse]], graphs: Collection[st
             add(m.FAILED, (graph,), use.failed)
             add(m.DEAD_LETTERS, (graph,), use.dead_letters)
             add(m.DEAD_LETTER_BYTES, (graph,), use.dead_letter_bytes)
+            for limit, share in use.shares().items():
+                found[m.LIMIT_USED][graph, limit] = max(found[m.LIMIT_USED].get((graph, limit), 0.0), round(share, 6))
             for lane in ("live", "bulk"):
                 found[m.QUEUE_AGE].setdefault((graph, lane), 0.0)
                 waiting = use.lanes.get(lane)

@@ -350,5 +350,9 @@ def test_the_usage_of_each_graph_is_shown_with_the_bounds_in_force(play: Callabl
             "b": GraphUse(0, 0, 0, 0, 0, 0, {**shared, "queue_max_bytes": 50, "disk_bytes": 90}),
             "c": GraphUse(1, 2, 0, 0, 0, 0, shared, accepted=1),
         }
+        assert uses["c"].shares() == {**dict.fromkeys(shared, 0.0), "queue_max_deliveries": 0.1, "queue_max_bytes": 2 / 500}
+        assert uses["a"].shares()["dead_letters_kept"] == 1 / 4
+        assert replace(uses["b"], bytes=9, dead_letter_bytes=18, receipt_bytes=18).shares()["disk_bytes"] == 0.5
+        assert replace(uses["b"], limits={"keys_kept": 0}).shares() == {"keys_kept": 1.0}
 
     play(scenario, queue_max_deliveries=20, queue_max_bytes=1000, dead_letters_kept=8, dead_letters_bytes=1000, keys_kept=6)

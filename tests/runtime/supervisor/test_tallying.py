@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from pypes.core.descriptors import soft_limit
 from pypes.observe import metrics as m
 from pypes.observe.tallies import Series, Tallies
 from pypes.runtime.contracts.supervisor import InstanceStatus, NodeStatus, PoolStatus, PoolWorkerStatus, WorkerStatus
@@ -41,7 +43,7 @@ def node_of(names: Iterable[str], /, **changes: Any) -> NodeStatus:
 
 
 def told(graphs: dict[str, Graph], **counts: dict[str, dict[str, int]]) -> Told:
-    return Told(graphs, {}, lambda graph: counts.get(graph, {}))
+    return Told(graphs, {}, lambda graph: counts.get(graph, {}), Path("/"), 1 << 30)
 
 
 def samples(text: str) -> dict[str, float]:
@@ -91,7 +93,7 @@ def test_processes_pools_and_deployments_are_told(tmp_path: Path) -> None:
         instances=[InstanceStatus(7, 1, own, state, []) for state in ("ready", "stopping")],
         pools=[PoolStatus("models", "ready", ["g.a"], [PoolWorkerStatus(own, is_busy) for is_busy in (True, False)], 3)],
     )
-    found = samples(tallying.text(tmp_path, node, Told({}, {"models": 4}, lambda graph: {}), is_openmetrics=False))
+    found = samples(tallying.text(tmp_path, node, Told({}, {"models": 4}, lambda graph: {}, tmp_path, 0), is_openmetrics=False))
     assert found['pypes_deployments_total{result="switched"}'] == found['pypes_deployments_total{result="failed"}'] == 1
     assert found["pypes_deployment_seconds_count"] == 1
     assert {name: value for name, value in found.items() if "pool" in name and "process" not in name} == {
@@ -101,12 +103,26 @@ def test_processes_pools_and_deployments_are_told(tmp_path: Path) -> None:
     }
     running = {name: value for name, value in found.items() if name.startswith("pypes_graph_running")}
     assert [*running.values()] == [1, 0, 0, 0]
+    assert {name: value for name, value in found.items() if name.startswith("pypes_graph_paused") and value} == {
+        'pypes_graph_paused{graph="paused"}': 1
+    }
     assert found['pypes_instances{state="stopping"}'] == 1
     assert found['pypes_instances{state="starting"}'] == 0
     memory = {name for name in found if name.startswith("pypes_process_resident_memory_bytes")}
     # worker 1 is gone already
     names = ("supervisor", "arbiter", "worker-0", "instance-7", "pool-models-0", "pool-models-1")
     assert memory == {f'pypes_process_resident_memory_bytes{{process="{name}"}}' for name in names}
+
+
+def test_the_room_that_there_is_is_told(tmp_path: Path) -> None:
+    """The memory of an instance, descriptors, and the disk; nothing of a disk that is not there."""
+    found = samples(Tallying().text(tmp_path, node_of({}), Told({}, {}, lambda graph: {}, tmp_path, 5), is_openmetrics=False))
+    assert found["pypes_instance_max_memory_bytes"] == 5
+    assert found["pypes_max_descriptors"] == soft_limit()
+    assert 0 < found["pypes_data_free_bytes"] < found["pypes_data_size_bytes"] == shutil.disk_usage(tmp_path).total
+    gone = Told({}, {}, lambda graph: {}, tmp_path / "gone", 0)
+    found = samples(Tallying().text(tmp_path, node_of({}), gone, is_openmetrics=False))
+    assert not found.keys() & {"pypes_instance_max_memory_bytes", "pypes_data_free_bytes", "pypes_data_size_bytes"}
 
 
 def test_fifty_graphs_of_twenty_filters_have_at_most_twelve_thousand_series(tmp_path: Path) -> None:
