@@ -55,6 +55,7 @@ ROOMS: dict[str, dict[str, tuple[str, ...]]] = {
         "rpc": (),
         "contracts": ("rpc",),
         "worker": ("rpc", "contracts"),
+        "backup": ("graphs",),
         "supervisor": ("graphs", "generations", "worker", "rpc", "contracts", "pools"),
     },
 }

@@ -34,6 +34,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "tap": ("pypes.cli.tap", "tap"),
         "logs": ("pypes.cli.logs", "logs"),
         "queue": ("pypes.cli.queue", "queue"),
+        "backup": ("pypes.cli.backup", "backup"),
+        "restore": ("pypes.cli.backup", "restore"),
         "export": ("pypes.cli.moving", "export"),
         "import": ("pypes.cli.moving", "import_"),
         "import-project": ("pypes.cli.import_project", "import_project"),

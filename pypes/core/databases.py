@@ -6,7 +6,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +29,16 @@ def connect(path: Path, mode: str = "rwc") -> sqlite3.Connection:
     """A connection without transactions of its own making, for any thread; ``mode``: ``ro``, ``rw``, or ``rwc`` to create it."""
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     return sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+
+
+def copy_to(source: sqlite3.Connection, target: Path) -> None:
+    """Copy a whole database: as it is in the transaction that ``source`` has begun, otherwise as it is now. Blocks.
+
+    Others may write to it meanwhile. The copy is one file, not synced yet.
+    """
+    with closing(connect(target)) as copy:
+        copy.execute("pragma synchronous = off")
+        source.backup(copy)
 
 
 @contextmanager

@@ -273,6 +273,12 @@ class NodeTime(Clock):
         self._take(change, state)
 
 
+def page_of(path: Path) -> bytes:
+    """The contents of the file of a node's time, which the node may be writing. Raises ``OSError``."""
+    with _locked(path) as fd:
+        return os.pread(fd, _PAGE_BYTES, 0)
+
+
 def node_clock(data_dir: Path) -> Clock:
     """The clock of the node that works on a data directory; the wall clock if no node ever did."""
     return NodeTime.map(data_dir / FILE) or Clock()

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -270,6 +271,17 @@ class ControlStore:
                 raise
         except sqlite3.Error as error:
             raise StoreError(f"{self.path} cannot be written, nothing was changed: {error}", where=str(self.path)) from error
+
+
+def keep_fired(copy: Path, before: Path) -> None:
+    """Have a copy of a store know of schedules what an earlier copy knew; graphs that have been undeployed since stay so."""
+    with closing(sqlite3.connect(copy)) as db:
+        (found,) = db.execute("pragma user_version").fetchone()
+        if found < 2:
+            return  # an earlier release had no schedules
+        db.execute("attach ? as before", (str(before),))
+        db.execute("insert or replace into fired select * from before.fired where graph in (select name from live)")
+        db.commit()
 
 
 _COLUMNS = "name, version, graph, created, author, note, error, code"

@@ -1,10 +1,9 @@
-"""Locks of a server, taken before it starts anything: on the data directory, a runtime directory, and the port."""
+"""Locks of a server on a runtime directory and the port, taken before it starts anything."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import fcntl
 import os
 import shutil
 import socket
@@ -22,40 +21,6 @@ from pypes.runtime.folders import find_runtime_dir as find_runtime_dir
 PORT_WAIT_S = 5.0
 PORT_POLL_S = 0.02
 BACKLOG = 2048
-
-
-class DataDir:
-    """The data directory, locked: a second server on it is refused. The lock ends with the process, however it ends."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._fd = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise InvalidConfig(f"the data directory cannot be used: {error}", code="config.data", where=str(path)) from error
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(self._fd, 32, 0).decode(errors="replace").strip() or "unknown"
-            os.close(self._fd)
-            raise InvalidConfig(
-                (
-                    f"another server (pid {holder}) works on this data directory; stop that server, or give this one a "
-                    "directory of its own with --data"
-                ),
-                code="config.data_locked",
-                where=str(path),
-            ) from None
-        #: True if the last server here did not end in an orderly way.
-        self.was_killed = bool(os.pread(self._fd, 1, 0))
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
-
-    def release(self) -> None:
-        """Let go of the directory, in an orderly way."""
-        os.ftruncate(self._fd, 0)
-        os.close(self._fd)
 
 
 def lock_runtime_dir(data: Path) -> Path:

@@ -27,6 +27,7 @@ from pypes.observe import Observer, together
 from pypes.observe.loop_delay import observe_delay
 from pypes.registry import Catalogue, discover
 from pypes.runtime.contracts.supervisor import NodeStatus
+from pypes.runtime.data_dir import DataDir
 from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.deployer import Deployer
 from pypes.runtime.graphs.drafts import GraphDrafts
@@ -43,7 +44,7 @@ from pypes.runtime.supervisor.clockkeeper import ClockKeeper
 from pypes.runtime.supervisor.closing import let_in_no_more
 from pypes.runtime.supervisor.control import Control
 from pypes.runtime.supervisor.happening import EventDesk, Happenings, LogNews, log_of, rates_of
-from pypes.runtime.supervisor.locks import DataDir, listen, lock_runtime_dir, release_runtime_dir
+from pypes.runtime.supervisor.locks import listen, lock_runtime_dir, release_runtime_dir
 from pypes.runtime.supervisor.logbook import LogBook
 from pypes.runtime.supervisor.owners import Owners
 from pypes.runtime.supervisor.picture import picture, with_counts

@@ -1,55 +1,12 @@
 import asyncio
-import signal
 import socket
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from pypes.errors import InvalidConfig, StoreError
-from pypes.runtime.supervisor.locks import MAX_RUNTIME_DIR, DataDir, listen, lock_runtime_dir, release_runtime_dir
-
-HOLDER = """
-import sys
-from pathlib import Path
-from pypes.runtime.supervisor.locks import DataDir
-held = DataDir(Path(sys.argv[1]))
-print("held", flush=True)
-sys.stdin.read()
-"""
-
-
-def test_a_second_server_on_the_data_directory_is_refused(tmp_path: Path) -> None:
-    first = DataDir(tmp_path / "data")
-    assert not first.was_killed
-    with pytest.raises(InvalidConfig, match=r"another server \(pid \d+\)"):
-        DataDir(tmp_path / "data")
-    first.release()
-    second = DataDir(tmp_path / "data")
-    assert not second.was_killed
-    second.release()
-
-
-def test_the_lock_ends_with_a_killed_server_and_that_is_noticed(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
-        try:
-            assert holder.stdout is not None
-            assert holder.stdout.readline() == b"held\n"
-            with pytest.raises(InvalidConfig, match=str(holder.pid)):
-                DataDir(tmp_path)
-        finally:
-            holder.send_signal(signal.SIGKILL)
-    data = DataDir(tmp_path)
-    assert data.was_killed
-    data.release()
-
-
-def test_a_data_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(InvalidConfig, match="cannot be used"):
-        DataDir(tmp_path / "file" / "data")
+from pypes.runtime.supervisor.locks import MAX_RUNTIME_DIR, listen, lock_runtime_dir, release_runtime_dir
 
 
 def test_the_runtime_directory_is_short_ours_and_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
