@@ -131,6 +131,12 @@ NEW_DEAD_LETTERS: Final = Metric(
     "Dead letters that were written, by the code of their error; a graph with many codes has the rest as other.",
     ("graph", "code"),
 )
+SOURCE_RUNS: Final = Metric(
+    "pypes_source_runs_total",
+    "counter",
+    "Runs of a source that have ended, by result: done, failed, or stopped until its deletions are confirmed.",
+    ("graph", "filter", "result"),
+)
 COMMIT_SECONDS: Final = Metric(
     "pypes_store_commit_seconds",
     "histogram",
@@ -263,6 +269,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     HTTP_SECONDS,
     DELIVERY_SECONDS,
     NEW_DEAD_LETTERS,
+    SOURCE_RUNS,
     COMMIT_SECONDS,
     LOOP_DELAY,
     ACCEPTED,

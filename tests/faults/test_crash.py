@@ -48,6 +48,11 @@ def test_a_killed_supervisor_leaves_no_orphan_and_the_port_free(tmp_path: Path) 
         until(lambda: is_free(node.port), 60, "the port free")
         node.start()
         node.wait_ready()
+        assert node.log_path.read_text().count("the node was killed, or its machine") == 1
+        assert node.stop() == 0
+        node.start()
+        node.wait_ready()
+        assert node.log_path.read_text().count("the node was killed, or its machine") == 1, "after an orderly end nothing is said"
 
 
 def test_a_killed_arbiter_is_replaced_and_its_workers_with_it(tmp_path: Path) -> None:

@@ -100,14 +100,14 @@ class Supervisor:
             warn_of_disk(self.settings)
             listener = await listen(self.settings.server.bind, may_wait=data.was_killed)
             with listener:
-                await self._serve(listener)
+                await self._serve(listener, was_killed=data.was_killed)
             self._store.close()
         finally:
             data.release()
         if self._failure:
             raise InternalError(f"the server has stopped because of a bug in it ({self._failure}); its log has the traceback")
 
-    async def _serve(self, listener: socket.socket) -> None:
+    async def _serve(self, listener: socket.socket, *, was_killed: bool) -> None:
         self._listener = listener
         self._runtime_dir = lock_runtime_dir(self.settings.server.data)
         logs.keep(self._runtime_dir, self.settings.observe.log_ring_bytes)
@@ -163,6 +163,8 @@ class Supervisor:
         await self._server.start(str(self._runtime_dir / "control.sock"))
         self._handle_signals()
         self._log.info("starting", url=self.url, data=str(self.settings.server.data), pid=os.getpid())
+        if was_killed:
+            self._log.warning("the node was killed, or its machine; going on with what it had accepted")
         start = asyncio.create_task(self._start())
         stop = asyncio.create_task(self._stop.wait())
         try:

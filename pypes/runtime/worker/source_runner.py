@@ -14,6 +14,8 @@ from pypes.ingest.dispatch.dispatcher import Dispatcher
 from pypes.ingest.dispatch.link import Link
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.protocol import Ended, Fetched
+from pypes.observe.metrics import SOURCE_RUNS
+from pypes.observe.tallies import Tallies
 from pypes.runtime.worker.cursors import OwnCursor
 from pypes.runtime.worker.enqueuing import header_of
 from pypes.runtime.worker.fleet import HandedOver
@@ -49,7 +51,8 @@ class _Stream:
 class SourceRunner:
     """Runs sources in instances that it elects. ``lock`` is held while the record of a graph's runs is read and changed."""
 
-    def __init__(self, dispatcher: Dispatcher, limits: Limits, lock: asyncio.Lock) -> None:
+    def __init__(self, dispatcher: Dispatcher, limits: Limits, lock: asyncio.Lock, tallies: Tallies) -> None:
+        self._tallies = tallies
         self._dispatcher = dispatcher
         self._limits = limits
         self._lock = lock
@@ -151,7 +154,9 @@ class SourceRunner:
                 link.write(protocol.enough(number))
 
     async def _note(self, queue: Queue, graph: str, source: str, said: Ended) -> None:
-        """Log the end of a run of a source, and record it where an operator has to act."""
+        """Log and count the end of a run of a source, and record it where an operator has to act."""
+        result = "done" if not said.error else "stopped" if said.code == TOO_MANY_DELETIONS else "failed"
+        self._tallies.counter(SOURCE_RUNS, graph, source, result).add()
         if said.error:
             what = (
                 "a source stopped; it resumes once its deletions are confirmed"

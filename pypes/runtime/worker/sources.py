@@ -21,6 +21,7 @@ from pypes.graph.schedule import AHEAD_S
 from pypes.ingest.contracts.queue import Queue
 from pypes.ingest.dispatch.dispatcher import Dispatcher
 from pypes.ingest.dispatch.topology import Topology
+from pypes.observe.tallies import Tallies
 from pypes.runtime.contracts.shard import Runs
 from pypes.runtime.worker.cursors import FleetCursor, OwnCursor, doubtful, resolve
 from pypes.runtime.worker.fleet import Fleet, HandedOver, Lock, Place, missing
@@ -38,7 +39,12 @@ class Sources:
     """Runs the sources of the graphs whose owner is one of this worker's shards. Used within one event loop."""
 
     def __init__(
-        self, dispatcher: Dispatcher, limits: Limits, fleet: Fleet | None = None, clock: Callable[[], float] = wall
+        self,
+        dispatcher: Dispatcher,
+        limits: Limits,
+        fleet: Fleet | None = None,
+        clock: Callable[[], float] = wall,
+        tallies: Tallies | None = None,
     ) -> None:
         self._dispatcher = dispatcher
         self._fleet = fleet
@@ -48,7 +54,7 @@ class Sources:
         self._held_up: dict[str, str] = {}
         #: Held while what is stored of a graph's runs is read and changed.
         self._lock = asyncio.Lock()
-        self._runner = SourceRunner(dispatcher, limits, self._lock)
+        self._runner = SourceRunner(dispatcher, limits, self._lock, tallies or Tallies())
         self._is_stopped = False
 
     def check(self, graph: str) -> list[str]:

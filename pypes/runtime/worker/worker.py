@@ -80,7 +80,7 @@ class IngestWorker:
         self._owners = self._shards.owners(config.workers)
         self._dispatcher = Dispatcher(config.limits, self._lost, shards=max(config.workers, self._owners))
         fleet = None if config.fleet_dir is None else Fleet(Path(config.fleet_dir), config.node)
-        self._sources = Sources(self._dispatcher, config.limits, fleet)
+        self._sources = Sources(self._dispatcher, config.limits, fleet, tallies=self.tallies)
         self._peers = Peers(config, self._shards, self._queues, self._open, self._desk)
         #: Receipts and dead letters of all shards.
         self.records = Records(self._peers, config.node, lambda: self._topology)

@@ -24,6 +24,7 @@ from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.protocol import FrameReader, Trigger
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.store.shards import Shards
+from pypes.observe.tallies import Tallies
 from pypes.runtime.worker.fleet import Fleet
 from pypes.runtime.worker.sources import Sources
 from tests.ingest.harness import lease_any, until
@@ -155,7 +156,8 @@ class Worker:
         )
         self.dispatcher = Dispatcher(Limits(), self.lost.put_nowait)
         fleet = None if self.fleet is None else Fleet(self.fleet, self.node)
-        self.sources = Sources(self.dispatcher, Limits(), fleet)
+        self.tallies = Tallies()
+        self.sources = Sources(self.dispatcher, Limits(), fleet, tallies=self.tallies)
         self.frames = 0
         hear = self.dispatcher.on_fetch
 

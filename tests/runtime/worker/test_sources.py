@@ -15,6 +15,7 @@ from pypes.core.limits import Limits
 from pypes.errors import Conflict, Draining, NotFound
 from pypes.ingest.ordering import key_of, pack_keys
 from pypes.ingest.outcome import Outcome
+from pypes.observe.metrics import SOURCE_RUNS
 from pypes.runtime.worker import cursors, source_runner
 from pypes.runtime.worker.source_runner import MAX_DEATHS
 from pypes.runtime.worker.wanted import Wanted
@@ -361,6 +362,7 @@ def test_a_source_that_fails_ends_its_run(tmp_path: Path) -> None:
             await worker.sources.trigger(worker.queue, "g")
             await worker.idle()
             assert await worker.enqueued() == []
+            assert worker.tallies.counter(SOURCE_RUNS, "g", "source", "failed").value == 1
 
     run(main())
 
