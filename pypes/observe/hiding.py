@@ -5,10 +5,13 @@ What is shown of a packet is a copy: the packet goes on, and large bodies are no
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable, Mapping
 from fnmatch import translate
 from typing import Any, Final
+
+import msgspec
 
 from pypes.core import numbers
 from pypes.core.secrets import Secrets
@@ -83,32 +86,38 @@ class _Cutter:
         """Values by their names, those that are hidden without what they are."""
         found: dict[str, Any] = {}
         for name, value in values.items():
-            text = self._text(name if isinstance(name, str) else repr(name))
             if len(found) >= ENTRIES or self._left <= 0:
                 found["…"] = f"{len(values) - len(found)} more"
                 break
-            found[text] = HIDDEN if self._hiding.hides(text) else self.cut(value, depth)
+            whole = _name(name)
+            found[self._text(whole)] = HIDDEN if self._hiding.hides(whole) else self.cut(value, depth)
         return found
 
     def cut(self, value: Any, depth: int = 0) -> Any:
         """A value as it is shown."""
         self._left -= _VALUE_CHARS
-        if value is None or isinstance(value, bool | float):
+        if value is None or isinstance(value, bool):
             return value
         if isinstance(value, str):
             return self._text(value)
+        # classes derived from numbers (NumPy has one) are none to JSON
+        if isinstance(value, float):
+            return float.__float__(value)
         if isinstance(value, int):
-            return value if numbers.fits(value) else bounded(hex(value), TEXT_CHARS)
+            number = int.__int__(value)
+            return number if numbers.fits(number) else bounded(hex(number), TEXT_CHARS)
         if isinstance(value, Body):
             return f"<body of {value.size} bytes>"
         if isinstance(value, bytes | bytearray | memoryview):
             return f"<{len(value)} bytes>"
         if type(value) is One:
             return [self.cut(value.value, depth)]
-        if isinstance(value, dict | list | tuple) and depth >= DEPTH:
-            return f"<{len(value)} values>"
-        if isinstance(value, dict):
-            return self.named(value, depth + 1)
+        parts = _parts(value)
+        inner = value if parts is None else parts
+        if isinstance(inner, Mapping | list | tuple) and depth >= DEPTH:
+            return f"<{len(inner)} values>"
+        if parts is not None:
+            return self.named(parts, depth + 1)
         if isinstance(value, list | tuple):
             items: list[Any] = []
             for item in value:
@@ -123,3 +132,25 @@ class _Cutter:
         text = bounded(text, TEXT_CHARS, self._clean)
         self._left -= len(text)
         return text
+
+
+def _name(name: Any) -> str:
+    """The key of an object, as patterns look at it."""
+    if isinstance(name, bytes):
+        return name.decode(errors="backslashreplace")
+    return str.__str__(name) if isinstance(name, str) else repr(name)
+
+
+def _parts(value: Any) -> Mapping[Any, Any] | None:
+    """The values within one that have names: of a mapping, or of an object whose text has its attributes by their names."""
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, type):
+        return None
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return dict(zip(value._fields, value, strict=True))
+    if isinstance(value, msgspec.Struct):
+        return {name: getattr(value, name) for name in value.__struct_fields__}
+    if dataclasses.is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.repr}
+    return None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import UserDict
+from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
+import msgspec
 import orjson
 import pytest
 
@@ -69,6 +72,71 @@ def test_values_that_are_long_or_no_json_are_told_of() -> None:
     assert (found["raw"], found["file"]) == ("<9 bytes>", f"<body of {1 << 40} bytes>")
     assert found["list"][0][-1] == f"… {1000 - ENTRIES} more"
     orjson.dumps(found)
+
+
+@dataclass
+class User:
+    name: str
+    password: str
+
+
+class Login(NamedTuple):
+    name: str
+    password: str
+
+
+class Account(msgspec.Struct):
+    name: str
+    password: str
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        UserDict({"name": "ada", "password": "s3cret"}),
+        {"name": "ada", b"password": "s3cret"},
+        User("ada", "s3cret"),
+        Login("ada", "s3cret"),
+        Account("ada", "s3cret"),
+    ],
+)
+def test_hidden_is_what_has_a_name_in_values_of_any_kind(value: Any) -> None:
+    excerpt = Hiding(["password"]).excerpt
+    assert excerpt(Packet({"user": value}))["fields"]["user"] == {"name": "ada", "password": HIDDEN}
+    assert excerpt(Packet({"in": {"list": [value]}}))["fields"]["in"] == {"list": [{"name": "ada", "password": HIDDEN}]}
+
+
+def test_names_are_hidden_that_are_too_long_to_be_shown() -> None:
+    found = Hiding(["*_token*"]).excerpt(Packet({"x" * TEXT_CHARS + "_token" + "x" * TEXT_CHARS: "s3cret"}))["fields"]
+    assert list(found.values()) == [HIDDEN]
+
+
+class Float(float):
+    pass
+
+
+class Int(int):
+    pass
+
+
+class Text(str):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (Float(1.5), 1.5),
+        (Int(3), 3),
+        (Text("a"), "a"),
+        (Int(1 << 70), hex(1 << 70)),
+        (Float("nan"), None),
+        ({Text("a"): 1}, {"a": 1}),
+    ],
+)
+def test_values_of_derived_classes_are_those_of_their_bases(value: Any, shown: Any) -> None:
+    assert orjson.loads(orjson.dumps(Hiding().excerpt(Packet({"v": value}))))["fields"]["v"] == shown
 
 
 def test_the_whole_is_bounded() -> None:

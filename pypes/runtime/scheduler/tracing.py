@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 import orjson
 
+from pypes.core.shown import shown
 from pypes.runtime.scheduler.failures import Failure
 from pypes.runtime.scheduler.lineage import Lineage, flatten
 
@@ -162,12 +163,18 @@ class Trace:
                 break
             if not own or own[0] >= DOCUMENTS:
                 continue
-            form = orjson.dumps({"documents": own[:DOCUMENTS], **self._excerpt(value)})
+            form = self._form(value, own[:DOCUMENTS])
             for place in open_places:
                 place.forms.append(form)
                 self._room -= len(form)
             open_places = [place for place in open_places if len(place.forms) < PACKETS]
         self.spent_s += self._clock() - began_s
+
+    def _form(self, value: Any, own: Sequence[int]) -> bytes:
+        try:
+            return orjson.dumps({"documents": own, **self._excerpt(value)})
+        except Exception as error:  # no packet is to fail because somebody looks
+            return orjson.dumps({"documents": own, "value": f"<a packet that cannot be shown: {shown(error)}>"})
 
     def _count(self, epoch: Traced, lineages: Sequence[Lineage]) -> int:
         return sum(1 for each in lineages if self._own(epoch, each)) if epoch.parents else len(lineages)

@@ -83,6 +83,15 @@ def test_what_was_sent_is_shown_as_it_was_then_with_hidden_fields() -> None:
     assert form == {"documents": [0], "fields": {"n": 2, "secret": "(hidden)"}}
 
 
+def test_a_packet_that_cannot_be_shown_goes_on() -> None:
+    with running({"a": Pass(), "b": Pass(), "end": Keep()}, CHAIN) as scheduler:
+        trace = Trace(lambda value: {"fields": object()}, scheduler.core.clock)
+        scheduler.submit(Feed(iter([("a", packets(1), range(1))]), 1, trace=trace))
+        scheduler.drain()
+    assert counts(trace.of("end")) == (1, {}, 0, 0, 1)
+    assert "TypeError" in orjson.loads(trace.of("end").arrived.forms[0])["value"]
+
+
 def test_all_are_counted_and_the_first_documents_shown() -> None:
     class Parts(Operator):
         def process(self, packet: Packet) -> None:
