@@ -11,7 +11,7 @@ from pypes.component import ERROR_PORT, Component, Publisher, is_publisher
 from pypes.core.shown import shown
 from pypes.packet import Packet
 from pypes.runtime.scheduler.attempt import Attempt
-from pypes.runtime.scheduler.core import Core, Filter, Hearing
+from pypes.runtime.scheduler.core import Core, Filter, Hearing, is_no_failure
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.failing import Failing
 from pypes.runtime.scheduler.holding import NOTHING_HELD, Holding
@@ -300,7 +300,14 @@ class Driver(Publishing):
             lineages = [lineage] * len(values)
             if self.inheriting is not None:
                 self.inheriting.give(values, (value for held in self.holding.held.values() for value, _ in held))
-        self.fan_out(out, epoch, values, lineages)
+        try:
+            self.fan_out(out, epoch, values, lineages)
+        except BaseException as error:  # our own bug, for no code of components runs there
+            if not is_no_failure(error):
+                reason = shown(error, self.core.secrets.redact)
+                for value, lineage in zip(values, lineages, strict=True):
+                    self.failing.dead_letter(epoch, value, lineage, "internal", reason, error)
+            raise
 
     def fan_out(self, out: OutPort, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> None:
         """Put packets on all wires of a port; clones on all but the last."""

@@ -17,6 +17,8 @@ from pypes.packet import Packet
 from pypes.pipeline import Pipeline
 from pypes.runtime.scheduler import Epoch, Feed, Scheduler
 from pypes.runtime.scheduler.process_driver import ProcessDriver
+from pypes.runtime.scheduler.tracing import Trace
+from pypes.runtime.scheduler.wire import Wire
 from tests.runtime.clock import Clock
 from tests.runtime.scheduler.destinations import pass_time
 from tests.runtime.scheduler.exceptions import RAISING
@@ -367,3 +369,24 @@ def test_a_fault_of_the_runtime_before_a_turn_has_anything_ends_what_waits(
             scheduler.submit(Feed(iter([("bad", packets(2), range(2))]), 2))
             scheduler.run()
             assert done[1].fate_of(0).outcome == "published"
+
+
+@pytest.mark.parametrize("style", [InProcess, AfterSending, InBatch, InGenerator, InLoop, InReceiving])
+def test_a_fault_of_the_runtime_while_packets_go_on_loses_none(style: type[Odd], monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[Epoch] = []
+    nodes = {"a": style(), "last": Keep()}
+    with running(nodes, [("a.out", "last.in")], on_done=done.append) as scheduler:
+        put = Wire.put
+
+        def fails(wire: Wire, epoch: Epoch, values: list[Any], lineages: Any) -> bool:
+            if wire is scheduler.wires[0] and any(value.get("n") == 1 for value in values):
+                raise MemoryError("bookkeeping")
+            return put(wire, epoch, values, lineages)
+
+        monkeypatch.setattr(Wire, "put", fails)
+        # one that is traced takes no short cut past the wire
+        trace = Trace(lambda value: {}, scheduler.core.clock)
+        scheduler.submit(Feed(iter([("a", packets(3), range(3))]), 3, trace=trace))
+        scheduler.drain()
+    assert done[0].fate_of(1).outcome == "failed"
+    assert {done[0].fate_of(n).outcome for n in range(3)} <= {"failed", "published"}
