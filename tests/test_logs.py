@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 
 from pypes import logs
@@ -41,6 +42,27 @@ def test_structlog_and_logging_write_the_same_lines() -> None:
         "url": "http://h",
     }
     assert (second["event"], second["k"], second["level"]) == ("x 1", [2], "warning")
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (float("nan"), "nan"),
+        ({"a": [float("inf")]}, "{'a': [inf]}"),
+        (1 << 70, str(1 << 70)),
+        ([1 << 70], str([1 << 70])),
+        ("a\udc80", "a\\udc80"),
+        (["a\udc80"], "['a\\udc80']"),
+        ({"n": 1.5, "t": (1, "x")}, {"n": 1.5, "t": [1, "x"]}),
+        (7, 7),
+    ],
+)
+def test_lines_are_json_that_everybody_reads_whatever_is_given(given: object, shown: object) -> None:
+    out = io.StringIO()
+    logs.configure("p", json=True, stream=out)
+    logging.getLogger("pypes.component.X").warning("odd \udc80", extra={"v": given, "k\udc80": 1})
+    line = orjson.loads(out.getvalue())
+    assert (line["event"], line["v"], line["k\\udc80"]) == ("odd \\udc80", shown, 1)
 
 
 def test_a_traceback_of_a_component_begins_with_its_own_frames() -> None:

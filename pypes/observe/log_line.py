@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import orjson
+
+from pypes.core import numbers
 from pypes.core.secrets import Secrets
 from pypes.core.shown import Clean, own_trace, shown
 
@@ -42,20 +45,33 @@ def event_of(record: logging.LogRecord, clean: Clean = str) -> str:
 
 def given_with(record: logging.LogRecord, secrets: Secrets) -> dict[str, Any]:
     """The values that were given with an event, as JSON and without ``secrets``; what is no JSON is its text."""
-    return {key: _plain(value, secrets) for key, value in vars(record).items() if key not in STANDARD}
+    return {_encodable(str(key)): _plain(value, secrets) for key, value in vars(record).items() if key not in STANDARD}
 
 
 def _plain(value: Any, secrets: Secrets) -> Any:
+    """A value as every reader of JSON takes it: without NaN, numbers of more than 64 bits, and halves of characters."""
+
     def text(other: Any) -> str:
         return shown(other, secrets.redact, named=False)
 
     try:
         clean = secrets.redacted(value)
-        if clean is None or type(clean) in (str, int, float, bool):
+        if clean is None or type(clean) is bool:
             return clean
-        return json.loads(json.dumps(clean, default=text))
-    except Exception:  # it contains itself, or has keys that are no text
+        if type(clean) is str:
+            return _encodable(clean)
+        if type(clean) is int:
+            return clean if numbers.fits(clean) else text(clean)
+        data = json.dumps(clean, default=text, allow_nan=False).encode()
+        numbers.check(data)
+        return orjson.loads(data)
+    except Exception:  # it contains itself, has keys that are no text, or is no JSON
         return text(value)
+
+
+def _encodable(text: str) -> str:
+    """``text``, with bytes that were no text, as names of files have them, in a form that can be encoded."""
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
 
 
 def trace_of(record: logging.LogRecord) -> str:
@@ -76,14 +92,14 @@ def line_of(record: logging.LogRecord, process: str, secrets: Secrets) -> Line:
         "time": time_text(record.created),
         "level": record.levelname.lower(),
         "process": process,
-        "logger": record.name,
-        "event": event_of(record, secrets.redact),
+        "logger": _encodable(record.name),
+        "event": _encodable(event_of(record, secrets.redact)),
     }
     for key, value in given_with(record, secrets).items():
         # one that came from another process has its traceback with it
         line[f"{key}_" if key in _TAKEN and (key, type(value)) != ("exception", str) else key] = value
     if trace := secrets.redact(trace_of(record)):
-        line["exception"] = trace
+        line["exception"] = _encodable(trace)
     return line
 
 
