@@ -8,6 +8,7 @@ tell faults apart are never folded (:func:`kind_of`).
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 import time
@@ -27,6 +28,9 @@ OWN: Final = "pypes."
 
 #: Receipts that a line names at most.
 MAX_RECEIPTS: Final = 10
+
+#: Longer texts are remembered by their digests.
+_LONG_CHARS: Final = 200
 
 #: Values that differ from document to document, and make lines no less alike. Of an ``error``, the name before the colon counts.
 VARYING: Final = frozenset(
@@ -48,21 +52,28 @@ def kind_of(record: logging.LogRecord) -> Hashable | None:
         return None
     try:
         if record.name.startswith(COMPONENTS):
-            bound: list[Any] = [given.get(name) for name in ("graph", "filter", "code")]
+            bound: list[Any] = [_short(given.get(name)) for name in ("graph", "filter", "code")]
         else:
-            bound = [(key, str(value)) for key, value in given.items() if key not in STANDARD and key not in VARYING]
+            bound = [(key, _short(str(value))) for key, value in given.items() if key not in STANDARD and key not in VARYING]
         error, colon, _ = str(given.get("error", "")).partition(":")
-        kind = (record.name, record.levelno, event_of(record), _raised(record), error if colon else "", *bound)
+        kind = (record.name, record.levelno, _short(event_of(record)), _raised(record), _short(error) if colon else "", *bound)
         hash(kind)
     except Exception:  # a value without a text, or without a hash
         return None
     return kind
 
 
+def _short(value: Any) -> Any:
+    """A text, or a digest of a long one: many kinds are remembered, and a message may hold a whole document."""
+    if not isinstance(value, str) or len(value) <= _LONG_CHARS:
+        return value
+    return len(value), hashlib.blake2b(value.encode(errors="backslashreplace"), digest_size=16).digest()
+
+
 def _raised(record: logging.LogRecord) -> tuple[Any, ...]:
     """Type and place of the exception of a record; of one that came from another process as text, its type."""
     if not record.exc_info or record.exc_info[1] is None:
-        return (str(getattr(record, "exception", "")).rpartition("\n")[2].partition(":")[0],)
+        return (_short(str(getattr(record, "exception", "")).rpartition("\n")[2].partition(":")[0]),)
     trace = record.exc_info[2]
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

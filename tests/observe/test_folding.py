@@ -1,5 +1,6 @@
 import logging
 import math
+import tracemalloc
 from collections import Counter
 from typing import Any
 
@@ -130,6 +131,22 @@ def test_kinds_beyond_the_bound_come_as_they_are(monkeypatch: pytest.MonkeyPatch
     log.log("c")
     log.log("c")
     assert log.told() == [("c", 0)]
+
+
+def test_long_messages_are_told_apart_and_not_kept() -> None:
+    log = Log()
+    tracemalloc.start()
+    for number in (0, 1, 2, 0, 1, 2):
+        text = f"{number}{'x' * 100_000}"
+        assert kind_of(record(text)) != kind_of(record(text[:-1]))
+        log.log(text, logger="pypes.component.X", graph=text, error=f"{text}: odd")
+        log.lines.clear()
+        log.wait(2)
+        del text
+    kept_bytes = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert len(log.folding._kinds) == 3
+    assert kept_bytes < 100_000
 
 
 def raised(error: Exception) -> Any:
