@@ -14,6 +14,9 @@ KEPT: Final = ("deployment", "instance", "breaker", "deadletters", "log")
 #: All kinds that a viewer may ask for. A ``gap`` is told to all of them.
 KINDS: Final = (*KEPT, "counters")
 
+#: Digits of a number in an id. Python makes no number of more than some thousands.
+_MOST_DIGITS: Final = 18
+
 
 class Event(msgspec.Struct, frozen=True):
     """Something that happened. ``number`` counts from 1 in each life of a node, and is 0 of what is not kept.
@@ -65,7 +68,8 @@ class EventLog:
         If it is not known where the client was, these are all that are kept.
         """
         start, _, number = id.rpartition("-")
-        if start != self._start or not (number.isascii() and number.isdigit()) or int(number) > self._last:
+        is_number = number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS
+        if start != self._start or not is_number or int(number) > self._last:
             return self.all(), "the node has started anew since, or the id is not one of its events"
         if int(number) == self._last:
             return [], ""

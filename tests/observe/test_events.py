@@ -29,6 +29,7 @@ def log_of(count: int, most: int = 5) -> EventLog:
         ("a1-9", [4, 5, 6, 7, 8], "the node has started anew"),
         ("a1-\N{SUPERSCRIPT TWO}", [4, 5, 6, 7, 8], "the node has started anew"),
         ("", [4, 5, 6, 7, 8], "the node has started anew"),
+        (f"a1-{'0' * 5000}7", [4, 5, 6, 7, 8], "the node has started anew"),
     ],
 )
 def test_events_behind_an_id_and_what_is_missing(id: str, numbers: list[int], gap: str) -> None:

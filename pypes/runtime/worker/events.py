@@ -42,9 +42,9 @@ class EventViewer(Viewer):
         # the id is that of the newest: whoever hears nothing else knows where to go on
         hello = HELLO if wanted else b"%bid: %b\n" % (HELLO, told.last.encode())
         gap = as_sse("gap", {"reason": told.gap}) if told.gap else b""
-        self.put(b"".join((hello, b"\n", gap, *(encoded(event, start) for event in wanted))))
         early, self._early = self._early or [], None
-        self.put(b"".join(chunk for event, chunk in early if not event.number or event.number > self._seen))
+        later = (chunk for event, chunk in early if not event.number or event.number > self._seen)
+        self.put(b"".join((hello, b"\n", gap, *(encoded(event, start) for event in wanted), *later)))
 
     def tell(self, events: list[tuple[Event, bytes]], joined: bytes) -> None:
         """Pass events on that it wants; ``joined`` are their bytes."""

@@ -28,15 +28,19 @@ class Viewer:
         self.is_over = False
 
     def put(self, chunk: bytes) -> None:
-        """Have something sent. A viewer that does not read is let go, with all that waits for it."""
-        if self.is_over:
+        """Have something sent. A viewer that does not read is let go, with all that waits for it.
+
+        What comes when nothing waits is sent however long it is: all events that are kept, or the counters of many graphs.
+        """
+        if self.is_over or not chunk:
             return
-        self._chunks.append(chunk)
-        self._waiting_bytes += len(chunk)
-        if self._waiting_bytes > MOST_WAITING_BYTES:
+        if self._chunks and self._waiting_bytes + len(chunk) > MOST_WAITING_BYTES:
             self._chunks.clear()
             self.end()
             self.close()
+            return
+        self._chunks.append(chunk)
+        self._waiting_bytes += len(chunk)
         self._wake()
 
     def end(self) -> None:

@@ -18,6 +18,7 @@ from pypes.runtime.supervisor.happening import EventDesk
 from pypes.runtime.supervisor.rates import Rates
 from pypes.runtime.worker import events
 from pypes.runtime.worker.events import Events, EventViewer
+from pypes.runtime.worker.viewers import MOST_WAITING_BYTES
 from tests.ingest.harness import until
 
 
@@ -138,6 +139,13 @@ async def test_who_comes_back_gets_what_is_kept_and_then_the_rest_once(stage: St
     assert await numbers(await stage.events.open((), (), after="a1-2"), 6) == ["gap", *(f"a1-{n}" for n in range(15, 20))]
     assert await numbers(await stage.events.open((), (), recent=2), 2) == ["a1-18", "a1-19"]
     assert await numbers(await stage.events.open(("h",), (), after="a0-2"), 1) == ["gap"]
+
+
+@staged
+async def test_who_comes_back_gets_all_that_is_kept_however_long_it_is(stage: Stage) -> None:
+    for _ in range(5):
+        stage.log.add("log", event="x" * MOST_WAITING_BYTES)
+    assert await numbers(await stage.events.open((), (), after="a1-2"), 3) == ["a1-3", "a1-4", "a1-5"]
 
 
 @staged

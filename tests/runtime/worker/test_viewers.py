@@ -43,6 +43,20 @@ def test_one_that_does_not_read_is_let_go_with_all_that_waits() -> None:
     asyncio.run(main())
 
 
+def test_what_comes_to_one_that_reads_is_sent_however_long_it_is() -> None:
+    async def main() -> None:
+        viewer = Viewer(lambda: None)
+        long = b"x" * (MOST_WAITING_BYTES + 1)
+        for _ in range(3):
+            viewer.put(long)
+            assert await viewer.next() == long
+        viewer.put(long)
+        viewer.put(b"more")
+        assert await viewer.next() == b""
+
+    asyncio.run(main())
+
+
 def test_an_event_as_it_is_sent() -> None:
     assert as_sse("log", {"event": "a\nb"}, "a1-7") == b'id: a1-7\nevent: log\ndata: {"event":"a\\nb"}\n\n'
     assert as_sse("gap", {}) == b"event: gap\ndata: {}\n\n"
