@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from pypes.ingest.deadletter import LetterQuery
 from pypes.ingest.receipt import rfc3339
 from pypes.observe import picture
 from pypes.observe.picture import Rate, Sample
+from pypes.runtime.contracts.control import LogQuery
 
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
@@ -36,6 +38,10 @@ RATE_S = 60.0
 
 #: Causes of dead letters that are listed.
 CAUSES = 20
+
+#: Last warnings of the log that are looked at, and kinds of them that are listed.
+LINES = 200
+KINDS = 10
 
 #: Longest form: a token fits many times over.
 MAX_FORM_BYTES = 16 << 10
@@ -55,6 +61,7 @@ class Page:
         self._samples: deque[Sample] = deque()
         self._looked_at = -FRESH_S
         self._shown = ""
+        self._looking: asyncio.Task[str] | None = None
 
     @operation(
         "The node as a page for browsers",
@@ -116,16 +123,17 @@ class Page:
         )
 
     async def _body(self) -> str:
-        """The tables; looked up once in :data:`FRESH_S`, however many look."""
-        now = time.monotonic()
-        if now - self._looked_at >= FRESH_S:
-            self._looked_at = now
-            try:
-                self._shown = await self._look(now)
-            except BaseException:
-                self._looked_at = -FRESH_S
-                raise
-        return self._shown
+        """The tables; looked up once in :data:`FRESH_S`, however many look. Who comes meanwhile waits for the same look."""
+        if self._looking is None and time.monotonic() - self._looked_at >= FRESH_S:
+            self._looking = asyncio.ensure_future(self._look(time.monotonic()))
+            self._looking.add_done_callback(self._looked)
+        # a client that hangs up takes it from nobody else
+        return self._shown if self._looking is None else await asyncio.shield(self._looking)
+
+    def _looked(self, looking: asyncio.Task[str]) -> None:
+        self._looking = None
+        if not looking.cancelled() and looking.exception() is None:
+            self._shown, self._looked_at = looking.result(), time.monotonic()
 
     async def _look(self, now: float) -> str:
         status: dict[str, Any] = masked(msgspec.to_builtins(await self._worker.snapshot()))
@@ -134,7 +142,9 @@ class Page:
             {"graph": each.graph, "filter": each.filter, "code": each.code, "count": each.count, "latest": rfc3339(each.latest)}
             for each in groups
         ]
+        logged = await self._worker.control.logs.page(LogQuery(level="warning"), LINES)
         tables = picture.tables(status, self._rates(Sample.of(status, now)), causes, CAUSES)
+        tables.append(picture.logged(masked(logged.logs), KINDS))
         warnings = "".join(f"<li>{text(warning)}</li>" for warning in picture.warnings(status))
         return "".join(
             (

@@ -22,6 +22,9 @@ UNKNOWN: Final = "-"
 #: Rates of a graph that are shown, with their headings.
 _RATES: Final[Mapping[str, str]] = MappingProxyType({"accepted": "In/s", "published": "Out/s", "failed": "Failed/s"})
 
+#: Characters of a line of the log that are shown.
+LINE_CHARS: Final = 200
+
 #: States in which a thing works, and in which it does not; all others pass.
 GOOD: Final = frozenset({"live", "ready"})
 BAD: Final = frozenset({"failed", "stalled"})
@@ -276,6 +279,32 @@ def outboxes(status: Status) -> Table:
         for each in status["outboxes"]
     ]
     return Table("Outboxes", headings, rows, frozenset(headings[1:]))
+
+
+def logged(lines: Sequence[Mapping[str, Any]], most: int) -> Table:
+    """Warnings and errors of the log, those that are alike in one row, the latest first: ``logs`` of ``GET /logs``."""
+    latest: dict[tuple[str, str, str, str], str] = {}
+    counts: dict[tuple[str, str, str, str], int] = defaultdict(int)
+    for line in lines:
+        cause = next((str(line[name]) for name in ("error", "reason", "code") if line.get(name)), "")
+        told = f"{line['event']}: {cause}" if cause else str(line["event"])
+        kind = (_shortened(told), str(line["level"]), _names(line, "graph"), _names(line, "filter"))
+        latest.pop(kind, None)  # the latest stands last
+        latest[kind] = line["time"]
+        counts[kind] += line["count"] if isinstance(line.get("count"), int) else 1
+    rows = [(*kind, whole(counts[kind]), moment(time)) for kind, time in [*reversed(latest.items())][:most]]
+    headings = ("Line", "Level", "Graph", "Filter", "Times", "Latest")
+    return Table("Last warnings of the log", headings, rows, frozenset({"Times"}))
+
+
+def _names(line: Mapping[str, Any], name: str) -> str:
+    """The names that a line of the log has under ``graph`` or ``graphs``."""
+    found = line.get(name) or line.get(f"{name}s")
+    return ", ".join(map(str, found)) if isinstance(found, list) else str(found or UNKNOWN)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LINE_CHARS else f"{text[:LINE_CHARS]}…"
 
 
 def tables(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,12 @@ def test_the_page_is_whole_and_brings_no_script(node: Node) -> None:
     assert tags.open == []
     assert "script" not in tags.names
     assert node.http.request("HEAD", node.url + "/").status == 200
+
+
+def test_who_looks_at_the_same_time_sees_the_same(tmp_path: Path) -> None:
+    with running(tmp_path, GRAPH, workers=1, instances=1) as fresh, ThreadPoolExecutor(8) as threads:
+        pages = [answer.data for answer in threads.map(fresh.get, ["/"] * 8)]
+    assert all(b"<h2>" in page or b"<caption>" in page for page in pages)
 
 
 def test_nobody_in_between_makes_anything_else_of_it(node: Node) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pypes.observe import picture
-from pypes.observe.picture import Rate, Sample
+from pypes.observe.picture import LINE_CHARS, Rate, Sample
 
 QUEUE = {"deliveries": 3, "bytes": 2048, "ready": 1, "leased": 2, "delayed": 0, "oldest_s": 65.0, "dead_letters": 1}
 USE = {"deliveries": 3, "bytes": 2048, "dead_letters": 1, "accepted": 1234, "published": 1200, "dropped": 30, "failed": 1}
@@ -164,3 +164,24 @@ def test_pools_and_outboxes_are_shown_where_there_are_any() -> None:
     *_, pools, outboxes = picture.tables(status(pools=[pool], outboxes=[outbox]), {}, [], 5)
     assert [*pools.rows] == [("models", "ready", "1 of 2", "1", "a.b")]
     assert [*outboxes.rows] == [("out", "2", "10 B", "3.0 s")]
+
+
+def test_warnings_of_the_log_that_are_alike_are_one_row() -> None:
+    def line(minute: int, event: str, **given: Any) -> dict[str, Any]:
+        return {"time": f"2026-11-20T10:0{minute}:00.123Z", "level": "warning", "event": event, **given}
+
+    failed = {"graph": "shop", "filter": "index", "error": "OSError: no"}
+    lines = [
+        line(0, "documents failed", **failed),
+        line(1, "no worker", graphs=["a", "b"]),
+        line(2, "documents failed", **failed, count=40, since="…"),
+        line(3, "x" * 500, count="odd"),
+    ]
+    rows = [*picture.logged(lines, 10).rows]
+    assert rows == [
+        (f"{'x' * LINE_CHARS}…", "warning", "-", "-", "1", "2026-11-20 10:03:00 UTC"),
+        ("documents failed: OSError: no", "warning", "shop", "index", "41", "2026-11-20 10:02:00 UTC"),
+        ("no worker", "warning", "a, b", "-", "1", "2026-11-20 10:01:00 UTC"),
+    ]
+    assert [*picture.logged(lines, 2).rows] == rows[:2]
+    assert not picture.logged([], 2).rows
