@@ -54,6 +54,7 @@ NODE: dict[str, tuple[str, ...]] = {
     "runtime/supervisor/supervisor.py": (
         *("starting", "not ready", "stopping", "stopped", "draining failed", "deliveries stay queued"),
         *("components cannot be used", "a load file replaces", "reload failed", "setting not changed"),
+        "the node was killed",
     ),
     "runtime/supervisor/watching.py": ("f'graph files cannot be",),
     "runtime/supervisor/workers.py": ("rolling stopped", "worker ready", "worker rolled"),
