@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from logging import LoggerAdapter
+from logging import LoggerAdapter, getLogger
 from typing import Any, Final, TypeVar
 
 from pypes import Reject, Unreachable
@@ -11,6 +11,7 @@ from pypes.errors import ComponentError
 from pypes_basic.timing import RETRY_S
 
 T = TypeVar("T")
+log = getLogger(__name__)
 
 #: So often a transaction is begun anew that another instance has got in the way of.
 MOST_TRIES: Final = 5
@@ -73,6 +74,8 @@ class PostgresSession:
                 if self._db is not None and (self._db.closed or state.startswith(CHANGED)):
                     self.close()
                 if state.startswith(AGAIN + CHANGED) and left:
+                    if state.startswith(CHANGED):
+                        log.warning("a table was removed or changed; it is made, or compared, anew", extra={"error": str(error)})
                     continue
                 if state.startswith(AGAIN + CHANGED + NOT_NOW + REFUSED):
                     raise Unreachable(RETRY_S, str(error).strip()) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import sys
@@ -26,6 +27,7 @@ from pypes_search.versions import complete, forget, has_leftovers, newest_whole,
 from pypes_search.writing import insert, write
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 OPEN_TIMEOUT_S = 2.0
 SYNC_INTERVAL_S = 1.0
@@ -318,6 +320,7 @@ class SearchIndex:
                 set_apart(self.path)
             elif self._is_moved():
                 self._complete()
+            log.warning("an index was removed or replaced; what comes now goes into another file", extra={"path": str(self.path)})
             remove_log(self.path, self._log)
         self._close_files()
         self._open()

@@ -200,12 +200,14 @@ SearchIndex(Path(sys.argv[1]))
 
 
 class TestWatching:
-    def test_a_file_that_was_removed_is_made_anew(self, path: Path) -> None:
+    def test_a_file_that_was_removed_is_made_anew(self, path: Path, caplog: pytest.LogCaptureFixture) -> None:
         first, second = SearchIndex(path), SearchIndex(path)
         for index in (first, second):
             index.apply([row("before")])
+        assert not caplog.records
         remove(path)
         first.apply([row("a")])
+        assert "an index was removed or replaced" in caplog.text
         second.apply([row("b")])
         first.apply([row("c")])
         assert ids(path) == ["a", "b", "c"]

@@ -135,7 +135,7 @@ def test_a_server_that_is_not_there_is_waited_for(caplog: pytest.LogCaptureFixtu
     assert "cannot be reached yet" in caplog.text
 
 
-def test_a_table_that_was_dropped_is_made_again(db: Any, url: str) -> None:
+def test_a_table_that_was_dropped_is_made_again(db: Any, url: str, caplog: pytest.LogCaptureFixture) -> None:
     publisher = PostgreSQL()
     publisher.configure({"url": url})
     with Pipeline(publisher) as pipeline:
@@ -144,6 +144,7 @@ def test_a_table_that_was_dropped_is_made_again(db: Any, url: str) -> None:
         pipeline.push([Packet({"id": "b"})])
         assert not pipeline.dead_letters
     assert db.execute("SELECT id FROM docs").fetchall() == [("b",)]
+    assert [each.message for each in caplog.records].count("a table was removed or changed; it is made, or compared, anew") == 1
 
 
 def test_a_connection_that_was_ended_is_made_again(db: Any, url: str) -> None:
