@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -34,11 +35,17 @@ def connect(path: Path, mode: str = "rwc") -> sqlite3.Connection:
 def copy_to(source: sqlite3.Connection, target: Path) -> None:
     """Copy a whole database: as it is in the transaction that ``source`` has begun, otherwise as it is now. Blocks.
 
-    Others may write to it meanwhile. The copy is one file, not synced yet.
+    Others may write to it meanwhile. The copy is one file, not synced yet. Raises ``sqlite3.Error``, and ``OSError`` if there is
+    no room for the copy.
     """
     with closing(connect(target)) as copy:
         copy.execute("pragma synchronous = off")
-        source.backup(copy)
+        try:
+            source.backup(copy)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname == "SQLITE_FULL":
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from error
+            raise
 
 
 @contextmanager

@@ -7,18 +7,27 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
+from pypes.cli.commands import pypes
+from pypes.runtime.graphs.store import ControlStore
 from pypes.testing.node import Node, running, serving, until
+from tests.faults.test_disk_full import DISK_BYTES, disk
 from tests.faults.test_sources import triggered
 from tests.published import receipts as fetched
 from tests.snippets import blocks_of, commands_of
+
+__all__ = ["disk"]
 
 GUIDE = Path(__file__).parents[2] / "docs" / "operations.md"
 NUMBERS = 400
@@ -194,6 +203,33 @@ def test_what_was_acknowledged_before_a_backup_is_there_after_a_restore(tmp_path
         until(lambda: state(again, later) == "done", 20, "newer than all that was restored")
         assert [hit["id"] for hit in again.get("/search?q=later").json()["hits"]] == ["d0"]
         assert again.stop() == 0
+
+
+def test_a_backup_and_a_restore_without_room_say_so_and_leave_nothing_that_counts(tmp_path: Path, disk: Path) -> None:
+    data = tmp_path / "elsewhere"
+    data.mkdir()
+    ControlStore(data / "control.db").close()
+    (data / "large.jsonl").write_bytes(b"x" * (DISK_BYTES + 1))
+    for path, arguments in (
+        (disk / "backup", ["backup", str(data), str(disk / "backup")]),
+        (tmp_path / "backup", ["backup", str(data), str(tmp_path / "backup")]),
+        (disk, ["restore", str(tmp_path / "backup"), str(disk)]),
+    ):
+        result = CliRunner().invoke(pypes, arguments)
+        is_there = path == tmp_path / "backup"
+        assert result.exit_code == (0 if is_there else 1), result.output
+        assert is_there == (path / "backup.json").exists()
+        if not is_there:
+            assert "No space left on device; make room for it [store.full]" in result.output
+            assert str(path) in result.output
+        shutil.rmtree(disk / "backup", ignore_errors=True)
+    assert {path.name for path in disk.iterdir()} <= {"lock"}
+    # a database that does not fit, by itself
+    with closing(sqlite3.connect(data / "control.db")) as db:
+        db.execute("create table filling as select zeroblob(?) as x", (DISK_BYTES,))
+        db.commit()
+    result = CliRunner().invoke(pypes, ["backup", str(data), str(disk / "backup")])
+    assert "store.full" in result.output
 
 
 def all_known(node: Node, path: Path) -> dict[int, set[str]] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import sqlite3
@@ -26,7 +25,7 @@ def copy_shard(folder: Path, target: Path, node: int, shard: int) -> tuple[Shard
     """Copy a shard, in use or not, to the new folder ``target``; returns its size, and what is wrong with it.
 
     Blocks until all is copied; the worker goes on meanwhile, and the log of its store grows for as long. The copy has what was
-    committed before one moment, and nothing else. Raises :class:`StoreError` if it cannot be made.
+    committed before one moment, and nothing else. Raises :class:`StoreError` if it cannot be read, and ``OSError``.
     """
     store = folder / "queue.db"
     if not store.is_file():
@@ -40,9 +39,6 @@ def copy_shard(folder: Path, target: Path, node: int, shard: int) -> tuple[Shard
                     shutil.copyfileobj(body, copy, 1 << 20)
     except sqlite3.Error as error:
         raise failure(error, store) from error
-    except OSError as error:
-        hint = "; allow more open files (ulimit -n)" if error.errno == errno.EMFILE else ""
-        raise StoreError(f"the shard cannot be copied: {error}{hint}", where=str(folder)) from error
     with closing(Inspector(target, node, shard)) as inspector:
         problems = list(inspector.problems())
         stats = inspector.stats()

@@ -29,7 +29,7 @@ from pypes.errors import InvalidInput, StoreError
 from pypes.ingest.receipt import rfc3339
 from pypes.ingest.store.copying import copy_shard
 from pypes.ingest.store.inspection import ShardStats, node_of
-from pypes.runtime.backup.manifest import DATA, Copied, Manifest, digest, sync_all, write
+from pypes.runtime.backup.manifest import DATA, Copied, Manifest, digest, sync_all, telling, write
 from pypes.runtime.data_dir import RESTORING
 from pypes.runtime.graphs.store import keep_fired
 
@@ -61,6 +61,11 @@ def make(data: Path, target: Path) -> Made:
         raise InvalidInput("a backup must not lie in the data directory itself", code="backup.target", where=str(target))
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InvalidInput("a backup needs a folder of its own, new or empty", code="backup.target", where=str(target))
+    with telling("the backup cannot be made", target):
+        return _make(data, target)
+
+
+def _make(data: Path, target: Path) -> Made:
     began = clock.wall()
     raise_soft_limit()
     copy = target / DATA

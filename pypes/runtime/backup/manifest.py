@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from pypes.errors import InvalidInput
+from pypes.errors import InvalidInput, StoreError, StoreFull
 from pypes.ingest.store.spool import sync_folder
 
 #: Form of the manifest.
@@ -19,6 +22,17 @@ NAME: Final = "backup.json"
 DATA: Final = "data"
 
 _BLOCK_BYTES: Final = 1 << 20
+
+
+@contextmanager
+def telling(what: str, folder: Path) -> Iterator[None]:
+    """Say of an ``OSError`` what cannot be done, and where; raises :class:`StoreError`."""
+    try:
+        yield
+    except OSError as error:
+        hint = {errno.ENOSPC: "; make room for it", errno.EMFILE: "; allow more open files (ulimit -n)"}.get(error.errno or 0, "")
+        kind = StoreFull if error.errno == errno.ENOSPC else StoreError
+        raise kind(f"{what}: {error.strerror or error}{hint}", where=str(folder)) from error
 
 
 class Copied(msgspec.Struct, frozen=True):

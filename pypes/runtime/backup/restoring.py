@@ -12,7 +12,7 @@ from typing import Final
 from pypes.errors import InvalidInput, StoreError
 from pypes.ingest.store.inspection import node_of
 from pypes.ingest.store.spool import sync_folder
-from pypes.runtime.backup.manifest import DATA, Manifest, damaged, digest, read, sync_all
+from pypes.runtime.backup.manifest import DATA, Manifest, damaged, digest, read, sync_all, telling
 from pypes.runtime.data_dir import RESTORING, DataDir
 from pypes.runtime.graphs.store import ControlStore
 
@@ -37,7 +37,7 @@ def restore(backup: Path, data: Path, *, is_paused: bool = False) -> Manifest:
             code="restore.running",
             where=manifest.data,
         )
-    with closing(_Locked(data)):
+    with closing(_Locked(data)), telling("the backup cannot be restored", data):
         place = data / RESTORING
         place.mkdir()
         try:
