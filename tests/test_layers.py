@@ -173,11 +173,13 @@ def test_every_layer_exists_or_is_to_come() -> None:
 
 
 #: What a component may import: the public names, errors, and what the guide tells of: the identity and the versions of documents,
-#: the rules for names and types of files, the structure of a text, questions to publishers, outboxes, budgets, waits, programs.
+#: the rules for names and types of files, the structure of a text, questions to publishers, outboxes, budgets, waits, programs,
+#: traces of callers.
 CONTRACT = (
     *(f"pypes.{name}" for name in pypes.__all__),
     "pypes.errors.",
     "pypes.core.identity.",
+    "pypes.core.trace_context.",
     "pypes.core.media_types.",
     "pypes.core.file_names.",
     "pypes.component.budget.",

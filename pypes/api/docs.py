@@ -22,8 +22,10 @@ from pypes.api.pace import Pace
 from pypes.api.receipts import RECEIPT, wait_receipt
 from pypes.api.reception import Reception, grown_bytes
 from pypes.api.request import Request
+from pypes.api.sampling import Sampling, context_of
 from pypes.core.identity import id_of
 from pypes.core.media_types import media_type_of
+from pypes.core.trace_context import TraceContext
 from pypes.errors import BadId, BadRequest, PypesError
 from pypes.ingest.codecs import Survey, check, normalize
 from pypes.ingest.codecs.file_names import filename_of, plain_name
@@ -122,6 +124,8 @@ class Documents:
         self._pace = Pace()
         self._admission = Admission(worker)
         self._reception = reception
+        #: The deliveries that are traced because those who posted them are.
+        self.sampling = Sampling(config.caller_traces_per_s)
 
     @operation("Submit documents to the default graph", ANSWERS, errors=ERRORS, parameters=PARAMETERS, body=BODIES)
     async def on_post(self, req: Request, resp: falcon.asgi.Response, route: str | None = None, id: str | None = None) -> None:
@@ -136,9 +140,11 @@ class Documents:
         content_type = req.content_type or ""
         if id is not None and not content_type and filename is None and media_type_of(id).outer:
             filename = plain_name(id, keeps_folders=wanted.keeps_folders)  # curl -T, which says nothing but the address
+        context, is_traced = self._trace(req, wanted)
         whole = req.whole()
-        if whole is not None and wanted is PLAIN:
-            _accept(resp, *await self._take_whole(req.method, content_type, whole, encoding, route, id, filename, meta))
+        if whole is not None and wanted is PLAIN and not is_traced:
+            given = (req.method, content_type, whole, encoding, route, id, filename, meta, context)
+            _accept(resp, *await self._take_whole(*given))
             return
         # resolved first: what no graph would take is not worth reading
         graph = self._worker.resolve(route)
@@ -156,7 +162,8 @@ class Documents:
             meta=meta,
             keeps_folders=wanted.keeps_folders,
             poster=self._poster,
-            is_traced=wanted.is_traced,
+            is_traced=is_traced,
+            context=context,
         )
         if wanted.key is None:
             self._worker.check_room(req.content_length or 0, graph, is_bulk=wanted.is_bulk)
@@ -167,6 +174,12 @@ class Documents:
         else:
             receipt = await self._take(req, arrival, whole)
         await self._answer(resp, wanted, receipt, arrival)
+
+    def _trace(self, req: Request, wanted: Options) -> tuple[TraceContext | None, bool]:
+        """The trace that a request belongs to, and whether its delivery is to be traced."""
+        context = context_of(req)
+        is_sampled = context is not None and context.is_sampled
+        return context, wanted.is_traced or (is_sampled and self.sampling.take())
 
     def _turn(self, header: Header, length: int | None) -> AbstractAsyncContextManager[None]:
         """The turn of a body of ``length`` bytes (None: not announced). Small live ones are always let in."""
@@ -199,16 +212,21 @@ class Documents:
         id: str | None,
         filename: str | None,
         meta: GivenMeta,
+        context: TraceContext | None,
     ) -> tuple[str, int, str]:
         """Check a body that is there whole, and queue it; returns its receipt, once durable, number of documents, and graph."""
         self._pace.live_at = time.monotonic()
         graph = self._worker.resolve(route)
         header = Header(graph, method, content_type, encoding, route, id, filename, 1, len(body), meta=meta, poster=self._poster)
+        if context is not None:
+            header = msgspec.structs.replace(header, context=context)
         seen = Survey(header, True) if self._worker.is_ordered(graph) else None
         documents, decoded = await self._reception.check(header, body, check, header, body, self._limits, seen)
         return await self._worker.submit(_counted(header, documents, seen), body, decoded), documents, graph
 
-    def take(self, waiter: Waiter, content_type: str, body: bytes) -> tuple[Awaitable[str] | None, int, str]:
+    def take(
+        self, waiter: Waiter, content_type: str, body: bytes, context: TraceContext | None = None
+    ) -> tuple[Awaitable[str] | None, int, str]:
         """Check a small body that was posted without a route or options, and queue it.
 
         ``waiter`` is told its receipt, once durable, unless what gives it is returned, as of a graph with order. Returns also
@@ -217,7 +235,7 @@ class Documents:
         """
         self._pace.live_at = time.monotonic()
         graph = self._worker.resolve(None)
-        header = Header(graph, "POST", content_type, length=len(body), poster=self._poster)
+        header = Header(graph, "POST", content_type, length=len(body), poster=self._poster, context=context)
         seen = Survey(header, True) if self._worker.is_ordered(graph) else None
         documents, decoded = check(header, body, self._limits, seen)
         if seen is not None or documents != 1:
@@ -266,10 +284,11 @@ class Documents:
         _check_names(route, id)
         _, meta = _given(req, id)
         wanted = options_of(req, self._limits, self._hosts)
+        context, is_traced = self._trace(req, wanted)
         graph = self._worker.resolve(route)
         header = Header(graph, "DELETE", route=route, id=id, is_lenient=wanted.is_lenient, is_bulk=wanted.is_bulk)
         header = msgspec.structs.replace(
-            header, callback=wanted.callback, meta=meta, poster=self._poster, is_traced=wanted.is_traced
+            header, callback=wanted.callback, meta=meta, poster=self._poster, is_traced=is_traced, context=context
         )
         arrival = Arrival(header, wanted.key, self._limits, self._worker.is_ordered(graph))
         arrival.finish(1, 0)

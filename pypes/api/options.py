@@ -64,6 +64,14 @@ PARAMETERS = (
         "header",
     ),
     Parameter(
+        "traceparent",
+        "The trace that the request belongs to (W3C Trace Context): carried on to the callback and to publishers over HTTP. "
+        "What is not valid is ignored.",
+        TEXT,
+        "header",
+    ),
+    Parameter("tracestate", "Carried on with traceparent.", TEXT, "header"),
+    Parameter(
         "Prefer",
         f"wait=SECONDS: answer when the receipt is finished, if that is within the time (at most {MAX_WAIT_S:g}); RFC 7240.",
         TEXT,

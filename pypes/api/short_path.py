@@ -18,7 +18,9 @@ import msgspec
 from pypes.api import problems
 from pypes.api.ending import ending
 from pypes.api.reception import INLINE_BYTES, INLINE_COSTLY_BYTES
+from pypes.api.sampling import FIELDS, context_in
 from pypes.core.limits import Limits
+from pypes.core.trace_context import TraceContext
 from pypes.errors import PypesError
 
 if TYPE_CHECKING:
@@ -72,7 +74,8 @@ class ShortPath:
 
         Who is not known to be let in is left to the guard, which says why not.
         """
-        host = length = content_type = token = None
+        host = length = content_type = token = context = None
+        is_in_trace = False
         for name, value in fields:
             # a field that is there twice is unusual: the application knows which of them counts
             if name == b"host":
@@ -89,6 +92,8 @@ class ShortPath:
                 if token is not None:
                     return None
                 token = value
+            elif name in FIELDS:
+                is_in_trace = True
             elif name in _UNUSUAL or name.startswith(_PREFIX):
                 return None
         if host is None or length is None or not self.guard.is_known(host, token):
@@ -99,7 +104,11 @@ class ShortPath:
         text = "" if content_type is None else content_type.decode("latin-1")
         if size > INLINE_COSTLY_BYTES and text[:10].lower() == "multipart/":
             return None
-        return Post(protocol, self, text, size)
+        if is_in_trace:
+            context = context_in(fields)
+            if context is not None and context.is_sampled and self.documents.sampling.has_room:
+                return None
+        return Post(protocol, self, text, size, context=context, is_in_trace=is_in_trace)
 
     def whole(self, protocol: HttpToolsProtocol, data: bytes) -> Post | None:
         """The request that ``data`` is from end to end, if its head was admitted before; ``protocol`` is between two requests.
@@ -117,7 +126,8 @@ class ShortPath:
     def remember(self, post: Post, data: bytes) -> None:
         """Keep the head of a request if ``data``, all that came since the one before it, is that request and nothing else."""
         end = data.find(_END, 0, MAX_HEAD_BYTES) + len(_END)
-        if len(data) == end + post.size and post.is_complete and post.keep_alive:
+        is_same = not post.is_in_trace  # heads of traces are never the same
+        if is_same and len(data) == end + post.size and post.is_complete and post.keep_alive:
             if len(self._heads) >= MAX_HEADS:
                 self._heads.clear()
             self._heads[data[:end]] = post.content_type, post.size
@@ -147,6 +157,9 @@ class Post(msgspec.Struct, eq=False):
     keep_alive: bool = True
     disconnected: bool = False
     response_complete: bool = False
+    #: The trace that it belongs to; True if it says so, in a way that is valid or not.
+    context: TraceContext | None = None
+    is_in_trace: bool = False
     #: An answer that the client has no room for yet.
     _answer: bytes = b""
     _documents: int = 0
@@ -208,7 +221,7 @@ class Post(msgspec.Struct, eq=False):
             return
         body, self.body = bytes(self.body), b""
         try:
-            receipt, self._documents, self._graph = self._short_path.documents.take(self, self.content_type, body)
+            receipt, self._documents, self._graph = self._short_path.documents.take(self, self.content_type, body, self.context)
         except PypesError as error:
             self._refuse(error)
         except Exception as error:

@@ -32,6 +32,7 @@ from pypes.component.store import MOST_ENTRIES, MemoryStores, Store, Stores
 from pypes.core.identity import Completed
 from pypes.core.paths import Paths
 from pypes.core.secrets import Secrets
+from pypes.core.trace_context import TraceContext
 from pypes.errors import InvalidComponent, InvalidInput, Problem
 
 T = TypeVar("T")
@@ -297,6 +298,22 @@ class Component(OriginalStyle):
         Components behind it are not told that the document is complete, so that they remove nothing of it.
         """
         self._get_run_context().keep(packet)
+
+    def trace_headers(self, contexts: Iterable[TraceContext] | None = None) -> dict[str, str]:
+        """The header fields ``traceparent`` and ``tracestate`` of a request to a server, for the packets in work; mostly none.
+
+        ``contexts`` are what :meth:`trace_contexts` gave of the packets that the request is for, where those are others. To be
+        called in a turn, not in an offloaded call.
+        """
+        context = self._run_context
+        if context is None:
+            return {}
+        found = context.trace_contexts(None) if contexts is None else contexts
+        return context.trace_headers(found) if found else {}
+
+    def trace_contexts(self, packets: Iterable[Any]) -> tuple[TraceContext, ...]:
+        """The traces that packets belong to, for requests of a later turn: see :meth:`trace_headers`; mostly none."""
+        return () if self._run_context is None else self._run_context.trace_contexts(packets)
 
     def count(self, name: str, n: int = 1) -> None:
         """Add ``n`` to a total of this filter that whoever runs the graph sees: numbers redacted, pages lost, cache hits.

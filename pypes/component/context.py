@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from typing import Any, Protocol, TypeVar
 
+from pypes.core.trace_context import TraceContext
 from pypes.packet import Packet
 
 T = TypeVar("T")
@@ -25,6 +26,8 @@ class Context(Protocol):
     def current(self) -> Any: ...
     def in_work(self) -> Sequence[Any]: ...
     def upcoming(self, count: int) -> Sequence[Any]: ...
+    def trace_contexts(self, packets: Iterable[Any] | None) -> tuple[TraceContext, ...]: ...
+    def trace_headers(self, contexts: Iterable[TraceContext]) -> dict[str, str]: ...
 
 
 class Running(Protocol):

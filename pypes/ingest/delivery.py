@@ -9,6 +9,7 @@ from typing import BinaryIO
 import msgspec
 
 from pypes.core.identity import Identity, Named
+from pypes.core.trace_context import TraceContext
 
 #: Names of metadata that a head gives, and the value of each, or the values.
 GivenMeta = tuple[tuple[str, str | tuple[str, ...]], ...]
@@ -34,7 +35,8 @@ class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ``meta`` are names and values of metadata that the request gives its documents, several values as a tuple.
     ``identities`` are those of the documents of a live delivery in a graph with order, unless it is in order with everything.
     ``poster`` names who handed the documents in: a token, or ``source:FILTER`` for what a source fetched; ``""`` if no token was
-    asked for. A replay has that of the first run. ``is_traced``: what its filters do is kept with its receipt.
+    asked for. A replay has that of the first run. ``is_traced``: what its filters do is kept with its receipt. ``context`` is the
+    trace to which the request said that it belongs; a replay belongs to it, too.
 
     Fields are only ever added, at the end and with a default: that is how rows written by an earlier release are read.
     """
@@ -61,6 +63,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
     keeps_folders: bool = False
     poster: str = ""
     is_traced: bool = False
+    context: TraceContext | None = None
 
     @property
     def named(self) -> Named:

@@ -150,6 +150,7 @@ def from_filter(letter: DeadLetter, header: Header | None, *, is_edited: bool, i
         origin=_origin(letter, header),
         poster="" if header is None else header.poster,
         is_traced=header is not None and header.is_traced,
+        context=None if header is None else header.context,
         **_order_of(header, is_part=header is not None and header.documents > 1),
     ), letter.packet
 

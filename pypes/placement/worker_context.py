@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from pypes.component import ERROR_PORT, Component
 from pypes.component.misuse import no_port, only_in_run
 from pypes.core.returned import fault_of, packets_of
+from pypes.core.trace_context import TraceContext
 
 T = TypeVar("T")
 
@@ -75,6 +76,12 @@ class WorkerContext:
 
     def upcoming(self, count: int) -> Sequence[Any]:
         return ()
+
+    def trace_contexts(self, packets: Iterable[Any] | None) -> tuple[TraceContext, ...]:
+        return ()  # which deliveries belong to a trace is known in their instance
+
+    def trace_headers(self, contexts: Iterable[TraceContext]) -> dict[str, str]:
+        return {}
 
     def release(self) -> None:
         """Nothing is held here."""

@@ -51,6 +51,8 @@ FIELDS = st.lists(
             b"Expect: something\r\n",
             b"Prefer: lane=bulk\r\n",
             b"Pypes-Id: one\r\n",
+            b"traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n",
+            b"Traceparent: none\r\ntracestate: a=1\r\n",
             b"pypes-meta-a: b\r\n",
             b"Origin: http://evil.example\r\n",
             b"Authorization: Bearer secret\r\n",

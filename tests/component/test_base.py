@@ -117,7 +117,7 @@ def test_help_shows_first_what_a_component_of_today_uses() -> None:
         "open_store",
         "count",
     }
-    of_today |= {"shared", "unshare"}
+    of_today |= {"shared", "unshare", "trace_contexts", "trace_headers"}
     assert {*own} == of_today | {"configure", "schema"}
     text = pydoc.plain(pydoc.render_doc(Component))
     apart = text.index("Methods inherited from pypes.component.original.OriginalStyle")

@@ -47,7 +47,7 @@ def test_a_header_of_an_earlier_release_is_read_with_defaults() -> None:
     header = Header("g", id="a", origin=("first", 2), poster="admin")
     assert Header.decode(header.encode()) == header
     fields: list[object] = msgspec.msgpack.decode(header.encode())
-    former = Header.decode(msgspec.msgpack.encode(fields[:-2]))
+    former = Header.decode(msgspec.msgpack.encode(fields[:-3]))
     assert former == Header("g", id="a", origin=("first", 2), poster="")
 
 

@@ -30,6 +30,8 @@ class Request(NamedTuple):
 
     url: str
     body: bytes
+    #: Header fields by which it belongs to a trace.
+    trace: Mapping[str, str]
 
     def key(self, method: str) -> str:
         """Its key in the cache."""
@@ -138,7 +140,7 @@ class HTTPCall(Transformer):
             body = self._env.render_template(self._body_name, **known).encode()
         except minijinja.TemplateError as error:
             raise Reject(f"the request cannot be made: {said(error)}", "http.request") from None
-        found = self.offload(self._found, Request(url, body))
+        found = self.offload(self._found, Request(url, body, self.trace_headers()))
         for name, value in found.items():
             packet.set(name, value, multi=isinstance(value, list))
         return packet
@@ -194,7 +196,7 @@ class HTTPCall(Transformer):
             params.method,
             request.url,
             body=request.body or None,
-            headers=self._headers,
+            headers={**request.trace, **self._headers} if request.trace else self._headers,
             redirect=False,
             preload_content=False,
             timeout=urllib3.Timeout(total=params.time_s),

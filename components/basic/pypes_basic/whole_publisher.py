@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from pypes import Packet, Publisher
 from pypes.core.identity import Completed
+from pypes.core.trace_context import TraceContext
 from pypes_basic.records import Record, Shape, Told, record_of, told_of
 from pypes_basic.timing import FORGET_INTERVAL_S
 from pypes_basic.unended import End, Of, Unended
@@ -20,6 +21,8 @@ class Turn:
 
     records: list[Record] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
+    #: The traces that the records belong to, if they do.
+    contexts: list[TraceContext] = field(default_factory=list)
     #: Number of parts at the destination, by document and version; looked up when that is first needed.
     look: dict[str, dict[str, int]] = field(default_factory=dict)
     #: Number of parts in this turn, by document and version, once they are counted.
@@ -46,6 +49,8 @@ class WholePublisher(Publisher):
         """To be called by ``setup``."""
         self._shape = shape
         self._turn = Turn()
+        #: Header fields of the requests of a turn, by which they belong to the traces of its packets.
+        self.trace_fields: dict[str, str] = {}
         self._unended = Unended()
         self._forgot_s = -FORGET_INTERVAL_S  # not yet, also where the clock has just begun
 
@@ -81,6 +86,7 @@ class WholePublisher(Publisher):
         seen: Counter[str] = Counter()
         made = [record_of(packet, self._shape, seen) for packet in packets]
         turn = self._turn
+        turn.contexts += self.trace_contexts(packets)
         turn.own = None
         for each in made:
             if isinstance(each, Record):
@@ -108,6 +114,7 @@ class WholePublisher(Publisher):
         ends = list(map(_end_of, turn.told))
         others = self._unended.ending(ends, begun)
         told = turn.told + [Told(of, *_named(label), version, *flags) for of, label, version, *flags in others]
+        self.trace_fields = self.trace_headers(turn.contexts) if turn.contexts else {}
         self.offload(self._write_turn, turn.records, told)
         self._unended.committed(ends, begun)
 

@@ -93,6 +93,7 @@ class OpenSearch(WholePublisher):
             self.log.warning("the search server cannot be reached yet", extra={"error": str(error)})
 
     def write(self, records: Sequence[Record], told: Sequence[Told]) -> None:
+        self._client.trace_fields = self.trace_fields
         indexes = {record.into for record in records}
         self._try(lambda: self._ready([self.params.index] if not placeholders(self.params.index) else sorted(indexes)))
         self._try(lambda: self._writer.write(records, told))

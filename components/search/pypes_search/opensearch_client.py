@@ -60,6 +60,8 @@ class Client:
             ca_certs=ca or None,
         )
         self._headers = headers
+        #: Fields that requests have besides, by which they belong to a trace; whoever writes sets them.
+        self.trace_fields: Mapping[str, str] = {}
 
     def ask(self, method: str, path: str, body: Any = None, *, missing: Any = None) -> Any:
         """The answer to a request as JSON; ``missing`` where it is 404. Blocks.
@@ -90,7 +92,9 @@ class Client:
         return [next(iter(item.values())) for item in answer["items"]]
 
     def _send(self, method: str, path: str, data: bytes | None, kind: str, missing: Any) -> Any:
-        headers = {**self._headers, "content-type": kind} if data is not None else self._headers
+        headers = {**self._headers, **self.trace_fields}
+        if data is not None:
+            headers["content-type"] = kind
         answer = self._pool.request(method, self._base + path, body=data, headers=headers)
         if answer.status < 300:
             return orjson.loads(answer.data) if answer.data else {}

@@ -43,6 +43,7 @@ class Webhook(WholePublisher):
 
     With ``secret``, requests are signed as the Standard Webhooks say (https://www.standardwebhooks.com): ``webhook-id``,
     ``webhook-timestamp`` and ``webhook-signature``, an HMAC with SHA-256 of all three parts. ``Idempotency-Key`` is the id.
+    ``traceparent`` is sent for documents whose own request had it.
 
     Each 2xx is success. While nobody answers within ``timeout_s``, and with 401, 403, 404, 410, 429, 502, 503, 504 or a
     redirect, the filter rests, as long as ``Retry-After`` says, and nothing is lost. 408, 409 and 500 are tried again, a few
@@ -134,7 +135,7 @@ class Webhook(WholePublisher):
 
     def _signed(self, key: str, body: bytes) -> dict[str, str]:
         now = str(int(time.time()))
-        headers = {"content-type": "application/json", **self.params.headers}
+        headers = {"content-type": "application/json", **self.trace_fields, **self.params.headers}
         headers |= {"idempotency-key": key, "webhook-id": key, "webhook-timestamp": now}
         if self._key:
             signature = hmac.digest(self._key, f"{key}.{now}.".encode() + body, hashlib.sha256)

@@ -78,6 +78,8 @@ class EmbedRemote(Transformer):
         self._tokens = EstimatedTokens()
         self._dims = params.dimensions
         self._ends = Event()
+        #: Header fields by which the calls of a batch belong to a trace.
+        self._trace: dict[str, str] = {}
         #: Vectors of the last batch of several, for its packets that come again one by one.
         self._last: dict[str, list[float]] = {}
 
@@ -96,6 +98,7 @@ class EmbedRemote(Transformer):
                 texts.append((packet, self._cache.key_of(text), text))
         wanted = {key: text for _, key, text in texts}
         known = {} if len(packets) > 1 else {key: self._last[key] for key in wanted if key in self._last}
+        self._trace = self.trace_headers()
         outcomes = self.offload(self._outcomes, wanted, known) if wanted else {}
         if len(packets) > 1:
             self._last = _vectors_of(outcomes)
@@ -163,7 +166,7 @@ class EmbedRemote(Transformer):
         self.count("calls")
         self.count("texts", len(texts))
         try:
-            answer = self._client.post("embeddings", request)
+            answer = self._client.post("embeddings", request, self._trace)
         except TooMany as error:
             wait_s = error.wait_s
             self._account(lambda entries: self._budget.pause(entries, time.time(), wait_s))

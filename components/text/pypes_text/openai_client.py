@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import urllib3
@@ -58,8 +59,8 @@ class OpenAIClient:
         self._timeout_s = timeout_s
         self._http = urllib3.PoolManager(maxsize=4, retries=False)
 
-    def post(self, path: str, request: dict[str, Any]) -> Answer:
-        """Post to ``URL/path``.
+    def post(self, path: str, request: dict[str, Any], trace: Mapping[str, str] | None = None) -> Answer:
+        """Post to ``URL/path``; ``trace`` are header fields by which the request belongs to a trace.
 
         Raises :class:`Refused` if the request is at fault, :class:`TooMany`, and ``Unreachable`` for anything else that keeps
         the server from answering: none of that is the fault of a document.
@@ -70,7 +71,7 @@ class OpenAIClient:
                 "POST",
                 f"{self._url}/{path}",
                 body=json.dumps(request).encode(),
-                headers=self._headers,
+                headers={**trace, **self._headers} if trace else self._headers,
                 redirect=False,  # the key is for this server alone
                 preload_content=False,
                 timeout=urllib3.Timeout(connect=min(CONNECT_S, self._timeout_s), read=self._timeout_s),

@@ -7,14 +7,20 @@ from typing import Protocol
 
 import msgspec
 
+from pypes.core.trace_context import TraceContext
+
 
 class Callback(msgspec.Struct, frozen=True, gc=False):
-    """A finished receipt to be posted to ``url``, not before ``due`` (seconds since the epoch), after ``attempts`` failures."""
+    """A finished receipt to be posted to ``url``, not before ``due`` (seconds since the epoch), after ``attempts`` failures.
+
+    ``context`` is the trace to which the delivery belongs.
+    """
 
     receipt: str
     url: str
     due: float
     attempts: int
+    context: TraceContext | None = None
 
 
 class Callbacks(Protocol):

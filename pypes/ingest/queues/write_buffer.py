@@ -170,6 +170,9 @@ class WriteBuffer:
             groups[group.key] = group
             if header.callback:
                 self._next.callbacks.append((delivery.id, header.callback, self._clock()))
+                context = trace.context if trace is not None and trace.context is not None else header.context
+                if context is not None:
+                    self._next.contexts.append((delivery.id, _encode(context)))
                 self.is_flush_due = True
             if header.keys:
                 # were it forgotten by a crash, it would run again behind newer ones of its keys that are not

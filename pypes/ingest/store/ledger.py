@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from pypes.core.trace_context import TraceContext
 from pypes.errors import StoreError
 from pypes.ingest.accounts import Account, decode
 from pypes.ingest.contracts.callbacks import Callback
@@ -169,8 +170,14 @@ class Ledger:
     # -- callbacks and cursors ---------------------------------------------------------------------------
 
     def callbacks(self, now: float, limit: int) -> list[Callback]:
-        sql = "SELECT receipt, url, due, attempts FROM callbacks WHERE due <= ? ORDER BY due LIMIT ?"
-        return [Callback(*row) for row in self._store.read(sql, (now, limit))]
+        sql = (
+            "SELECT receipt, url, due, attempts, context FROM callbacks LEFT JOIN callback_contexts USING (receipt)"
+            " WHERE due <= ? ORDER BY due LIMIT ?"
+        )
+        return [
+            Callback(receipt, url, due, attempts, None if data is None else msgspec.msgpack.decode(data, type=TraceContext))
+            for receipt, url, due, attempts, data in self._store.read(sql, (now, limit))
+        ]
 
     def next_callback(self) -> float | None:
         due: float | None = self._store.read("SELECT min(due) FROM callbacks")[0][0]

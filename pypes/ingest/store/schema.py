@@ -72,8 +72,10 @@ CREATE TABLE totals (graph TEXT PRIMARY KEY, accepted INTEGER, published INTEGER
 """
 
 #: Tables that format 3 did not have from the beginning; an earlier release leaves them alone. ``run`` is the delivery's, from 1.
+#: ``callback_contexts`` are the traces that callbacks belong to.
 _LATER = """
 CREATE TABLE IF NOT EXISTS traces (key INTEGER, position INTEGER, run INTEGER, data BLOB, PRIMARY KEY (key, position));
+CREATE TABLE IF NOT EXISTS callback_contexts (receipt TEXT PRIMARY KEY, context BLOB) WITHOUT ROWID;
 """
 
 #: A whole write batch as one statement: a row of this view.

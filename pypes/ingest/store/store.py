@@ -259,7 +259,9 @@ class Store:
             self.keys.add(batch.keys)
         many("INSERT OR REPLACE INTO callbacks VALUES (?, ?, ?, 0)", batch.callbacks)
         many("UPDATE callbacks SET attempts = attempts + 1, due = ? WHERE receipt = ?", batch.postponed)
-        many("DELETE FROM callbacks WHERE receipt = ?", [(receipt,) for receipt in batch.called])
+        many("INSERT OR REPLACE INTO callback_contexts VALUES (?, ?)", batch.contexts)
+        for table in ("callbacks", "callback_contexts"):
+            many(f"DELETE FROM {table} WHERE receipt = ?", [(receipt,) for receipt in batch.called])
         for table in ("fresh", "newer"):
             many(f"DELETE FROM {table} WHERE graph = ?", [(graph,) for graph in batch.stale])
         many("INSERT OR REPLACE INTO fresh VALUES (?, ?, ?)", [each[:3] for each in batch.fresh if each.identity is None])

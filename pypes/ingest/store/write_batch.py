@@ -103,6 +103,8 @@ class WriteBatch:
     keys: list[KeyRow] = field(default_factory=list)
     #: Receipt, URL, due.
     callbacks: list[tuple[str, str, float]] = field(default_factory=list)
+    #: Receipt, encoded trace context.
+    contexts: list[tuple[str, bytes]] = field(default_factory=list)
     called: list[str] = field(default_factory=list)
     #: Due, receipt.
     postponed: list[tuple[float, str]] = field(default_factory=list)
@@ -145,6 +147,7 @@ class WriteBatch:
         self.dead[:0] = failed.dead
         self.damaged[:0] = failed.damaged
         self.callbacks[:0] = failed.callbacks
+        self.contexts[:0] = failed.contexts
         self.called[:0] = failed.called
         self.postponed[:0] = failed.postponed
         self.stale[:0] = failed.stale

@@ -83,6 +83,9 @@ class InstanceSpec:
     log_ring_bytes: int = 0
     #: Patterns of names whose values are hidden from people who look at packets.
     redact: tuple[str, ...] = ()
+    #: Share of all deliveries that are traced, and whether spans are made of traces.
+    trace_share: float = 0.0
+    exports_spans: bool = False
     #: The pools of the node that graphs may name. By graph and filter, the places of filters in its processes, and the socket at
     #: which these are reached.
     named_pools: Mapping[str, Pool] = field(default_factory=dict)
@@ -285,7 +288,11 @@ def _set_up(
         behind[name] = Behind(graph, spec.components, components)
         versions = {component: str(obj.get("version", "")) for component, obj in spec.components.items()}
         graph = replace(graph, nodes=nodes)
-        runner = Runner(graph, version, components, spec.limits, clock, site.secrets, spec.redact, tallies, versions)
+        runner = Runner(
+            *(graph, version, components, spec.limits, clock, site.secrets, spec.redact, tallies, versions),
+            trace_share=spec.trace_share,
+            exports_spans=spec.exports_spans,
+        )
         runner.scheduler.setup(lambda filter: control.send(("setup", name, filter)))
     except ComponentError as error:
         raise _SetupFailed(name, error.where or filter, error, site.secrets.redact) from error

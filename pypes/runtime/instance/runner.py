@@ -15,6 +15,7 @@ from pypes.core.nodetime import Clock
 from pypes.core.returned import unrun
 from pypes.core.secrets import Secrets
 from pypes.core.shown import shown
+from pypes.core.trace_context import TraceContext
 from pypes.graph.model import Graph
 from pypes.ingest.outcome import KeptTrace
 from pypes.ingest.protocol import Item
@@ -26,8 +27,9 @@ from pypes.runtime.instance.crash_record import CrashRecord
 from pypes.runtime.instance.intake import Intake
 from pypes.runtime.instance.routing import Router
 from pypes.runtime.instance.tallying import Tallying
-from pypes.runtime.instance.tracing import Traced, report_of
+from pypes.runtime.instance.tracing import Traced, context_of, report_of
 from pypes.runtime.scheduler import Epoch, Scheduler
+from pypes.runtime.scheduler.carrying import Carried
 from pypes.runtime.scheduler.provenance import Marks, marks_of
 from pypes.runtime.scheduler.tracing import Trace
 
@@ -59,6 +61,9 @@ class Runner:
         redact: Sequence[str] = (),
         tallies: Tallies | None = None,
         versions: Mapping[str, str] = MappingProxyType({}),
+        *,
+        trace_share: float = 0.0,
+        exports_spans: bool = False,
     ) -> None:
         self.name = graph.name
         self.version = version
@@ -83,7 +88,9 @@ class Runner:
         )
         self._hiding = Hiding(redact, secrets)
         #: Deliveries are traced, whatever they say, whose receipts have a checksum below: the same ones in each of their runs.
-        self._drawn_below = int(graph.trace * (1 << 32))
+        self._drawn_below = int(max(graph.trace, trace_share) * (1 << 32))
+        #: Spans are made of traces, so that what follows from a delivery belongs to those.
+        self._exports_spans = exports_spans
         self._tallying = None if tallies is None else Tallying(tallies, self.scheduler)
         self._live: deque[Arrived] = deque()
         self._bulk: deque[Arrived] = deque()
@@ -197,12 +204,15 @@ class Runner:
         taken: list[Arrived] = []
         for waiting in lane:
             _, item, body = waiting
-            documents = item.header.documents
+            header = item.header
+            documents = header.documents
             # PERF: as _is_large, for each of many small ones
             is_by_itself = item.path or documents > most or type(waiting) is Traced
             if taken and (is_by_itself or room <= 0 or room_bytes <= 0):
                 break
             taken.append(waiting)
+            if header.context is not None:
+                self._carry(item, header.context)
             if is_by_itself:
                 break
             room -= documents
@@ -216,7 +226,13 @@ class Runner:
         scheduler = self.scheduler
         record.decoding()
         scheduler.record_turn = lambda filter, document: record.turn(filter, document, scheduler.watch.timeout_s(filter))
+        if waiting.item.header.context is not None:
+            self._carry(waiting.item, waiting.item.header.context)
         self._start([Traced(*waiting) if self._is_traced(waiting.item) else waiting], record)
+
+    def _carry(self, item: Item, context: TraceContext, trace: Trace | None = None) -> None:
+        """Let filters know the trace that a delivery belongs to, until it is done."""
+        self.scheduler.core.carried[item.receipt] = Carried(item.receipt, context, trace)
 
     def end_alone(self, record: CrashRecord) -> None:
         """End a lone run."""
@@ -245,6 +261,8 @@ class Runner:
         feed = intake.feed()
         if type(deliveries[0]) is Traced:
             feed.trace = Trace(self._hiding.excerpt, self.scheduler.core.clock)
+            if self._exports_spans:
+                self._carry(deliveries[0].item, context_of(deliveries[0].item), feed.trace)
         intake.epoch = self.scheduler.submit(feed)
 
     def run(self) -> None:
@@ -323,6 +341,9 @@ class Runner:
         elif self._is_large(first):
             self._large_in_flight -= 1
         self._intakes.discard(intake)
+        if carried := self.scheduler.core.carried:
+            for waiting in intake.deliveries:
+                carried.pop(waiting.item.receipt, None)
         intake.acknowledge(self.name, self.version, self._trace_of(epoch, first.item) if epoch.traces else None)
         intake.epoch = None  # or the two would keep each other alive until the next collection
 
@@ -332,7 +353,8 @@ class Runner:
         components = {name: type(component).__name__ for name, component in self._components.items()}
         order = [driver.name for driver in self.scheduler.drivers]
         ms = (self.scheduler.core.clock() - trace.began_s) * 1000
-        return KeptTrace(report_of(trace, epoch, item, self.name, self.version, components, order, ms))
+        data = report_of(trace, epoch, item, self.name, self.version, components, order, ms)
+        return KeptTrace(data, context=context_of(item) if self._exports_spans else None)
 
     def _committed(self, epoch: Epoch, publisher: str, documents: Sequence[int]) -> None:
         feed: Sequence[Any] = epoch.feed.deliveries

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
+from pypes.core.trace_context import TraceContext, span_of, trace_of
 from pypes.ingest.protocol import Item
 from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch
 from pypes.runtime.scheduler.tracing import DOCUMENTS, Passage, Shown, Trace
+
+#: The part of a delivery that is the delivery itself, as :func:`pypes.core.trace_context.span_of` names its span.
+DELIVERY: Final = "delivery"
 
 
 class Traced(Arrived):
     """A delivery that is traced: it runs in an epoch of its own."""
 
     __slots__ = ()
+
+
+def context_of(item: Item) -> TraceContext:
+    """The span of a delivery that is traced: in the trace that it belongs to, or in one of its own."""
+    given = item.header.context
+    trace_id, state = (trace_of(item.receipt), "") if given is None else (given.trace_id, given.state)
+    return TraceContext(trace_id, span_of(item.receipt, DELIVERY), True, state)
 
 
 def report_of(

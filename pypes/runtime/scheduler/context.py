@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from pypes.component import ERROR_PORT
 from pypes.component.misuse import no_port, only_in_run
+from pypes.core.trace_context import TraceContext
 from pypes.errors import ComponentError
+from pypes.runtime.scheduler.carrying import contexts_of, fields_for
 from pypes.runtime.scheduler.core import Filter
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.holding import Holding
@@ -73,6 +75,15 @@ class FilterContext(Filter):
     def upcoming(self, count: int) -> Sequence[Any]:
         """The packets that are worked on next in this turn, as far as they are known, at most so many."""
         return ()
+
+    def trace_contexts(self, packets: Iterable[Any] | None) -> tuple[TraceContext, ...]:
+        """The traces that packets belong to, those in work if none are given."""
+        carried = self.core.carried
+        return contexts_of(carried, self.name, self.in_work() if packets is None else packets) if carried else ()
+
+    def trace_headers(self, contexts: Iterable[TraceContext]) -> dict[str, str]:
+        """The header fields of a request for these traces."""
+        return fields_for(contexts, self.name)
 
     def receive(self, port: str) -> Any:
         raise only_in_run("receive", self.name)

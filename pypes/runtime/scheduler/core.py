@@ -20,6 +20,7 @@ from pypes.core.raised import is_interruption
 from pypes.core.secrets import Secrets
 from pypes.runtime.scheduler.attempt import Attempt
 from pypes.runtime.scheduler.calls import Calls
+from pypes.runtime.scheduler.carrying import Carried
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.meter import Meter
@@ -82,6 +83,8 @@ class Core:
         self.special = 0
         #: The time of turns in which something of traced epochs is worked on.
         self.turn_times = TurnTimes(clock)
+        #: By receipt, the traces that deliveries in flight belong to.
+        self.carried: dict[str, Carried] = {}
         #: Called before each turn of a lone run with the filter and the document that was fed last.
         self.record_turn: Callable[[str, int], None] | None = None
         #: True if failures have their packet and exception with them, for somebody in this process.

@@ -7,11 +7,12 @@ epochs counts where one of them is traced, whatever else it was made of.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import orjson
 
 from pypes.core.shown import shown
+from pypes.core.trace_context import TraceContext
 from pypes.runtime.scheduler.failures import Failure
 from pypes.runtime.scheduler.lineage import Lineage, flatten
 
@@ -22,6 +23,9 @@ PACKETS: Final = 20
 BYTES: Final = 256 << 10
 ERRORS: Final = 10
 ERROR_CHARS: Final = 400
+#: Requests for several deliveries that are kept of each filter, and deliveries that one of them names.
+REQUESTS: Final = 20
+LINKS: Final = 128
 
 
 class Traced(Protocol):
@@ -34,6 +38,17 @@ class Traced(Protocol):
     def roots(self, lineages: Iterable[Lineage]) -> Iterable[tuple[Any, Iterable[int]]]: ...
 
 
+class SharedRequest(NamedTuple):
+    """A request that a filter made for several deliveries: a span of its own, which began after ``after_s`` of the trace.
+
+    ``links`` are trace and span of the filter for each of them, in the trace of the first; that of the others has none.
+    """
+
+    context: TraceContext
+    after_s: float
+    links: Sequence[tuple[str, str]]
+
+
 class Passage:
     """The packets that passed one filter, by port, with some of them as JSON; times in seconds.
 
@@ -41,7 +56,22 @@ class Passage:
     did. ``attempts`` is the most that one packet took.
     """
 
-    __slots__ = ("arrived", "attempts", "dropped", "errors", "failed", "kept", "published", "ran_s", "sent", "taken", "waited_s")
+    __slots__ = (
+        "arrived",
+        "attempts",
+        "began_s",
+        "dropped",
+        "ended_s",
+        "errors",
+        "failed",
+        "kept",
+        "published",
+        "ran_s",
+        "requests",
+        "sent",
+        "taken",
+        "waited_s",
+    )
 
     def __init__(self) -> None:
         self.arrived = Shown()
@@ -51,6 +81,9 @@ class Passage:
         self.dropped = self.kept = self.failed = self.published = 0
         self.attempts = 0
         self.ran_s = self.waited_s = 0.0
+        #: The begin of its first turn and the end of its last one, of the clock of the trace; 0 where it had none.
+        self.began_s = self.ended_s = 0.0
+        self.requests: list[SharedRequest] = []
         self.errors: list[dict[str, Any]] = []
 
 
@@ -131,6 +164,12 @@ class Trace:
 
     def committed(self, epoch: Traced, filter: str, lineages: Sequence[Lineage]) -> None:
         self.of(filter).published += self._count(epoch, lineages)
+
+    def requested(self, filter: str, context: TraceContext, links: Sequence[tuple[str, str]]) -> None:
+        """A filter makes a request for this and other deliveries."""
+        requests = self.of(filter).requests
+        if len(requests) < REQUESTS:
+            requests.append(SharedRequest(context, self._clock() - self.began_s, links[:LINKS]))
 
     # -- details --------------------------------------------------------------------------------------------
 
@@ -219,7 +258,11 @@ class TurnTimes:
     def end_turn(self) -> None:
         """No filter runs until the next turn."""
         if self._traces:
-            seconds = self._clock() - self._since_s - sum(trace.spent_s for trace in self._traces)
+            now_s = self._clock()
+            seconds = now_s - self._since_s - sum(trace.spent_s for trace in self._traces)
             for trace in self._traces:
-                trace.of(self._filter).ran_s += max(0.0, seconds)
+                passage = trace.of(self._filter)
+                passage.ran_s += max(0.0, seconds)
+                passage.began_s = passage.began_s or self._since_s
+                passage.ended_s = now_s
             self._traces.clear()

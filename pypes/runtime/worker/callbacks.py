@@ -1,7 +1,8 @@
 """Callbacks: finished receipts posted, signed, to where the client asked for; durable in the queue until they were taken.
 
 A callback is posted at least once: a crash between the answer of its server and the commit that forgets it posts it again.
-The signature is that of ``Pypes-Signature: t=UNIX,v1=HEX``: HMAC-SHA256 with the secret over ``UNIX.BODY``.
+The signature is that of ``Pypes-Signature: t=UNIX,v1=HEX``: HMAC-SHA256 with the secret over ``UNIX.BODY``. Where the delivery
+belongs to a trace (``traceparent``), so does its callback.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hmac
 import logging
 import math
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -182,10 +183,12 @@ class Callbacks:
         if receipt is None:
             return None
         body = orjson.dumps(receipt.to_obj())
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._request, callback.url, body)
+        more = {} if callback.context is None else callback.context.fields()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._request, callback.url, body, more)
 
-    def _request(self, url: str, body: bytes) -> str | None:
-        headers = {"Content-Type": "application/json", SIGNATURE: signature(self._secret, body, self._times.shown(self._clock()))}
+    def _request(self, url: str, body: bytes, more: Mapping[str, str]) -> str | None:
+        signed = signature(self._secret, body, self._times.shown(self._clock()))
+        headers = {"Content-Type": "application/json", SIGNATURE: signed, **more}
         try:
             # a redirect is an answer like any other that is no success: it could lead where nobody allowed
             answer = self._http.request("POST", url, body=body, headers=headers, redirect=False, preload_content=False)

@@ -14,7 +14,8 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     ``python -m pypes.api.server``: :meth:`read` takes it there. ``listen_fd`` is the bound, listening socket;
     ``lifeline_fd`` the reading end of a pipe that nobody writes to: its end means that the supervisor is gone.
     ``hosts`` holds what an operator added; the names of ``bind`` are implied. ``node`` is the node's number in receipts.
-    ``fleet_dir`` is the folder that the node shares with others, if it does.
+    ``fleet_dir`` is the folder that the node shares with others, if it does. ``caller_traces_per_s``: how many deliveries are
+    traced because their callers are.
     """
 
     data_dir: str
@@ -39,6 +40,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     log_json: bool = True
     log_level: str = "INFO"
     log_ring_bytes: int = 0
+    caller_traces_per_s: float = 0.0
 
     @property
     def grace_s(self) -> float:
