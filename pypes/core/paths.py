@@ -10,7 +10,7 @@ from pathlib import Path
 
 #: Names in a data directory that belong to the node. What publishers keep lies beside them.
 STORE = (
-    *("shards", "stores", "outbox", "cache", "lock", "clock"),
+    *("shards", "stores", "outbox", "cache", "lock", "clock", "restoring"),
     *("control.db", "control.db-wal", "control.db-shm", "control.db-journal"),
 )
 

@@ -30,12 +30,11 @@ from pypes.ingest.receipt import rfc3339
 from pypes.ingest.store.copying import copy_shard
 from pypes.ingest.store.inspection import ShardStats, node_of
 from pypes.runtime.backup.manifest import DATA, Copied, Manifest, digest, sync_all, telling, write
-from pypes.runtime.data_dir import RESTORING
 from pypes.runtime.graphs.store import keep_fired
 
 #: Of the node's own, these are copied as publishers' files are.
 _KEPT: Final = ("outbox",)
-_LEFT_OUT: Final = (*(name for name in STORE if name not in _KEPT), RESTORING)
+_LEFT_OUT: Final = (*(name for name in STORE if name not in _KEPT), "lost+found")
 #: Companions of an SQLite file while it is in use.
 _BESIDE: Final = ("-wal", "-shm", "-journal", "-writer")
 _SQLITE: Final = b"SQLite format 3\0"
@@ -111,11 +110,17 @@ def _others(data: Path) -> Iterator[Path]:
 
 def _files(folder: Path, leaving_out: tuple[str, ...] = ()) -> Iterator[Path]:
     """All files below a folder, without what is called so in the folder itself. Links to folders are not followed."""
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in os.walk(folder, onerror=_unreadable):
         if Path(place) == folder:
             folders[:] = [name for name in folders if name not in leaving_out]
             names = [name for name in names if name not in leaving_out]
         yield from (path for path in (Path(place, name) for name in sorted(names)) if path.is_file())
+
+
+def _unreadable(error: OSError) -> None:
+    """A folder that cannot be read would be missing without a word."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _elsewhere(data: Path) -> list[str]:

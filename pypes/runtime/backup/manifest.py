@@ -32,7 +32,8 @@ def telling(what: str, folder: Path) -> Iterator[None]:
     except OSError as error:
         hint = {errno.ENOSPC: "; make room for it", errno.EMFILE: "; allow more open files (ulimit -n)"}.get(error.errno or 0, "")
         kind = StoreFull if error.errno == errno.ENOSPC else StoreError
-        raise kind(f"{what}: {error.strerror or error}{hint}", where=str(folder)) from error
+        place = f"{error.filename}: " if error.filename else ""
+        raise kind(f"{what}: {place}{error.strerror or error}{hint}", where=str(folder)) from error
 
 
 class Copied(msgspec.Struct, frozen=True):

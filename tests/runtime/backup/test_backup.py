@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,8 +16,11 @@ from click.testing import CliRunner, Result
 
 from pypes.cli.commands import pypes
 from pypes.core.nodetime import NodeTime
+from pypes.errors import StoreError
+from pypes.runtime.backup.making import make
 from pypes.runtime.data_dir import RESTORING, DataDir
 from pypes.runtime.graphs.store import ControlStore, StoredGraph, keep_fired
+from pypes.testing.forked import Forked
 from tests.ingest.harness import open_queue, run
 
 
@@ -106,6 +111,30 @@ def test_a_folder_elsewhere_is_told(data: Path, tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert f"{data / 'big'} leads to a folder elsewhere" in result.output
     assert restored(tmp_path / "backup", tmp_path / "again").exit_code == 0
+
+
+@pytest.mark.usefixtures("backup")  # so that all is imported that is needed
+def test_a_folder_that_cannot_be_read_is_told(data: Path) -> None:
+    nobody = 65534
+    with tempfile.TemporaryDirectory() as name:  # one that others may enter
+        place = Path(name)
+        shutil.copytree(data, place / "data")
+        if os.geteuid() == 0:  # whom nothing stops
+            for path in (place, *place.rglob("*")):
+                os.chown(path, nobody, nobody)
+        (place / "data" / "private").mkdir(mode=0o000)
+
+        def try_it(_: Forked) -> None:
+            if os.geteuid() == 0:
+                os.setuid(nobody)
+            try:
+                make(place / "data", place / "backup")
+            except StoreError as error:
+                (place / "said").write_text(str(error))
+
+        Forked(try_it).end()
+        assert f"{place / 'data' / 'private'}: Permission denied" in (place / "said").read_text()
+        assert not (place / "backup" / "backup.json").exists()
 
 
 @pytest.mark.parametrize(
