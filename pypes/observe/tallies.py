@@ -24,7 +24,7 @@ import struct
 import threading
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -51,6 +51,12 @@ class Series(NamedTuple):
     metric: str
     labels: tuple[str, ...]
     width: int
+
+
+def _series(metric: Metric, labels: tuple[str, ...]) -> Series:
+    assert len(labels) == len(metric.labels), (metric.name, labels)
+    # what the file cannot tell apart is one series
+    return Series(metric.name, tuple(label.replace(_SEPARATOR, " ") for label in labels), metric.width)
 
 
 class Counted(Protocol):
@@ -124,6 +130,24 @@ class Timed:
         values[self._sum_at] += seconds
 
 
+class Row:
+    """Counters whose values lie side by side and are set together. PERF: a fraction of what it costs to set each."""
+
+    __slots__ = ("_at", "_bytes", "_format", "_size")
+
+    def __init__(self, mapped: mmap.mmap, at: int, size: int) -> None:
+        self._bytes = mapped
+        self._at = _VALUES_AT + 8 * at
+        self._size = size
+        self._format = struct.Struct(f"{size}d")  # native: each value is stored in one go
+
+    def set(self, *values: float) -> None:
+        """Set the counters, in their order; of more values than there is room for, the first."""
+        if len(values) > self._size:
+            values = values[: self._size]
+        self._format.pack_into(self._bytes, self._at, *values)
+
+
 class Tallies:
     """The tallies of this process. ``path`` is a file made by :meth:`create`; without one only this process can read it.
 
@@ -179,6 +203,16 @@ class Tallies:
         assert isinstance(found, Histogram)
         return found
 
+    def row(self, counters: Iterable[tuple[Metric, tuple[str, ...]]]) -> Row:
+        """New tallies of counters that are set together, by metric and labels; nobody has asked for these before."""
+        with self._lock:
+            at = self._used
+            for metric, labels in counters:
+                assert metric.kind == "counter", metric.name
+                if not self._append(_series(metric, labels)):
+                    break
+            return Row(self._map, at, self._used - at)
+
     def _one(self, metric: Metric, labels: tuple[str, ...]) -> Tally:
         found = self._find(metric, labels)
         assert isinstance(found, Tally)
@@ -192,12 +226,9 @@ class Tallies:
         return found
 
     def _begin(self, metric: Metric, labels: tuple[str, ...]) -> Tally | Histogram:
-        assert len(labels) == len(metric.labels), (metric.name, labels)
-        # what the file cannot tell apart is one series
-        series = Series(metric.name, tuple(label.replace(_SEPARATOR, " ") for label in labels), metric.width)
         values: memoryview[float]
         values, at = self._values, self._used
-        if not self._append(series):
+        if not self._append(_series(metric, labels)):
             values, at = memoryview(bytearray(8 * metric.width)).cast("d"), 0
         found = Histogram(values, at, metric.buckets) if metric.kind == "histogram" else Tally(values, at)
         if values is self._values or len(self._found) < 2 * MAX_VALUES:

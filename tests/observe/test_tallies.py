@@ -22,21 +22,25 @@ from pypes.observe.tallies import Counted, Histogram, Series, Tallies, Tally, Ta
 
 SECONDS = Metric("some_seconds", "histogram", "Seconds of something.", ("graph",), "seconds", (0.1, 1.0))
 
-#: Makes one series after the other and counts in it; one gauge has either of two values whose bytes differ all.
+#: Makes one series after the other and counts in it; a gauge and a row have either of two values whose bytes differ all.
 WRITER = """
 import itertools, sys
-from pypes.observe.metrics import FILTER_IN, FILTER_RESTING
+from pypes.observe.metrics import FILTER_IN, FILTER_RESTING, WIRE_PACKETS
 from pypes.observe.tallies import Tallies
 
 tallies = Tallies.own(sys.argv[1])
 gauge = tallies.gauge(FILTER_RESTING, "a", "b")
-gauge.set(float.fromhex("0x1.5555555555555p+1"))
+row = tallies.row((WIRE_PACKETS, ("g", str(n))) for n in range(9))
+either = float.fromhex("0x1.5555555555555p+1"), float.fromhex("-0x1.aaaaaaaaaaaaap-300")
+gauge.set(either[0])
+row.set(*either[:1] * 9)
 print("began", flush=True)
 for n in itertools.count(1):
     if n < 10000:
         tallies.counter(FILTER_IN, "graph", str(n)).add(n)
-    gauge.set(float.fromhex("-0x1.aaaaaaaaaaaaap-300"))
-    gauge.set(float.fromhex("0x1.5555555555555p+1"))
+    for one in reversed(either):
+        gauge.set(one)
+        row.set(*[one] * 9)
 """
 EITHER = {float.fromhex("0x1.5555555555555p+1"), float.fromhex("-0x1.aaaaaaaaaaaaap-300")}
 
@@ -90,6 +94,32 @@ def test_the_same_labels_have_the_same_tally() -> None:
     ours.counter(FILTER_IN, "f", "g").add()
     assert ours.counter(FILTER_IN, "g", "f") is ours.counter(FILTER_IN, "g", "f")
     assert numbers(ours) == {(FILTER_IN.name, "g", "f"): [2.0], (FILTER_IN.name, "f", "g"): [1.0]}
+
+
+def test_a_row_is_set_in_one_go_and_lies_between_others(tmp_path: Path) -> None:
+    with both(tmp_path / "i-1.tally") as (ours, theirs):
+        before = ours.counter(FILTER_IN, "g", "before")
+        row = ours.row((FILTER_IN, ("g", name)) for name in "abc")
+        after = ours.counter(FILTER_IN, "g", "after")
+        before.add(1)
+        after.add(2)
+        row.set(10, 0.5, 1 << 50)
+        row.set(11, 0.5, 1 << 50)
+        expected = {"before": [1.0], "a": [11.0], "b": [0.5], "c": [float(1 << 50)], "after": [2.0]}
+        assert numbers(theirs) == numbers(ours) == {(FILTER_IN.name, "g", name): found for name, found in expected.items()}
+        ours.row(()).set()
+
+
+def test_of_a_row_that_has_no_room_the_first_are_counted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "MAX_VALUES", 3)
+    ours = Tallies()
+    ours.counter(FILTER_IN, "g", "x")
+    ours.row((FILTER_IN, ("g", name)) for name in "abc").set(1, 2, 3)
+    ours.row((FILTER_IN, ("g", name)) for name in "de").set(4, 5)
+    assert numbers(ours) == {(FILTER_IN.name, "g", name): [n] for n, name in enumerate("xab")}
+    assert len(caplog.records) == 1
 
 
 def test_a_histogram_has_buckets_up_to_their_bounds_and_a_sum() -> None:
@@ -168,7 +198,7 @@ def test_a_writer_killed_at_any_instant_leaves_whole_series(tmp_path: Path, seri
     with process, process.stdout:
         assert process.stdout.readline() == b"began\n"
         theirs = TallyFile(str(path))
-        while len(theirs.series) < series:
+        while len(theirs.series) < series + 9:
             _check(theirs)
             assert not theirs.is_left()
         process.send_signal(signal.SIGKILL)
@@ -187,6 +217,9 @@ def _check(theirs: TallyFile) -> int:
     found = numbers(theirs)
     (gauge,) = found.pop((FILTER_RESTING.name, "a", "b"))
     assert gauge in EITHER
+    for n in range(9):
+        (one,) = found.pop((WIRE_PACKETS.name, "g", str(n)))
+        assert one in EITHER
     assert [*found] == [(FILTER_IN.name, "graph", str(n)) for n in range(1, len(found) + 1)]
     assert [value for (value,) in found.values()][:-1] == list(range(1, len(found)))
     return len(found)

@@ -6,59 +6,26 @@ from pypes.observe import metrics
 from pypes.observe.tallies import Tallies
 from pypes.runtime.scheduler import Scheduler
 from pypes.runtime.scheduler.driver import Driver
+from pypes.runtime.scheduler.totals import packets_in, packets_out
 from pypes.runtime.scheduler.wire import Wire
 
 
-class _FilterRow:
-    """The tallies of one filter. Those that are 0 for most filters begin with their first value."""
+class _Seldom:
+    """The tallies of one filter, and of the wires from it, that seldom change; most begin with their first value.
 
-    __slots__ = (
-        "_commit_s_tally",
-        "_commits_tally",
-        "_driver",
-        "_failures",
-        "_is_resting",
-        "_labels",
-        "_tallies",
-        "commits",
-        "committed",
-        "events",
-        "meter",
-        "packets_in",
-        "packets_out",
-        "seconds",
-        "seconds_tally",
-    )
+    A wire that was full has held up the filter before it.
+    """
 
-    def __init__(self, tallies: Tallies, graph: str, driver: Driver) -> None:
+    def __init__(self, tallies: Tallies, graph: str, driver: Driver, wires: dict[str, Wire]) -> None:
         self._tallies = tallies
-        self._labels = labels = graph, driver.name
+        self._graph = graph
         self._driver = driver
-        self.meter = driver.meter
-        self.packets_in = tallies.counter(metrics.FILTER_IN, *labels)
-        self.packets_out = tallies.counter(metrics.FILTER_OUT, *labels)
-        self.seconds_tally = tallies.counter(metrics.FILTER_SECONDS, *labels)
-        self._failures = tallies.counter(metrics.FILTER_FAILURES, *labels)
-        #: As they were when they were written last.
-        self.seconds, self.events, self.commits, self.committed = 0.0, 0, 0, 0
+        self._wires = wires
+        self._failures = tallies.counter(metrics.FILTER_FAILURES, graph, driver.name)
         self._is_resting = False
-        if driver.is_publisher:
-            self._commits_tally = tallies.counter(metrics.PUBLISHER_BATCHES, *labels)
-            self._commit_s_tally = tallies.counter(metrics.PUBLISHER_SECONDS, *labels)
 
-    def write_commits(self) -> None:
-        """Write the commits of a publisher."""
-        meter = self.meter
-        self.commits = meter.commits
-        self.packets_out.add(meter.committed - self.committed)
-        self.committed = meter.committed
-        self._commits_tally.set(meter.commits)
-        self._commit_s_tally.set(meter.commit_s)
-
-    def write_events(self) -> None:
-        """Write what happens seldom."""
-        meter = self.meter
-        self.events = meter.events
+    def write(self) -> None:
+        graph, name, meter = self._graph, self._driver.name, self._driver.meter
         self._failures.set(meter.failures)
         for metric, value in (
             (metrics.FILTER_RETRIES, meter.retries),
@@ -66,105 +33,92 @@ class _FilterRow:
             (metrics.FILTER_WAITING, meter.waiting_s),
         ):
             if value:
-                self._tallies.counter(metric, *self._labels).set(value)
+                self._tallies.counter(metric, graph, name).set(value)
         if meter.error_at:
-            self._tallies.gauge(metrics.FILTER_LAST_ERROR, *self._labels).set(meter.error_at)
+            self._tallies.gauge(metrics.FILTER_LAST_ERROR, graph, name).set(meter.error_at)
+        for label, wire in self._wires.items():
+            if wire.parked_s:
+                self._tallies.counter(metrics.WIRE_PARKED, graph, label).set(wire.parked_s)
         breaker = self._driver.broken.get(self._driver)
         self._rest(is_resting=breaker is not None and breaker.failures > 0)
 
     def _rest(self, *, is_resting: bool) -> None:
         if is_resting != self._is_resting:
             self._is_resting = is_resting
-            self._tallies.gauge(metrics.FILTER_RESTING, *self._labels).set(is_resting)
+            self._tallies.gauge(metrics.FILTER_RESTING, self._graph, self._driver.name).set(is_resting)
 
     def end(self) -> None:
         """The filter is gone, and does not rest any more."""
         self._rest(is_resting=False)
 
 
-class _WireRow:
-    """The tallies of one wire, and of the filters at its ends.
-
-    ``source`` counts what goes over it as sent: the first wire of a port counts for all of them. One that only feeds use has no
-    ``packets``, and no source.
-    """
-
-    __slots__ = ("_labels", "_tallies", "packets", "parked_s", "sent", "source", "target", "total", "wire")
-
-    def __init__(
-        self, tallies: Tallies, labels: tuple[str, str], wire: Wire, source: _FilterRow | None, target: _FilterRow
-    ) -> None:
-        self._tallies = tallies
-        self._labels = labels
-        self.wire = wire
-        self.source = source.packets_out if source is not None else None
-        self.target = target.packets_in
-        self.packets = tallies.counter(metrics.WIRE_PACKETS, *labels) if labels[1] else None
-        #: As they were when they were written last.
-        self.total = self.sent = 0
-        self.parked_s = 0.0
-
-    def write(self) -> None:
-        wire = self.wire
-        self.target.add(wire.total - self.total)
-        self.total = wire.total
-        if self.packets is not None:
-            sent = wire.total - wire.fed
-            if self.source is not None:
-                self.source.add(sent - self.sent)
-            self.sent = sent
-            self.packets.set(sent)
-        if wire.parked_s != self.parked_s:
-            self.parked_s = wire.parked_s
-            self._tallies.counter(metrics.WIRE_PARKED, *self._labels).set(wire.parked_s)
-
-
 class Tallying:
     """The tallies of one graph in this process. A graph is in a process once, so that its counts are those of its scheduler."""
 
     def __init__(self, tallies: Tallies, scheduler: Scheduler) -> None:
+        graph, drivers = scheduler.graph, scheduler.drivers
         self._clock = scheduler.core.clock
-        graph = scheduler.graph.name
-        rows = {driver.name: _FilterRow(tallies, graph, driver) for driver in scheduler.drivers}
-        self._filters = [*rows.values()]
-        self._publishers = [rows[driver.name] for driver in scheduler.drivers if driver.is_publisher]
-        first = {id(out.wires[0]) for driver in scheduler.drivers for out in driver.outs.values()}
-        self._wires = [
-            _WireRow(
-                tallies,
-                (graph, f"{each.source}.{each.output}-{each.target}.{each.input}"),
-                wire,
-                rows[each.source] if id(wire) in first else None,
-                rows[each.target],
-            )
-            for each, wire in zip(scheduler.graph.wires, scheduler.wires, strict=True)
-        ]
-        for driver in scheduler.drivers:
-            if driver.entry not in scheduler.wires:
-                self._wires.append(_WireRow(tallies, (graph, ""), driver.entry, None, rows[driver.name]))
+        self._news = scheduler.core.news
+        wires = {
+            f"{w.source}.{w.output}-{w.target}.{w.input}": wire for w, wire in zip(graph.wires, scheduler.wires, strict=True)
+        }
+        behind: dict[str, dict[str, Wire]] = {driver.name: {} for driver in drivers}
+        for each, (label, wire) in zip(graph.wires, wires.items(), strict=True):
+            behind[each.source][label] = wire
+        self._seldom = {driver.meter: _Seldom(tallies, graph.name, driver, behind[driver.name]) for driver in drivers}
+        publishers = [driver for driver in drivers if driver.is_publisher]
+        # PERF: what comes to most filters, and goes from them, is what goes over one wire, or what they commit
+        takers = [driver for driver in drivers if len(driver.wires) == 1]
+        senders = [driver for driver in drivers if len(driver.outs) == 1 and not driver.is_publisher]
+        ends = [driver for driver in publishers if not driver.outs]
+        joins = [driver for driver in drivers if driver not in takers]
+        forks = [driver for driver in drivers if driver not in senders and driver not in ends]
+        self._meters = [driver.meter for driver in drivers]
+        self._publishers = [driver.meter for driver in publishers]
+        self._taken = [driver.wires[0] for driver in takers]
+        self._sent = [*wires.values(), *(out.wires[0] for driver in senders for out in driver.outs.values())]
+        self._committed = [driver.meter for driver in ends]
+        self._joins, self._forks = joins, forks
+        self._row = tallies.row(
+            [
+                *((metrics.FILTER_SECONDS, (graph.name, driver.name)) for driver in drivers),
+                *((metrics.PUBLISHER_BATCHES, (graph.name, driver.name)) for driver in publishers),
+                *((metrics.PUBLISHER_SECONDS, (graph.name, driver.name)) for driver in publishers),
+                *((metrics.FILTER_IN, (graph.name, driver.name)) for driver in takers),
+                *((metrics.WIRE_PACKETS, (graph.name, label)) for label in wires),
+                *((metrics.FILTER_OUT, (graph.name, driver.name)) for driver in senders),
+                *((metrics.FILTER_OUT, (graph.name, driver.name)) for driver in ends),
+                *((metrics.FILTER_IN, (graph.name, driver.name)) for driver in joins),
+                *((metrics.FILTER_OUT, (graph.name, driver.name)) for driver in forks),
+            ]
+        )
 
     def write(self) -> None:
         """Write what has changed. Called in the thread of the scheduler, between its runs."""
-        # PERF: after each run, which may be that of a single document
-        for row in self._wires:
-            wire = row.wire
-            if wire.total != row.total or wire.parked_s != row.parked_s:
-                row.write()
-        for filter in self._filters:
-            meter = filter.meter
-            if meter.seconds != filter.seconds:
-                filter.seconds = meter.seconds
-                filter.seconds_tally.set(meter.seconds)
-            if meter.held_up:
-                meter.up_to(self._clock())
-            if meter.events != filter.events:
-                filter.write_events()
-        for filter in self._publishers:
-            if filter.meter.commits != filter.commits:
-                filter.write_commits()
+        # PERF: after each run, which may be that of a single document; so all in one go, in the order of the row
+        values: list[float] = [meter.seconds for meter in self._meters]
+        values += [meter.commits for meter in self._publishers]
+        values += [meter.commit_s for meter in self._publishers]
+        values += [wire.total for wire in self._taken]
+        values += [wire.total - wire.fed for wire in self._sent]
+        values += [meter.committed for meter in self._committed]
+        if self._joins or self._forks:
+            values += map(packets_in, self._joins)
+            values += map(packets_out, self._forks)
+        self._row.set(*values)
+        if self._news:
+            self._write_news()
+
+    def _write_news(self) -> None:
+        """Write what happens seldom, of the filters to which it did, and of those that are held up."""
+        now_s = self._clock()
+        for meter in self._news:
+            meter.up_to(now_s)
+            self._seldom[meter].write()
+        self._news.intersection_update([meter for meter in self._news if meter.held_up])
 
     def end(self) -> None:
         """The graph is torn down: write the last of it."""
         self.write()
-        for each in self._filters:
+        for each in self._seldom.values():
             each.end()

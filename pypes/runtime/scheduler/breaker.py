@@ -154,7 +154,7 @@ class Breakers:
         breaker = self.open.pop(filter, None)
         if breaker is None:
             return
-        filter.meter.events += 1
+        filter.meter.tell()
         for wire in filter.wires:
             wire.is_shut = False
             if breaker.failures:

@@ -71,6 +71,8 @@ class Core:
         #: The filters in the order in which they run, and the wires between them.
         self.filters: Sequence[Filter] = ()
         self.wires: Sequence[Wire] = ()
+        #: Meters of filters to which something happened that seldom does, for whoever shows it.
+        self.news: set[Meter] = set()
         #: Turns begun, and how often a feed has put something on a wire or ended.
         self.turns = 0
         self.pulls = 0

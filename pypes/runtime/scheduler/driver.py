@@ -63,7 +63,7 @@ class Driver(Publishing):
         self.published = policies.published
         self.observation = core.observation
         self.name = name
-        self.meter = Meter()
+        self.meter = Meter(core.news)
         self.component = component
         #: Packets that a port gathers before they go on the wire, and those that a wire to it holds.
         self.capacity = self.wire_capacity = core.limits.wire_packets

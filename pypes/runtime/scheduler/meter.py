@@ -6,17 +6,18 @@ from __future__ import annotations
 class Meter:
     """Counts of one filter; they only rise. Packets that it was sent, and has sent, are counted by its wires.
 
-    PERF: plain attributes, which the drivers change once for a chunk or a turn. Whoever shows them reads them between turns.
+    PERF: plain attributes, which the drivers change once for a chunk or a turn. Whoever shows them reads them between turns. What
+    happens seldom also puts the meter among ``news``, so that nobody has to look for it.
     """
 
     __slots__ = (
+        "_news",
         "_since_s",
         "commit_s",
         "commits",
         "committed",
         "dropped",
         "error_at",
-        "events",
         "failures",
         "held_up",
         "parked_s",
@@ -25,7 +26,8 @@ class Meter:
         "waiting_s",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, news: set[Meter]) -> None:
+        self._news = news
         #: Time in its code, pool workers' too; a turn counts when it ends, or another filter goes on within it.
         self.seconds = 0.0
         #: Time of its calls beside the graph, of which several may run at once.
@@ -42,8 +44,6 @@ class Meter:
         self.commit_s = 0.0
         #: Wall-clock time of the last error, 0 if there was none.
         self.error_at = 0.0
-        #: Changes of anything but ``seconds``.
-        self.events = 0
         #: The number of reasons for which it is held up, and since when it is.
         self.held_up = 0
         self._since_s = 0.0
@@ -51,17 +51,15 @@ class Meter:
     def worked(self, seconds: float) -> None:
         """Count work that was done elsewhere."""
         self.seconds += seconds
-        self.events += 1
 
     def waited(self, seconds: float) -> None:
         """Count a call beside the graph, which has ended."""
         self.waiting_s += seconds
-        self.events += 1
+        self.tell()
 
     def drop(self, packets: int) -> None:
         """Count packets of which nothing goes on."""
         self.dropped += packets
-        self.events += 1
 
     def fail(self, error_at: float) -> None:
         """Count a packet that has failed for good."""
@@ -71,7 +69,11 @@ class Meter:
     def err(self, error_at: float) -> None:
         """Note an error that need not be the end of a packet."""
         self.error_at = error_at
-        self.events += 1
+        self.tell()
+
+    def tell(self) -> None:
+        """Something has changed that seldom does: failures, retries, waiting, being held up, errors, a rest."""
+        self._news.add(self)
 
     # -- being held up --------------------------------------------------------------------------------------
 
@@ -79,6 +81,7 @@ class Meter:
         """It is held up, for one more reason."""
         if not self.held_up:
             self._since_s = now_s
+            self.tell()
         self.held_up += 1
 
     def let_on(self, now_s: float) -> None:
@@ -102,4 +105,4 @@ class Meter:
     def _add_parked(self, now_s: float) -> None:
         self.parked_s += now_s - self._since_s
         self._since_s = now_s
-        self.events += 1
+        self.tell()

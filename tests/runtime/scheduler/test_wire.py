@@ -15,7 +15,7 @@ class Filter:
     def __init__(self, bit: int) -> None:
         self.bit = bit
         self.blocks = self.full_wires = 0
-        self.meter = Meter()
+        self.meter = Meter(set())
 
 
 def epoch(ended: list[Epoch] | None = None) -> Epoch:
