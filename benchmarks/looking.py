@@ -1,24 +1,29 @@
-"""The cost of looking: events for many viewers, and a tap, on a node at work."""
+"""The cost of looking: scrapes, events for viewers, a tap, traces and provenance, on a node at work."""
 
 from __future__ import annotations
 
 import http.client
+import os
 import statistics
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from typing import Any, NamedTuple
 
+from benchmarks import scraping
 from benchmarks.documents import BATCH_DOCUMENTS, batches
 from benchmarks.endpoint import single_documents
 from benchmarks.load import Load
-from benchmarks.measure import NDJSON_GZIP, NodeSide, Round, five_filters, measured, node, processor_s
+from benchmarks.measure import NDJSON_GZIP, NodeSide, five_filters, measured, node, processor_s
 from benchmarks.report import Line
+from benchmarks.scraping import scraper
 from pypes.core.machine import cores
 from pypes.testing.node import Node
 
 SECONDS = 4.0
-ROUNDS = 7
+#: ``PYPES_BENCH_ROUNDS`` is for a quick look.
+ROUNDS = int(os.environ.get("PYPES_BENCH_ROUNDS", "9"))
 VIEWERS = 50
 #: Seconds for which a node is watched that has little to do, and between two of its dead letters.
 QUIET_S = 30.0
@@ -51,38 +56,64 @@ def _read(socket: object) -> None:
             pass
 
 
-def _compared(load: Load, paths: Sequence[tuple[str, int]]) -> list[list[Round]]:
-    """Rounds with nobody, and with so many clients of each path, on the same node; another one begins each time."""
-    found: list[list[Round]] = [[] for _ in range(len(paths) + 1)]
-    with node(five_filters(), instances=cores()) as running:
-        side = NodeSide(running)
+@contextmanager
+def _scraped(running: Node) -> Iterator[None]:
+    """A scrape a second, and two viewers of events: what a node in use has to bear."""
+    with scraper(running.port), looking(running, "/events", clients=2):
+        yield
+
+
+def _nobody(running: Node) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+class Way(NamedTuple):
+    """A way of looking: at what is posted to one graph of a node; ``must`` is the most that it may cost, as a share."""
+
+    name: str
+    graph: str = "bench"
+    look: Callable[[Node], AbstractContextManager[None]] = _nobody
+    must: float = 0.0
+
+
+WAYS = (
+    Way("nobody who looks"),
+    Way("a scrape a second and two viewers of events", look=_scraped, must=0.02),
+    Way("a tap of a wire in the middle", look=lambda running: looking(running, WIRE), must=0.05),
+    Way("one in a thousand traced", "traced", must=0.01),
+    Way("provenance of fields", "marked", must=0.15),
+)
+#: The graph again, with options by which deliveries are looked at more closely.
+OPTIONS: Mapping[str, dict[str, Any]] = {"traced": {"trace": 0.001}, "marked": {"provenance": True}}
+
+
+def _compared(running: Node, load: Load) -> list[list[float]]:
+    """Of each way, microseconds for each document in each round; another one begins each time."""
+    found: list[list[float]] = [[] for _ in WAYS]
+    sides = [NodeSide(running, f"/docs/{way.graph}") for way in WAYS]
+    for side in sides:
         measured(side, load, 1)
-        for number in range(ROUNDS):
-            for place in range(len(found))[:: -1 if number % 2 else 1]:
-                with ExitStack() as stack:
-                    if place:
-                        stack.enter_context(looking(running, *paths[place - 1]))
-                    found[place].append(measured(side, load, SECONDS))
+    for number in range(ROUNDS):
+        for at in range(len(WAYS)):
+            place = (at + number) % len(WAYS)
+            with WAYS[place].look(running):
+                found[place].append(measured(sides[place], load, SECONDS).processor_us)
     return found
 
 
-def _share(with_it: Sequence[Round], without: Sequence[Round]) -> float:
-    """The processor time that looking costs, as a share of that without."""
-    return statistics.median(a.processor_us / b.processor_us for a, b in zip(with_it, without, strict=True)) - 1
-
-
 def _at_work(what: str, load: Load) -> Iterator[Line]:
-    nobody, viewers, tapped = _compared(load, [("/events", 2), (WIRE, 1)])
-    usual = statistics.median(each.processor_us for each in nobody)
-    for name, rounds, must in (("two viewers of events", viewers, 0.02), ("a tap of a wire in the middle", tapped, 0.05)):
-        share = _share(rounds, nobody)
-        figure = statistics.median(each.processor_us for each in rounds)
+    """One node for all ways: two starts of the same node differ by more than what is looked for."""
+    graphs = [five_filters() | option | {"name": name, "routes": [name]} for name, option in OPTIONS.items()]
+    with node(five_filters() | {"routes": ["bench"]}, instances=cores(), others=graphs) as running:
+        without, *others = _compared(running, load)
+    usual = statistics.median(without)
+    for way, found in zip(WAYS[1:], others, strict=True):
         yield Line(
-            f"{what}: processor time for each document with {name}, against nobody who looks",
-            f"{figure:.2f} µs; nobody {usual:.2f} µs",
-            1 + share,
-            must=1 + must,
-            stretch=1 + must / 2,
+            f"{what}: processor time for each document with {way.name}, against {WAYS[0].name}",
+            f"{statistics.median(found):.2f} µs; without {usual:.2f} µs",
+            statistics.median(a / b for a, b in zip(found, without, strict=True)),
+            must=1 + way.must,
+            stretch=1 + way.must / 2,
         )
 
 
@@ -114,7 +145,11 @@ def _quiet() -> Iterator[Line]:
 
 def lines() -> Iterator[Line]:
     """All of it."""
-    yield from _at_work("single documents of 1 KB", single_documents())
-    load = Load(batches(100), NDJSON_GZIP, connections=16)
-    yield from _at_work(f"gzip NDJSON batches of {BATCH_DOCUMENTS:,} documents of 1 KB", load)
+    gzipped = Load(batches(100), NDJSON_GZIP, connections=16)
+    for what, load in (
+        ("single documents of 1 KB", single_documents()),
+        (f"gzip NDJSON batches of {BATCH_DOCUMENTS:,} documents of 1 KB", gzipped),
+    ):
+        yield from _at_work(what, load)
     yield from _quiet()
+    yield from scraping.lines()

@@ -40,9 +40,14 @@ def five_filters(publisher: dict[str, Any] | None = None) -> dict[str, Any]:
 
 
 @contextmanager
-def node(graph: dict[str, Any], *flags: str, workers: int = 1, instances: int = 1) -> Iterator[Node]:
+def node(
+    graph: dict[str, Any], *flags: str, workers: int = 1, instances: int = 1, others: Iterable[dict[str, Any]] = ()
+) -> Iterator[Node]:
+    """A node with a graph, the default one, and others."""
     with tempfile.TemporaryDirectory() as folder:
         running = Node(Path(folder), graph, *flags, workers=workers, instances=instances)
+        for other in others:
+            running.add(other)
         try:
             running.start()
             running.wait_ready()
@@ -51,9 +56,9 @@ def node(graph: dict[str, Any], *flags: str, workers: int = 1, instances: int = 
             running.close()
 
 
-def settle(running: Node) -> None:
-    """Wait until everything posted before is published: one more document, whose receipt is followed to its end."""
-    receipt = running.post(b'{"id": "last"}').json()["receipt"]
+def settle(running: Node, path: str = "/docs") -> None:
+    """Wait until everything posted there before is published: one more document, whose receipt is followed to its end."""
+    receipt = running.post(b'{"id": "last"}', path).json()["receipt"]
     until(lambda: running.get(f"/receipts/{receipt}?wait=10").json()["state"] == "done", 120, "the backlog is worked off")
 
 
@@ -97,16 +102,17 @@ class Side(Protocol):
 
 
 class NodeSide:
-    """A node of Pypes: a document is worked off when it is published."""
+    """A node of Pypes, or one graph of it: a document is worked off when it is published."""
 
-    def __init__(self, running: Node) -> None:
+    def __init__(self, running: Node, path: str = "/docs") -> None:
         assert running.process is not None
         self._node = running
-        self.url = running.url + "/docs"
+        self._path = path
+        self.url = running.url + path
         self.process = psutil.Process(running.process.pid)
 
     def settle(self) -> None:
-        settle(self._node)
+        settle(self._node, self._path)
 
     def documents(self) -> int:
         return totals(self._node).published
