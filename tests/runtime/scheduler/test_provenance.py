@@ -161,6 +161,82 @@ def test_nothing_is_marked_where_it_is_not_wanted(make: Any) -> None:
     assert end.taken[0].get_metas()[1] == {}
 
 
+def _new(packet: Packet) -> None:
+    packet.set("new", packet.get("n"))
+
+
+def _nothing(packet: Packet) -> None:
+    packet.set("same", packet.get("same"))
+
+
+def _other(packet: Packet) -> None:
+    packet.set("other", "o")
+
+
+def _both(packet: Packet) -> None:
+    packet.set("new", "n")
+    packet.set("same", "changed")
+
+
+def _inside(packet: Packet) -> None:
+    packet.get("box")["in"].append("more")
+
+
+def _appends(packet: Packet) -> None:
+    packet.append("many", 3)
+
+
+def _renames(packet: Packet) -> None:
+    packet.delete("same")
+    packet.set("new", "s")
+
+
+def _one_in_two(packet: Packet) -> None:
+    if packet.get("n") % 2:
+        packet.set("new", "n")
+
+
+#: By what is done to a packet, the fields that are set by it.
+DONE: dict[Any, set[str]] = {
+    _new: {"new"},
+    _nothing: set(),
+    _other: {"other"},
+    _both: {"new", "same"},
+    _inside: {"box"},
+    _appends: {"many"},
+    _renames: {"new"},
+    _one_in_two: {"new"},
+}
+
+
+@given(st.lists(st.lists(st.sampled_from(list(DONE)), min_size=1, max_size=5), min_size=1, max_size=4), st.booleans())
+def test_what_a_filter_did_before_does_not_tell_what_it_does_next(done: list[list[Any]], sends_twice: bool) -> None:
+    before: list[Packet] = []
+
+    class Does(Operator):
+        def process(self, packet: Packet) -> Packet:
+            if packet.get("n") == 3:
+                before.append(packet.clone())
+            dos[packet.get_meta("do")](packet)
+            if sends_twice:
+                self.send("out", packet)
+            return packet
+
+    dos = {do.__name__: do for do in DONE}
+
+    def made(number: int, do: Any) -> Packet:
+        # as adapters make them: nobody outside has what is in them
+        return Packet.from_document({"n": number, "same": "s", "box": {"in": []}, "many": 1}, {"do": do.__name__})
+
+    feeds = [[made(number, do) for number, do in enumerate(chunk)] for chunk in done]
+    for packet in pushed({"a": Does()}, [("a.out", "end.in")], *feeds):
+        do = dos[packet.get_meta("do")]
+        expected = DONE[do] if do is not _one_in_two or packet.get("n") % 2 else set()
+        assert {name for name, mark in marks(packet).items() if mark == "by a"} == expected
+    for packet in before:
+        assert packet.to_json()["fields"] == {"n": 3, "same": "s", "box": {"in": []}, "many": 1}
+
+
 class Parts(Operator):
     """Makes two packets of one, by derive and by hand."""
 
