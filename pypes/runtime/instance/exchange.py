@@ -234,7 +234,6 @@ class Exchange:
         if runner.scheduler.in_flight and not runner.scheduler.is_resting:
             return
         runner.end_alone(self._record)
-        self._taps.renew(runner.name)
         self._lone = None
         waiting = self._next_alone()
         if waiting is not None:

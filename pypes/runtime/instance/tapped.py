@@ -109,11 +109,6 @@ class Taps:
         for key in [key for key in self._taps if key[0] is connection]:
             self.end(*key)
 
-    def renew(self, graph: str) -> None:
-        """The filters of a graph may take short cuts again, after a lone run."""
-        if (tapping := self._tappings.get(graph)) is not None:
-            tapping.renew()
-
     def leave(self, graph: str) -> None:
         """A graph is torn down."""
         self._tappings.pop(graph, None)
@@ -123,5 +118,5 @@ class Taps:
     def _tapping_of(self, graph: str) -> Tapping | None:
         if graph not in self._tappings and (runner := self._runners.get(graph)) is not None:
             scheduler = runner.scheduler
-            self._tappings[graph] = Tapping(scheduler.core, scheduler.graph, scheduler.wires, scheduler.drivers)
+            self._tappings[graph] = Tapping(scheduler.graph, scheduler.wires, scheduler.drivers)
         return self._tappings.get(graph)

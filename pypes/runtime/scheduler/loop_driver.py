@@ -223,7 +223,10 @@ class LoopDriver(ReceivingDriver):
         ):
             following.portion, following.epoch, following.is_handed = portion, self.epoch, True
             # PERF: counts as if by the wire, and time as by `Core.begin_turn`
-            out.wires[0].total += count
+            wire = out.wires[0]
+            wire.total += count
+            if wire.taps:
+                wire.show(portion.values)  # type: ignore[union-attr]
             now_s = core.clock()
             self.meter.seconds += now_s - core.since_s
             core.since_s = now_s

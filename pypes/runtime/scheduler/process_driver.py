@@ -49,16 +49,12 @@ class ProcessDriver(Sending):
         simple = type(self) is ProcessDriver and not self.is_publisher
         if simple and out is not None and len(out.wires) == 1:
             target = self.core.target_of(out.wires[0])
-            if (
-                isinstance(target, ProcessDriver)
-                and target.is_handed_chunks
-                and target.holding is None
-                and len(target.wires) == 1
-            ):
+            is_next = isinstance(target, ProcessDriver) and target.is_handed_chunks and target.holding is None
+            if is_next and len(target.wires) == 1:
                 # publishers take their turn after everything else (see `Scheduler`)
                 is_in_turn = not target.is_publisher or len(target.ancestors) == len(self.core.filters) - 1
                 is_seen = self.core.record_turn is not None or self.observation is not None or self.provenance is not None
-                self.following = target if is_in_turn and not is_seen else None
+                self.following = target if is_in_turn and not is_seen else None  # type: ignore[assignment]
 
     def step(self) -> None:
         if self.greenlet is not None:  # parked in the middle of its turn
@@ -139,6 +135,8 @@ class ProcessDriver(Sending):
                 driver.results = []
             # PERF: counts as if by the wire, and time as by `Core.begin_turn`
             wire.total += count
+            if wire.taps:
+                wire.show(results)
             driver.meter.seconds += (now_s := clock()) - core.since_s
             core.since_s = now_s
             core.running = driver = following

@@ -76,10 +76,16 @@ class Wire:
         #: By epoch, documents that outgrew the byte cap: what else is made of them and sent here is dead-lettered. -1 stands
         #: for packets of no document.
         self.overflowed: dict[Epoch, set[int]] = {}
-        #: Called with packets that are put or fed, while somebody looks (:mod:`pypes.runtime.scheduler.tapping`).
+        #: Called with packets that are put or fed, or go past the wire, while somebody looks
+        #: (:mod:`pypes.runtime.scheduler.tapping`).
         self.taps: tuple[Callable[[Sequence[Any]], None], ...] = ()
 
     # -- putting ------------------------------------------------------------------------------------------
+
+    def show(self, values: Sequence[Any]) -> None:
+        """Show packets to those who look."""
+        for look in self.taps:
+            look(values)
 
     def put(self, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> bool:
         """Append; takes ownership of ``values``. True if the wire is full."""

@@ -32,7 +32,7 @@ class Clock:
 @pytest.fixture
 def tapping() -> Iterator[Tapping]:
     with running({"a": Pass(), "keep": Keep()}, [("a.out", "keep.in")]) as scheduler:
-        yield Tapping(scheduler.core, scheduler.graph, scheduler.wires, scheduler.drivers)
+        yield Tapping(scheduler.graph, scheduler.wires, scheduler.drivers)
 
 
 @pytest.fixture
@@ -134,8 +134,6 @@ def test_taps_end_with_their_worker_and_their_graph(connection: Connection) -> N
             taps.begin(connection, protocol.Tap(number, "g", WIRE))
         assert [bool(said.error) for said in told(connection)] == [False] * MOST_TAPS + [True]
         assert len(wire.taps) == MOST_TAPS
-        taps.renew("g")
-        taps.renew("h")
         taps.drop(connection)
         assert len(wire.taps) == 0
         taps.begin(connection, protocol.Tap(1, "g", WIRE))
