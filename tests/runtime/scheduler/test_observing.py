@@ -205,7 +205,8 @@ def test_a_batch_of_several_deliveries_is_taken_and_committed_once() -> None:
     notes, last = Notes(Clock()), GathersLast(3, LONG_S)
     with running({"a": Pass(), "last": last}, [("a.out", "last.in")], observer=notes) as scheduler:
         push(scheduler, "a", 1, 1, 1)
-        scheduler.run()
+        while not scheduler.is_idle:  # on a busy machine the time of one run is over before
+            scheduler.run()
         assert not scheduler.in_flight
     assert notes.of("taken")[-1] == ["last", 3]
     assert notes.of("committed") == [["last", 3]]
