@@ -30,7 +30,7 @@ help:
 	@echo "make install   .venv with the project and its components: .venv/bin/pypes"
 	@echo "make test      style, types, and the tests of the core"
 	@echo "make test-components  tests of the distributions in components/"
-	@echo "make test-servers  tests of what publishes to PostgreSQL, OpenSearch and others, which are installed from packages"
+	@echo "make test-servers  tests of what publishes to PostgreSQL, OpenSearch and others, and of alerts in Prometheus; all are installed from packages"
 	@echo "make test-browser  tests of the page of a node in Chromium"
 	@echo "make test-all  all four: what CI runs"
 	@echo "make coverage  the tests, and how much of the code they run; writes docs/coverage.md"
@@ -75,7 +75,7 @@ $(VENV)/.installed-servers: $(VENV)/.installed-test
 	@echo "installing the servers that publishers are tested with"
 	@$(PIP) install --no-build-isolation -e ".[servers]" $(EDITABLE)
 	@# servers that would run on their own from then on: on nobody's machine but CI's
-	@test -z "$$CI" || apt-get install -y -q --no-install-recommends dovecot-imapd redis-server >/dev/null 2>&1 || true
+	@test -z "$$CI" || apt-get install -y -q --no-install-recommends dovecot-imapd redis-server prometheus >/dev/null 2>&1 || true
 	@touch $@
 
 # Chromium of Debian, which playwright drives as well as one of its own that it would download

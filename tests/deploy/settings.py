@@ -12,6 +12,7 @@ import yaml
 from pypes.observe.metrics import CATALOGUE, Metric
 
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
+PROMETHEUS: Final = DEPLOY / "prometheus" / "prometheus.yml"
 ALERTS: Final = DEPLOY / "prometheus" / "alerts.yml"
 
 #: Samples that there may be, with the metrics that they belong to: a histogram has several.
@@ -42,6 +43,11 @@ class Alert(NamedTuple):
 def loaded(path: Path) -> Any:
     """The content of a YAML file of one document."""
     return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def documents(path: Path) -> list[Any]:
+    """All documents of a YAML file."""
+    return [*yaml.safe_load_all(path.read_text(encoding="utf-8"))]
 
 
 def alerts() -> Iterator[Alert]:
