@@ -58,11 +58,11 @@ class Contents:
     def snapshot(self) -> dict[str, Any]:
         """The entries of the fields as they are now, only to be read: what is done to the packet from now on leaves them alone.
 
-        Values that code outside may change are copied, but for those over :data:`COPIED_BYTES`. PERF: otherwise nothing is, until
-        the packet is written to.
+        Values that code outside may change are copied, but for those over :data:`COPIED_BYTES`, and those that cannot be. PERF:
+        otherwise nothing is, until the packet is written to.
         """
         if self._bits & EXPOSED:
-            return {name: deep(value) if size_of(value) <= COPIED_BYTES else value for name, value in self._fields.items()}
+            return {name: _kept(value) for name, value in self._fields.items()}
         self._bits |= SNAPSHOT
         return self._fields
 
@@ -126,3 +126,11 @@ class Contents:
         packet._field_meta = deep(self._field_meta) if metas else None
         packet._bits = 0
         return packet
+
+
+def _kept(value: Any) -> Any:
+    """A copy of an entry, or itself if it is large, or of a class that cannot be copied."""
+    try:
+        return deep(value) if size_of(value) <= COPIED_BYTES else value
+    except Exception:
+        return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -351,3 +352,20 @@ def test_a_mark_names_graph_filter_and_component_with_their_versions() -> None:
     graph = Graph("g", {"a": GraphNode("a", "Language"), "b": GraphNode("b", "Mine")})
     assert marks_of(graph, 3, {"Language": "2.0.1", "Mine": ""}) == {"a": "g@3 a Language@2.0.1", "b": "g@3 b Mine"}
     assert marks_of(graph, 0, {})["a"] == "g a Language"
+
+
+def test_what_cannot_be_copied_goes_on() -> None:
+    class Puts(Operator):
+        def process(self, packet: Packet) -> Packet:
+            packet.set("locked", MappingProxyType({"a": 1}))
+            return packet
+
+    class Looks(Operator):
+        def process(self, packet: Packet) -> Packet:
+            return Packet({"has": packet.has("locked")})
+
+    taken, marks = Take(), Marks({"a": "by a", "b": "by b", "end": ""})
+    with running({"a": Puts(), "b": Looks(), "end": taken}, CHAIN, marks=marks) as scheduler:
+        scheduler.submit(Feed(iter([("a", [Packet({"n": 1})], range(1))]), 1))
+        scheduler.drain()
+    assert [packet.get("has") for packet in taken.taken] == [True]
