@@ -109,11 +109,19 @@ class Page:
 
     @operation(
         "End the session of a browser",
-        {303: Answer("The browser forgets its session; the page is at Location.", None, {"Location": "The page."})},
+        {303: Answer("The session is over; the page is at Location.", None, {"Location": "The page."})},
+        errors={503: "The session cannot be ended, since the disk is full."},
         is_open=True,
     )
     async def on_post_session_end(self, req: Request, resp: falcon.asgi.Response) -> None:
         await req.discard()
+        try:
+            self._sessions.end(req.header(b"cookie").encode("latin-1"))
+        except OSError as error:
+            raise Unavailable(
+                f"the session goes on until its twelve hours are over: {error}; log out again when there is room on the disk",
+                code="session.not_ended",
+            ) from error
         resp.append_header("set-cookie", self._sessions.no_cookie(is_secure=_is_secure(req)))
         _go_on(resp, "../")
 

@@ -1,15 +1,18 @@
 """The token of a node, and sessions: cookies with which browsers may look at it without the token.
 
-A cookie holds its end and a code made of that (HMAC-SHA256). The key comes from the token and from random bytes that the arbiter
-makes at its start: nobody can try tokens against a cookie, and a session ends with the node, or with its token. All ingest
-workers have the same key, and none keeps anything.
+A cookie holds its end, some random bytes, and a code made of both (HMAC-SHA256). The key comes from the token and from random
+bytes that the arbiter makes at its start: nobody can try tokens against a cookie, and a session ends with the node, or with its
+token. All ingest workers have the same key, and none keeps anything. A session that is ended before leaves a file in the runtime
+directory, where all of them look.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final
 
 from pypes.core.clock import wall
@@ -17,6 +20,9 @@ from pypes.runtime.worker.config import WorkerConfig
 
 #: Seconds for which a session lasts.
 SESSION_S: Final = 12 * 3600
+
+#: Behind the names of the files of sessions that were ended.
+ENDED: Final = ".ended"
 
 #: First parts of the addresses that a session may GET: nothing that is fetched there changes anything.
 LOOKED_AT: Final = frozenset(
@@ -46,6 +52,7 @@ class Sessions:
         # browsers keep one set of cookies for all ports of a machine
         self._name = f"pypes-session-{config.port}"
         self._clock = clock
+        self._folder = Path(config.runtime_dir)
 
     @property
     def has_token(self) -> bool:
@@ -66,20 +73,38 @@ class Sessions:
 
     def is_session(self, cookies: bytes) -> bool:
         """True if a field ``Cookie`` has a session that is not over."""
+        return any(True for _ in self._running(cookies))
+
+    def end(self, cookies: bytes) -> None:
+        """End the sessions in a field ``Cookie``, for all workers. Raises ``OSError`` if they go on."""
+        for session in list(self._running(cookies)):
+            self._file(session).touch()
+        for path in self._folder.glob(f"*{ENDED}"):
+            if int(path.name.partition("-")[0]) <= self._clock():  # it would be over
+                path.unlink(missing_ok=True)
+
+    def _running(self, cookies: bytes) -> Iterator[bytes]:
+        """The sessions in a field ``Cookie`` that are not over, each without its code."""
         name = self._name.encode()
         for pair in cookies.split(b";"):
             key, _, value = pair.strip().partition(b"=")
             if key == name:
-                end, _, code = value.partition(b".")
-                if hmac.compare_digest(code, self._code(end)):
-                    # only what was made here comes so far
-                    return self._clock() < int(end)
-        return False
+                session, _, code = value.rpartition(b".")
+                # only what was made here comes further than its code
+                if (
+                    hmac.compare_digest(code, self._code(session))
+                    and self._clock() < int(session.partition(b".")[0])
+                    and not self._file(session).exists()
+                ):
+                    yield session
+
+    def _file(self, session: bytes) -> Path:
+        return self._folder / f"{session.decode().replace('.', '-')}{ENDED}"
 
     def cookie(self, *, is_secure: bool) -> str:
         """``Set-Cookie`` for a session that begins now; ``is_secure``: the browser is to send it over TLS alone."""
-        end = str(int(self._clock()) + SESSION_S).encode()
-        return self._set((end + b"." + self._code(end)).decode(), SESSION_S, is_secure=is_secure)
+        session = f"{int(self._clock()) + SESSION_S}.{secrets.token_hex(8)}"
+        return self._set(f"{session}.{self._code(session.encode()).decode()}", SESSION_S, is_secure=is_secure)
 
     def no_cookie(self, *, is_secure: bool) -> str:
         """``Set-Cookie`` that has a browser forget its session."""
@@ -89,5 +114,5 @@ class Sessions:
         secure = "; Secure" if is_secure else ""
         return f"{self._name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
 
-    def _code(self, end: bytes) -> bytes:
-        return hmac.digest(self._key, end, hashlib.sha256).hex().encode()
+    def _code(self, session: bytes) -> bytes:
+        return hmac.digest(self._key, session, hashlib.sha256).hex().encode()

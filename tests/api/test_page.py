@@ -133,10 +133,16 @@ def test_over_tls_the_cookie_stays_there(guarded: Harness) -> None:
     assert hand_in(guarded, "secret", Origin="http://evil.example").status == 403
 
 
-def test_the_session_is_forgotten(guarded: Harness) -> None:
-    answer = guarded.http.request("POST", f"{guarded.url}/session/end", redirect=False)
+def test_log_out_ends_the_session_at_all_workers(guarded: Harness) -> None:
+    cookie, other = (hand_in(guarded, "secret").headers["set-cookie"].partition(";")[0] for _ in range(2))
+    end = f"{guarded.url}/session/end"
+    assert guarded.http.request("POST", end, headers={"Cookie": cookie, "Origin": "http://evil.example"}).status == 403
+    answer = guarded.http.request("POST", end, headers={"Cookie": cookie}, redirect=False)
     assert (answer.status, answer.headers["location"]) == (303, "../")
     assert "Max-Age=0" in answer.headers["set-cookie"]
+    # a copy of the cookie is worth nothing, at no worker; another session goes on
+    assert [guarded.get("/openapi.json", Cookie=cookie).status for _ in range(6)] == [401] * 6
+    assert guarded.get("/openapi.json", Cookie=other).status == 200
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,13 +49,29 @@ def test_it_ends() -> None:
     assert not made.is_session(cookie)
 
 
+def test_it_is_ended_for_all_and_leaves_nothing_behind_its_time(tmp_path: Path) -> None:
+    clock = Clock()
+    first, second = (sessions(clock=clock, runtime_dir=str(tmp_path)) for _ in range(2))
+    cookie, other = sent(first), sent(first)
+    second.end(b"x=1; " + cookie + b"; pypes-session-8080=1.2.3")
+    assert [made.is_session(cookie) for made in (first, second)] == [False, False]
+    assert first.is_session(other)
+    second.end(cookie)
+    assert len([*tmp_path.iterdir()]) == 1
+    clock.now += SESSION_S
+    first.end(b"")
+    assert not [*tmp_path.iterdir()]
+
+
 def test_what_was_not_made_here_is_none() -> None:
     made = sessions()
     cookie = sent(made)
     name, _, value = cookie.partition(b"=")
-    end, _, code = value.partition(b".")
-    later = str(int(end) + 1).encode()
-    for wrong in (later + b"." + code, end + b".", end, b"", b".", end + b"." + code[:-1], b"x." + code, end + b".\xff"):
+    session, _, code = value.rpartition(b".")
+    end, _, random = session.partition(b".")
+    later = str(int(end) + 1).encode() + b"." + random
+    wrongs = [later + b"." + code, session + b".", session, end, b"", b".", session + b"." + code[:-1], b"x." + code]
+    for wrong in (*wrongs, end + b"." + code, end + b"..." + code, session + b".\xff", b"../../x." + code):
         assert not made.is_session(name + b"=" + wrong)
     assert not made.is_session(b"pypes-session-1=" + value)
     assert not made.is_session(b"")
@@ -66,7 +83,7 @@ def test_the_token_cannot_be_read_from_it() -> None:
     assert cookie.endswith("; Path=/; Max-Age=43200; HttpOnly; SameSite=Strict; Secure")
     assert "Secure" not in sessions().cookie(is_secure=False)
     # who knows a cookie cannot try tokens against it without the random bytes
-    assert re.fullmatch(r"pypes-session-8080=[0-9]+\.[0-9a-f]{64}", cookie.partition(";")[0])
+    assert re.fullmatch(r"pypes-session-8080=[0-9]+\.[0-9a-f]{16}\.[0-9a-f]{64}", cookie.partition(";")[0])
 
 
 def test_nodes_on_other_ports_have_other_cookies() -> None:
