@@ -22,17 +22,17 @@ from functools import partial
 from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock
 from pypes.errors import InvalidConfig
-from pypes.ingest.accounts import NONE, Account, Counts
+from pypes.ingest.accounts import NONE, Counts
 from pypes.ingest.backlog.backlog import Backlog
 from pypes.ingest.backlog.deliveries import HEADER_BYTES, Delivery, Group
 from pypes.ingest.contracts.queue import GraphUse, QueueStats
-from pypes.ingest.outcome import DeadLetter, Details, KeptTrace, Poison
+from pypes.ingest.outcome import DeadLetter, Poison
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queues.callbacks import StoredCallbacks
 from pypes.ingest.queues.committer import Committer, store_error
 from pypes.ingest.queues.cursors import StoredCursors
 from pypes.ingest.queues.intake import StoredIntake
-from pypes.ingest.queues.lending import Lending
+from pypes.ingest.queues.lending import Finished, Lending
 from pypes.ingest.queues.letters import StoredLetters
 from pypes.ingest.queues.observing import Observation
 from pypes.ingest.queues.receipt_maker import ReceiptMaker
@@ -55,7 +55,7 @@ from pypes.ingest.store.rows import index_bytes
 from pypes.ingest.store.shards import Shard
 from pypes.ingest.store.spool import SpoolDir
 from pypes.ingest.store.store import Store
-from pypes.ingest.store.write_batch import Remains, Result
+from pypes.ingest.store.write_batch import Result
 from pypes.observe import Observer, guarded
 from pypes.observe.tallies import Tallies
 
@@ -344,18 +344,11 @@ class EmbeddedQueue:
 
     # -- what leasing brought ----------------------------------------------------------------------------
 
-    def _finished(
-        self,
-        deliveries: Sequence[Delivery],
-        accounts: Sequence[Account],
-        details: Details | None,
-        remains: Remains | None,
-        trace: KeptTrace | None,
-    ) -> None:
-        self._buffer.finished(deliveries, details, remains, trace)
+    def _finished(self, finished: Finished) -> None:
+        self._buffer.finished(finished.deliveries, finished.details, finished.remains, finished.trace)
         self._committer.flush_later()
-        if remains is not None:
-            self._on_letters(remains.letters)
+        if finished.remains is not None:
+            self._on_letters(finished.remains.letters)
 
     def _crashed(self, delivery: Delivery, poisons: tuple[Poison, ...]) -> None:
         self._buffer.crashed(delivery, poisons)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from operator import attrgetter
+from typing import NamedTuple
 
 from msgspec import structs
 
@@ -23,9 +24,19 @@ from pypes.ingest.store.write_batch import Remains
 
 log = logging.getLogger(__name__)
 
-#: Keeps what became of deliveries: an account of each; of one that is alone, details, what remains of it as dead letters, and
-#: its trace.
-OnFinished = Callable[[Sequence[Delivery], Sequence[Account], Details | None, Remains | None, KeptTrace | None], None]
+
+class Finished(NamedTuple):
+    """The end of deliveries: an account of each; of one that is alone, details, its dead letters, and its trace."""
+
+    deliveries: Sequence[Delivery]
+    accounts: Sequence[Account]
+    details: Details | None
+    remains: Remains | None
+    trace: KeptTrace | None
+
+
+#: Keeps what became of deliveries.
+OnFinished = Callable[[Finished], None]
 
 _backlog_of = attrgetter("backlog")
 
@@ -206,7 +217,7 @@ class Lending:
             self._free(backlog, [*own])
         if remains is not None:
             self._room.add_letters(((remains.graph, len(remains.letters), remains.size if remains.has_body else 0),))
-        self._on_finished(deliveries, accounts, self._last_details, remains, outcome.trace)
+        self._on_finished(Finished(deliveries, accounts, self._last_details, remains, outcome.trace))
         if self._waiters:
             for delivery in deliveries:
                 for waiter in self._waiters.pop((delivery.group.key, delivery.position), ()):

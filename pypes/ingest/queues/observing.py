@@ -5,12 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from pypes.ingest.accounts import Account
-from pypes.ingest.backlog.deliveries import Delivery
-from pypes.ingest.outcome import Details, KeptTrace
-from pypes.ingest.queues.lending import OnFinished
+from pypes.ingest.queues.lending import Finished, OnFinished
 from pypes.ingest.queues.write_buffer import Append
-from pypes.ingest.store.write_batch import Remains
 from pypes.observe import Observer, Settlement
 
 
@@ -37,21 +33,15 @@ class Observation:
     def before(self, on_finished: OnFinished) -> OnFinished:
         """A callback for the end of deliveries: counts them, then calls ``on_finished``."""
 
-        def finished(
-            deliveries: Sequence[Delivery],
-            accounts: Sequence[Account],
-            details: Details | None,
-            remains: Remains | None,
-            trace: KeptTrace | None,
-        ) -> None:
+        def counted(finished: Finished) -> None:
             if not self._settled:
                 self._loop.call_soon(self._tell_settled)
-            letters = len(remains.letters) if remains is not None else 0
-            for kind, _, _, _ in accounts:
+            letters = len(finished.remains.letters) if finished.remains is not None else 0
+            for kind, _, _, _ in finished.accounts:
                 _add(self._settled, kind.graph, (1, kind.published, kind.dropped, kind.failed, letters))
-            on_finished(deliveries, accounts, details, remains, trace)
+            on_finished(finished)
 
-        return finished
+        return counted
 
     def _tell_settled(self) -> None:
         settled, self._settled = self._settled, {}

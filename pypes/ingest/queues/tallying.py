@@ -6,10 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from pypes.ingest.accounts import Account, Kind
-from pypes.ingest.backlog.deliveries import Delivery
-from pypes.ingest.outcome import Details, KeptTrace
-from pypes.ingest.queues.lending import OnFinished
+from pypes.ingest.accounts import Kind
+from pypes.ingest.queues.lending import Finished, OnFinished
 from pypes.ingest.store.write_batch import Remains
 from pypes.observe.metrics import COMMIT_SECONDS, DELIVERY_SECONDS, NEW_DEAD_LETTERS
 from pypes.observe.tallies import Histogram, Tallies
@@ -35,13 +33,8 @@ class QueueTallies:
     def before(self, on_finished: OnFinished) -> OnFinished:
         """A callback for the end of deliveries: counts how long they took, then calls ``on_finished``."""
 
-        def finished(
-            deliveries: Sequence[Delivery],
-            accounts: Sequence[Account],
-            details: Details | None,
-            remains: Remains | None,
-            trace: KeptTrace | None,
-        ) -> None:
+        def counted(finished: Finished) -> None:
+            accounts = finished.accounts
             # PERF: what came in one commit and ends together took equally long
             last, last_ms, times = accounts[0][0], accounts[0][2], 0
             for kind, _, ms, _ in accounts:
@@ -50,9 +43,9 @@ class QueueTallies:
                     last, last_ms, times = kind, ms, 0
                 times += 1
             self._took(last, last_ms, times)
-            on_finished(deliveries, accounts, details, remains, trace)
+            on_finished(finished)
 
-        return finished
+        return counted
 
     def _took(self, kind: Kind, ms: int, times: int) -> None:
         """So many deliveries of a kind took so long."""

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock
 from pypes.errors import StoreError
-from pypes.ingest.accounts import Account
 from pypes.ingest.backlog.backlog import Backlog
 from pypes.ingest.backlog.deliveries import Delivery, Group
 from pypes.ingest.contracts.callbacks import Callback
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import DeadLetter, Details, KeptTrace
-from pypes.ingest.queues.lending import Lending
+from pypes.ingest.queues.lending import Finished, Lending
 from pypes.ingest.queues.receipt_maker import ReceiptMaker
 from pypes.ingest.queues.room import Room
 from pypes.ingest.receipt import ReceiptIds, commit_key
@@ -72,18 +70,11 @@ class Shelf:
         self.lending.notify_soon()
         return id
 
-    def finished(
-        self,
-        deliveries: Sequence[Delivery],
-        accounts: Sequence[Account],
-        details: Details | None,
-        remains: Remains | None,
-        trace: KeptTrace | None,
-    ) -> None:
-        for delivery in deliveries:
-            if trace is not None:
-                self.traces[delivery.group.key] = trace
-            self.finish(delivery, details, remains)
+    def finished(self, finished: Finished) -> None:
+        for delivery in finished.deliveries:
+            if finished.trace is not None:
+                self.traces[delivery.group.key] = finished.trace
+            self.finish(delivery, finished.details, finished.remains)
 
     def finish(self, delivery: Delivery, details: Details | None, remains: Remains | None) -> None:
         group, header, body = delivery.group, delivery.header, delivery.body
