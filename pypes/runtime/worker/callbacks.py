@@ -26,7 +26,7 @@ from pypes.errors import BadRequest, Forbidden, PypesError
 from pypes.ingest.contracts.callbacks import Callback
 from pypes.ingest.contracts.callbacks import Callbacks as KeptCallbacks
 from pypes.ingest.contracts.receipts import Receipts
-from pypes.ingest.receipt import received_of
+from pypes.ingest.receipt import Receipt, received_of
 
 log = logging.getLogger(__name__)
 
@@ -152,18 +152,24 @@ class Callbacks:
 
     async def _post(self, kept: KeptCallbacks, receipts: Receipts, callback: Callback) -> float:
         """Post a callback once; returns when it is due again."""
+        about = {"receipt": callback.receipt}
         try:
-            reason = await self._attempt(receipts, callback)
+            receipt = await receipts.get(callback.receipt)
+            if receipt is not None:
+                about["graph"] = receipt.graph
+            reason = None if receipt is None else await self._attempt(callback, receipt)
+        except PypesError as error:
+            reason = str(error)
         except Exception as error:
             # one that we cannot deal with must not keep the others from being posted
-            log.exception("callback failed because of a bug in Pypes", extra={"receipt": callback.receipt})
+            log.exception("callback failed because of a bug in Pypes", extra=about)
             reason = f"{type(error).__name__}: {error}"
         if reason is None:
             kept.done(callback.receipt)
             return math.inf
         now = self._clock()
         due = now + backoff_s(callback.attempts, self._jitter)
-        fields = {"receipt": callback.receipt, "url": callback.url, "attempts": callback.attempts + 1, "error": reason}
+        fields = {**about, "url": callback.url, "attempts": callback.attempts + 1, "error": reason}
         is_old = self._times.ago(self._limits.callback_s - (due - now)) > received_of(callback.receipt)
         if is_old and self._times.is_steady():
             log.error("callback given up", extra=fields)
@@ -173,15 +179,9 @@ class Callbacks:
         kept.failed(callback.receipt, due)
         return due
 
-    async def _attempt(self, receipts: Receipts, callback: Callback) -> str | None:
-        """Post a receipt; ``None`` once it was taken (or there is nothing to post), otherwise why not."""
-        try:
-            checked_url(callback.url, self._hosts)
-            receipt = await receipts.get(callback.receipt)
-        except PypesError as error:
-            return str(error)
-        if receipt is None:
-            return None
+    async def _attempt(self, callback: Callback, receipt: Receipt) -> str | None:
+        """Post a receipt; ``None`` once it was taken, otherwise why not. Raises :class:`PypesError` for a wrong address."""
+        checked_url(callback.url, self._hosts)
         body = orjson.dumps(receipt.to_obj())
         more = {} if callback.context is None else callback.context.fields()
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._request, callback.url, body, more)

@@ -145,7 +145,7 @@ def test_a_finished_receipt_is_posted_and_signed(hook: Hook) -> None:
     assert digest == hmac.new(b"secret", f"{moment}.".encode() + body, "sha256").hexdigest()
 
 
-def test_one_that_fails_is_tried_again_ever_later(hook: Hook) -> None:
+def test_one_that_fails_is_tried_again_ever_later(hook: Hook, caplog: pytest.LogCaptureFixture) -> None:
     hook.answers = [(500, ""), (404, ""), (503, "")]
 
     async def play() -> list[float]:
@@ -156,6 +156,7 @@ def test_one_that_fails_is_tried_again_ever_later(hook: Hook) -> None:
 
     assert asyncio.run(play()) == [FIRST_BACKOFF_S * 2.0**n for n in range(3)]
     assert len(hook.taken) == 4
+    assert {vars(record)["graph"] for record in caplog.records if record.message.startswith("callback failed")} == {"g"}
 
 
 def test_a_redirect_is_never_followed(hook: Hook) -> None:
