@@ -36,6 +36,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "test_clock": ("The clock jumps",),
     "test_crash::test_a_killed_arbiter": ("The arbiter is killed",),
     "test_crash::test_a_killed_supervisor": ("The supervisor is killed",),
+    "test_crash::test_a_stopped_worker": ("A process is stopped",),
     "test_damage::test_a_damaged_row": ("A row of the queue is damaged",),
     "test_damage::test_a_damaged_tail": ("The end of the log is damaged",),
     "test_deployments::test_instances_killed": ("A process dies in the middle of a deployment",),

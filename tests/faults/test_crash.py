@@ -55,6 +55,20 @@ def test_a_killed_supervisor_leaves_no_orphan_and_the_port_free(tmp_path: Path) 
         assert node.log_path.read_text().count("the node was killed, or its machine") == 1, "after an orderly end nothing is said"
 
 
+def test_a_stopped_worker_keeps_nobody_from_looking_at_the_node(tmp_path: Path) -> None:
+    with running(tmp_path, graph(tmp_path / "out.jsonl"), workers=2, instances=1) as node:
+        stopped = node.roles()["worker"][0]
+        stopped.suspend()
+        node.http.clear()  # connections that the stopped one has taken
+        shown = node.get("/metrics").data.decode()
+        assert 'pypes_shards{state="missing"} 1' in shown
+        assert "pypes_queue_documents" not in shown
+        (without,) = [shard for shard in node.get("/status").json()["shards"] if shard["queue"] is None]
+        assert "does not answer" in without["reason"]
+        stopped.resume()
+        until(lambda: 'pypes_shards{state="ready"} 2' in node.get("/metrics").data.decode(), 20, "both shown again")
+
+
 def test_a_killed_arbiter_is_replaced_and_its_workers_with_it(tmp_path: Path) -> None:
     with running(tmp_path, graph(tmp_path / "out.jsonl")) as node:
         before = node.roles()

@@ -21,6 +21,7 @@ from pypes.observe.tallies import Tallies
 from pypes.runtime.contracts.supervisor import WorkerCalls
 from pypes.runtime.worker.config import WorkerConfig
 from pypes.runtime.worker.peers import Peers
+from pypes.runtime.worker.snapshot import look
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +60,7 @@ async def exposed(supervisor: WorkerCalls, peers: Peers, graphs: Collection[str]
 async def _shard(peers: Peers, number: int) -> tuple[bool, Mapping[str, GraphUse]] | None:
     """True if its disk fails, and the uses of its graphs; ``None`` if it cannot be asked."""
     try:
-        shard = peers.shard(number)
-        queue, uses = await asyncio.gather(shard.stats(), shard.uses())
+        queue, uses = await look(peers, number)
         return queue.is_failed, uses
     except (Unavailable, StoreError):
         return None

@@ -12,7 +12,7 @@ from pypes.errors import StoreError, Unavailable
 from pypes.ingest.contracts.queue import GraphUse, QueueStats
 from pypes.runtime.contracts.supervisor import NodeStatus, WorkerCalls
 from pypes.runtime.worker.outboxes import Outboxes, OutboxUse
-from pypes.runtime.worker.peers import Peers
+from pypes.runtime.worker.peers import PEER_WAIT_S, Peers
 
 
 class ShardStatus(msgspec.Struct, frozen=True):
@@ -56,10 +56,23 @@ async def snapshot(node: int, supervisor: WorkerCalls, peers: Peers, outboxes: O
     )
 
 
+async def look(peers: Peers, number: int) -> tuple[QueueStats, dict[str, GraphUse]]:
+    """The queue of a shard and what each graph uses of it. Raises :class:`Unavailable` and :class:`StoreError`.
+
+    A worker that is stopped keeps its connections, and answers nothing: whoever looks does not wait for it any longer than for
+    one that is being started.
+    """
+    shard = peers.shard(number)
+    try:
+        async with asyncio.timeout(PEER_WAIT_S):
+            return await asyncio.gather(shard.stats(), shard.uses())
+    except TimeoutError:
+        raise Unavailable("its ingest worker does not answer: it is stopped, or has too much to do") from None
+
+
 async def _shard(peers: Peers, number: int) -> ShardStatus:
     try:
-        shard = peers.shard(number)
-        queue, graphs = await asyncio.gather(shard.stats(), shard.uses())
+        queue, graphs = await look(peers, number)
         return ShardStatus(number, queue, graphs)
     except (Unavailable, StoreError) as error:
         return ShardStatus(number, None, {}, error.message)
