@@ -2,7 +2,7 @@
 
 Layers, each importing only from those before it (``tests/test_layers.py`` holds them apart)::
 
-    errors, packet, pype, structure, component, core, config, logs, observe  the contract of components, settings, logs
+    errors, packet, pype, structure, component, core, config, logs, observe, access  components, settings, logs, tokens
     outbox                                                             results that wait on a node to be fetched
     graph                                                              the model of a graph, its JSON, its validation
     registry                                                           the components that are installed

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from pypes.access.settings import AccessSettings
 from pypes.core.converting import converted
 from pypes.core.limits import Limits
 from pypes.core.machine import cores, machine_memory_bytes
@@ -98,11 +99,9 @@ class ComponentSettings:
     roots: tuple[Path, ...] = _key(
         (), "Folders that must contain all paths in parameters, besides the data folder; empty: any folder but the node's own."
     )
-
     modules: tuple[str, ...] = _key(
         (), "Modules whose functions graphs may call (component Call), with those below them; none by default."
     )
-
     pythons: tuple[str, ...] = _key(
         (), "Interpreters that the pools of graphs may name, whole paths; those of [pool:NAME] here need not be listed."
     )
@@ -137,6 +136,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     log: LogSettings = field(default_factory=LogSettings)
     observe: ObserveSettings = field(default_factory=ObserveSettings)
+    access: AccessSettings = field(default_factory=AccessSettings)
     #: Pools for the filters of all graphs, by name: sections ``[pool:NAME]`` of the file.
     pools: Mapping[str, Pool] = field(default_factory=dict)
     #: The bearer token clients must show, ``None`` if there is none. Never logged.
@@ -162,6 +162,7 @@ SECTIONS: Mapping[str, type[Any]] = {
     "limits": Limits,
     "log": LogSettings,
     "observe": ObserveSettings,
+    "access": AccessSettings,
 }
 
 #: Second names of a setting.

@@ -15,7 +15,8 @@ Split by whose fault it is, so that a caller can tell what to do from the class 
     │   ├── Gone                  existed once, and is forgotten by now
     │   ├── Conflict              contradicts the present state: another body under the same idempotency key, …
     │   └── Changed               somebody else changed it meanwhile (a precondition does not hold)
-    ├── Forbidden             the caller may not do this (token, Host, Origin)
+    ├── Forbidden             the caller may not do this (scope, Host, Origin)
+    │   └── Unauthorized          nobody knows who the caller is (token)
     ├── Unavailable           not now: try again later, nothing is broken
     │   ├── QueueFull             names the ``limit`` that is reached; ``where`` is the graph, if it is one of a graph
     │   │   ├── LettersFull           a graph has too many dead letters to take more documents
@@ -123,6 +124,10 @@ class Changed(InvalidInput):
 
 class Forbidden(PypesError):
     code = "forbidden"
+
+
+class Unauthorized(Forbidden):
+    code = "token.missing"
 
 
 class Unavailable(PypesError):

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "pypes"
 
 #: From the inside out; a layer may import itself and those before it. Members of one tuple are peers.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "packet", "pype", "structure", "core", "component", "config", "logs", "observe"),
+    ("errors", "packet", "pype", "structure", "core", "component", "config", "logs", "observe", "access"),
     ("outbox",),
     ("graph",),
     ("registry",),

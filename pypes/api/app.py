@@ -37,6 +37,7 @@ from pypes.api.short_path import ShortPath
 from pypes.api.status import Status
 from pypes.api.stores import Stores
 from pypes.api.taps import Taps
+from pypes.api.tokens import Tokens
 from pypes.api.trials import Trials
 from pypes.api.triggers import Triggers
 from pypes.api.versions import Versions
@@ -66,6 +67,7 @@ def routes(
     stores = Stores(worker)
     outbox = Outbox(worker, stopping)
     page = Page(worker, sessions)
+    tokens = Tokens(worker)
     table: list[tuple[str, Any, str]] = [
         ("/", page, ""),
         ("/session", page, "session"),
@@ -116,6 +118,8 @@ def routes(
         ("/events", Events(worker, stopping), ""),
         ("/metrics", Metrics(worker), ""),
         ("/logs", Logs(worker), ""),
+        ("/tokens", tokens, ""),
+        ("/tokens/{name}", tokens, "one"),
     ]
     table.append(("/openapi.json", OpenApi(table, API_VERSION), ""))
     return table
@@ -140,6 +144,6 @@ def create_app(
         app.add_route(template, resource, **({"suffix": suffix} if suffix else {}))
     problems.install(app, Methods(table).hint)
     (documents,) = (resource for template, resource, _ in table if template == "/docs")
-    guard = Guard(Ending(app), config, sessions, lambda: worker.state, worker.check_room)
+    guard = Guard(Ending(app), config, worker.register, sessions, lambda: worker.state, worker.check_room)
     requests = RequestTallies(worker.tallies)
     return Counting(guard, requests), ShortPath(guard, documents, config.limits, requests)

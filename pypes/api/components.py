@@ -71,6 +71,7 @@ class Components:
         "All components",
         {200: Answer("The catalogue, sorted by name.", {"type": "array", "items": COMPONENT}, LINK)},
         parameters=LISTED,
+        scope="read",
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         await answer_page(req, resp, self._worker.control.components.page, req.get_param("after"))
@@ -78,6 +79,7 @@ class Components:
     @operation(
         "Look for components again: what was installed since the start can be used at once",
         {200: Answer("Names that are new, and names that are gone.", obj(added=NAMES, removed=NAMES))},
+        scope="admin",
     )
     async def on_post_rescan(self, req: Request, resp: falcon.asgi.Response) -> None:
         await req.discard()
@@ -87,6 +89,7 @@ class Components:
         "One component: ports, parameters, documentation",
         {200: Answer("The component.", COMPONENT)},
         errors={404: "No component of that name."},
+        scope="read",
     )
     async def on_get_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         resp.data = orjson.dumps(await self._worker.control.components.get(name))

@@ -16,7 +16,7 @@ UNKNOWN: Final = "unknown"
 #: The key of the ASGI scope under which the router leaves the template of an address.
 ROUTE: Final = "pypes.route"
 
-_METHODS: Final = frozenset((*METHODS, "HEAD", "PATCH", "OPTIONS"))
+_METHODS: Final = frozenset((*METHODS, "HEAD", "OPTIONS"))
 
 
 class RequestTallies:

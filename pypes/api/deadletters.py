@@ -135,6 +135,7 @@ class DeadLetters:
             AFTER,
             Parameter("group", "code: count instead of listing.", {"type": "string", "enum": ["code"]}),
         ),
+        scope="read",
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         query = _query(req, "order", "limit", "after", "group")
@@ -163,6 +164,7 @@ class DeadLetters:
         {200: Answer("Number of dead letters that were deleted.", obj(count=COUNT))},
         errors={400: "No criterion, an unknown one, or one whose value is empty or invalid.", 503: BUSY, 507: NO_ROOM},
         parameters=CRITERIA,
+        scope="edit",
     )
     async def on_delete(self, req: Request, resp: falcon.asgi.Response) -> None:
         query = _query(req)
@@ -201,6 +203,7 @@ class DeadLetters:
                 }
             )
         },
+        scope="edit",
     )
     async def on_post_replay(self, req: Request, resp: falcon.asgi.Response) -> None:
         wanted = await _object(req, {*TEXTS, "index", "since", "from", "limit"})
@@ -237,6 +240,7 @@ class DeadLetters:
             )
         },
         errors={404: UNKNOWN, 503: BUSY},
+        scope="read",
     )
     async def on_get_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
         resp.data = _whole(await self._worker.records.letter(id))
@@ -258,6 +262,7 @@ class DeadLetters:
             507: NO_ROOM,
         },
         body={"application/json": obj(packet=PACKET)},
+        scope="edit",
     )
     async def on_put_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
         wanted = await _object(req, {"packet"})
@@ -275,7 +280,7 @@ class DeadLetters:
         await records.edit_letter(id, packet)
         resp.data = _whole(await records.letter(id))
 
-    @operation("Delete a dead letter", {204: Answer("It is gone.")}, errors={404: UNKNOWN, 503: BUSY, 507: NO_ROOM})
+    @operation("Delete a dead letter", {204: Answer("It is gone.")}, errors={404: UNKNOWN, 503: BUSY, 507: NO_ROOM}, scope="edit")
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
         await self._worker.records.delete_letter(id)
         resp.status = 204
@@ -285,6 +290,7 @@ class DeadLetters:
         {202: ACCEPTED},
         errors={404: UNKNOWN, 409: NOT_KEPT, 429: FULL, 503: BUSY, 507: NO_ROOM},
         body={"application/json": obj({"from": FROM})},
+        scope="edit",
     )
     async def on_post_one_replay(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
         replayed = await self._worker.records.replay(id, bool(_from_start(await _object(req, {"from"}))))

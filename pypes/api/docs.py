@@ -12,13 +12,14 @@ import falcon.asgi
 import msgspec
 import orjson
 
+from pypes.access.client import Client
 from pypes.api import options
 from pypes.api.admission import Admission
 from pypes.api.arrival import Arrival
-from pypes.api.guard import poster_of
 from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, Answer, Parameter, Schema, obj, operation
 from pypes.api.options import PLAIN, Options, options_of
 from pypes.api.pace import Pace
+from pypes.api.permission import check_current
 from pypes.api.receipts import RECEIPT, wait_receipt
 from pypes.api.reception import Reception, grown_bytes
 from pypes.api.request import Request
@@ -119,7 +120,6 @@ class Documents:
         self._worker = worker
         self._limits = config.limits
         self._hosts = config.callback_hosts
-        self._poster = poster_of(config)
         self._stopping = stopping
         self._pace = Pace()
         self._admission = Admission(worker)
@@ -127,7 +127,9 @@ class Documents:
         #: The deliveries that are traced because those who posted them are.
         self.sampling = Sampling(config.caller_traces_per_s)
 
-    @operation("Submit documents to the default graph", ANSWERS, errors=ERRORS, parameters=PARAMETERS, body=BODIES)
+    @operation(
+        "Submit documents to the default graph", ANSWERS, errors=ERRORS, parameters=PARAMETERS, body=BODIES, scope="ingest"
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response, route: str | None = None, id: str | None = None) -> None:
         _check_names(route, id)
         id, meta = _given(req, id)
@@ -143,7 +145,7 @@ class Documents:
         context, is_traced = self._trace(req, wanted)
         whole = req.whole()
         if whole is not None and wanted is PLAIN and not is_traced:
-            given = (req.method, content_type, whole, encoding, route, id, filename, meta, context)
+            given = (req, content_type, whole, encoding, route, id, filename, meta, context)
             _accept(resp, *await self._take_whole(*given))
             return
         # resolved first: what no graph would take is not worth reading
@@ -161,7 +163,7 @@ class Documents:
             callback=wanted.callback,
             meta=meta,
             keeps_folders=wanted.keeps_folders,
-            poster=self._poster,
+            poster=req.client.name,
             is_traced=is_traced,
             context=context,
         )
@@ -173,7 +175,7 @@ class Documents:
                 receipt = await self._take(req, arrival, whole)
         else:
             receipt = await self._take(req, arrival, whole)
-        await self._answer(resp, wanted, receipt, arrival)
+        await self._answer(resp, req.client, wanted, receipt, arrival)
 
     def _trace(self, req: Request, wanted: Options) -> tuple[TraceContext | None, bool]:
         """The trace that a request belongs to, and whether its delivery is to be traced."""
@@ -197,6 +199,7 @@ class Documents:
             body, decoded = await self._reception.receive(req, arrival)
         else:
             body, decoded = whole, await self._reception.check(arrival.header, whole, arrival.check, whole)
+        check_current(req.client)
         receipt = await self._worker.submit(arrival.header, body, decoded, arrival.key)
         if is_bulk:
             self._pace.leave(began)
@@ -204,7 +207,7 @@ class Documents:
 
     async def _take_whole(
         self,
-        method: str,
+        req: Request,
         content_type: str,
         body: bytes,
         encoding: str,
@@ -217,7 +220,8 @@ class Documents:
         """Check a body that is there whole, and queue it; returns its receipt, once durable, number of documents, and graph."""
         self._pace.live_at = time.monotonic()
         graph = self._worker.resolve(route)
-        header = Header(graph, method, content_type, encoding, route, id, filename, 1, len(body), meta=meta, poster=self._poster)
+        poster = req.client.name
+        header = Header(graph, req.method, content_type, encoding, route, id, filename, 1, len(body), meta=meta, poster=poster)
         if context is not None:
             header = msgspec.structs.replace(header, context=context)
         seen = Survey(header, True) if self._worker.is_ordered(graph) else None
@@ -225,9 +229,9 @@ class Documents:
         return await self._worker.submit(_counted(header, documents, seen), body, decoded), documents, graph
 
     def take(
-        self, waiter: Waiter, content_type: str, body: bytes, context: TraceContext | None = None
+        self, waiter: Waiter, client: Client, content_type: str, body: bytes, context: TraceContext | None = None
     ) -> tuple[Awaitable[str] | None, int, str]:
-        """Check a small body that was posted without a route or options, and queue it.
+        """Check a small body that a client has posted without a route or options, and queue it.
 
         ``waiter`` is told its receipt, once durable, unless what gives it is returned, as of a graph with order. Returns also
         the number of documents, and their graph. The body is checked here and now, so it has at most ``INLINE_BYTES``, and
@@ -235,7 +239,7 @@ class Documents:
         """
         self._pace.live_at = time.monotonic()
         graph = self._worker.resolve(None)
-        header = Header(graph, "POST", content_type, length=len(body), poster=self._poster, context=context)
+        header = Header(graph, "POST", content_type, length=len(body), poster=client.name, context=context)
         seen = Survey(header, True) if self._worker.is_ordered(graph) else None
         documents, decoded = check(header, body, self._limits, seen)
         if seen is not None or documents != 1:
@@ -245,12 +249,12 @@ class Documents:
         self._worker.submit_for(waiter, header, body, decoded)
         return None, documents, graph
 
-    async def _answer(self, resp: falcon.asgi.Response, wanted: Options, receipt: str, arrival: Arrival) -> None:
+    async def _answer(self, resp: falcon.asgi.Response, client: Client, wanted: Options, receipt: str, arrival: Arrival) -> None:
         _accept(resp, receipt, arrival.header.documents, arrival.header.graph, arrival.rejected if wanted.is_lenient else None)
         if not wanted.wait_s:
             return
         try:
-            found = await wait_receipt(self._worker, self._stopping, receipt, wanted.wait_s)
+            found = await wait_receipt(self._worker, self._stopping, client, receipt, wanted.wait_s)
         except PypesError:
             return  # accepted it is, whatever keeps the receipt from being told
         if found.finished is not None:
@@ -258,19 +262,19 @@ class Documents:
             resp.set_header("preference-applied", f"wait={wanted.wait_s:g}")
             resp.data = orjson.dumps(found.to_obj())
 
-    @operation("Submit documents under a route", ANSWERS, errors=ERRORS, parameters=PARAMETERS, body=BODIES)
+    @operation("Submit documents under a route", ANSWERS, errors=ERRORS, parameters=PARAMETERS, body=BODIES, scope="ingest")
     async def on_post_route(self, req: Request, resp: falcon.asgi.Response, route: str) -> None:
         await self.on_post(req, resp, route)
 
-    @operation("Submit documents under a route", ANSWERS, errors=ERRORS, parameters=PARAMETERS, body=BODIES)
+    @operation("Submit documents under a route", ANSWERS, errors=ERRORS, parameters=PARAMETERS, body=BODIES, scope="ingest")
     async def on_put_route(self, req: Request, resp: falcon.asgi.Response, route: str) -> None:
         await self.on_post(req, resp, route)
 
-    @operation("Submit one document under its id", ANSWERS, errors=ERRORS, parameters=PARAMETERS, body=BODIES)
+    @operation("Submit one document under its id", ANSWERS, errors=ERRORS, parameters=PARAMETERS, body=BODIES, scope="ingest")
     async def on_post_id(self, req: Request, resp: falcon.asgi.Response, route: str, id: str) -> None:
         await self.on_post(req, resp, route, id)
 
-    @operation("Submit one document under its id", ANSWERS, errors=ERRORS, parameters=PARAMETERS, body=BODIES)
+    @operation("Submit one document under its id", ANSWERS, errors=ERRORS, parameters=PARAMETERS, body=BODIES, scope="ingest")
     async def on_put_id(self, req: Request, resp: falcon.asgi.Response, route: str, id: str) -> None:
         await self.on_post(req, resp, route, id)
 
@@ -279,6 +283,7 @@ class Documents:
         ANSWERS,
         errors={status: ERRORS[status] for status in (400, 403, 404, 409, 429, 503, 507)},
         parameters=tuple(parameter for parameter in options.PARAMETERS if parameter.name not in ("on_error", "folders")),
+        scope="ingest",
     )
     async def on_delete_id(self, req: Request, resp: falcon.asgi.Response, route: str, id: str) -> None:
         _check_names(route, id)
@@ -288,13 +293,13 @@ class Documents:
         graph = self._worker.resolve(route)
         header = Header(graph, "DELETE", route=route, id=id, is_lenient=wanted.is_lenient, is_bulk=wanted.is_bulk)
         header = msgspec.structs.replace(
-            header, callback=wanted.callback, meta=meta, poster=self._poster, is_traced=is_traced, context=context
+            header, callback=wanted.callback, meta=meta, poster=req.client.name, is_traced=is_traced, context=context
         )
         arrival = Arrival(header, wanted.key, self._limits, self._worker.is_ordered(graph))
         arrival.finish(1, 0)
         receipt = await self._worker.submit(arrival.header, b"", None, arrival.key)
         await req.discard()
-        await self._answer(resp, wanted, receipt, arrival)
+        await self._answer(resp, req.client, wanted, receipt, arrival)
 
 
 def _counted(header: Header, documents: int, seen: Survey | None) -> Header:

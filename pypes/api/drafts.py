@@ -43,6 +43,7 @@ class Drafts:
             )
         },
         parameters=LISTED,
+        scope="read",
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         await answer_page(req, resp, self._worker.control.drafts.page, req.get_param("after"))
@@ -57,6 +58,8 @@ class Drafts:
             422: "The port does not exist, or the name of the graph is invalid.",
         },
         body=WIRE,
+        scope="edit",
+        graph="name",
     )
     async def on_post_wires(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         source, target = await _ends(req)
@@ -68,6 +71,8 @@ class Drafts:
         {200: Answer("The draft after the change.", DRAFT)},
         errors={400: "Not two ends.", 404: NO_DRAFT, 422: "An end of the wire is malformed; an end is filter.port."},
         body=WIRE,
+        scope="edit",
+        graph="name",
     )
     async def on_delete_wires(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         source, target = await _ends(req)
@@ -77,11 +82,15 @@ class Drafts:
         "The draft of a graph",
         {200: Answer("The draft, as the graph that a deployment would make of it.", DRAFT)},
         errors={404: NO_DRAFT},
+        scope="read",
+        graph="name",
     )
     async def on_get_draft(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         resp.data = orjson.dumps(await self._worker.control.drafts.get(name))
 
-    @operation("Delete a draft with its filters", {204: Answer("It is gone.")}, errors={404: NO_DRAFT})
+    @operation(
+        "Delete a draft with its filters", {204: Answer("It is gone.")}, errors={404: NO_DRAFT}, scope="edit", graph="name"
+    )
     async def on_delete_draft(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         await self._worker.control.drafts.discard(name)
         resp.status = 204
@@ -91,6 +100,8 @@ class Drafts:
         {200: Answer("The graph is live; the draft is gone.", GRAPH)},
         errors={404: NO_DRAFT, 409: NOT_SET_UP, 422: "The graph is not valid yet; the draft stays."},
         parameters=AUTHORSHIP,
+        scope="edit",
+        graph="name",
     )
     async def on_post_deploy(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         await req.discard()

@@ -48,6 +48,7 @@ class Events:
             ),
             Parameter("Last-Event-ID", "Go on behind this event; a browser sends it when it comes back.", TEXT, "header"),
         ),
+        scope="read",
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         check_names(req, ("graph", "kind", "recent"))

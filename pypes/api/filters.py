@@ -47,6 +47,7 @@ class Filters:
         "Filters, or the components of a kind",
         {200: Answer("Filters, drafts last; with node, the names of the components of that kind.", {"type": "array"}, LINK)},
         parameters=(Parameter("node", "A kind of components.", {"type": "string", "enum": list(KINDS)}), *LISTED),
+        scope="read",
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         kind = req.get_param("node")
@@ -70,6 +71,7 @@ class Filters:
             FORM: obj(klass=TEXT),
             "multipart/form-data": obj(klass=TEXT),
         },
+        scope="edit",
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         component, params = await _wanted(req)
@@ -78,7 +80,7 @@ class Filters:
         resp.set_header("location", f"/filters/{created['id']}")
         resp.data = orjson.dumps(created)
 
-    @operation("One filter", {200: Answer("The filter.", FILTER)}, errors={404: UNKNOWN})
+    @operation("One filter", {200: Answer("The filter.", FILTER)}, errors={404: UNKNOWN}, scope="read")
     async def on_get_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
         resp.data = orjson.dumps(await self._worker.control.filters.get(id))
 
@@ -93,6 +95,7 @@ class Filters:
         },
         parameters=(IF_MATCH, *AUTHORSHIP),
         body={"application/json": obj(params=JSON_OBJECT)},
+        scope="edit",
     )
     async def on_put_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
         body = await req.json(MAX_FILTER_BYTES)
@@ -111,6 +114,7 @@ class Filters:
             422: "The filter belongs to a deployed graph that would not be valid without it.",
         },
         parameters=(IF_MATCH, *AUTHORSHIP),
+        scope="edit",
     )
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
         await self._worker.control.filters.delete(id, *authorship(req), expected(req))

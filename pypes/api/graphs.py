@@ -71,6 +71,7 @@ class Graphs:
         "All graphs",
         {200: Answer("The deployed graphs, sorted by name.", {"type": "array", "items": SUMMARY}, LINK)},
         parameters=LISTED,
+        scope="read",
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         await answer_page(req, resp, self._worker.control.graphs.page, req.get_param("after"))
@@ -91,6 +92,7 @@ class Graphs:
             *AUTHORSHIP,
         ),
         body={"application/json": JSON_OBJECT},
+        scope="edit",
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         graph = await _graph(req)
@@ -123,7 +125,7 @@ class Graphs:
         resp.set_header("location", f"{req.path}/{name}")
         answer(resp, {**deployed, "report": report})
 
-    @operation("One graph", {200: Answer("The live version.", GRAPH, ETAG)}, errors={404: UNKNOWN})
+    @operation("One graph", {200: Answer("The live version.", GRAPH, ETAG)}, errors={404: UNKNOWN}, scope="read", graph="name")
     async def on_get_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         answer(resp, await self._worker.control.graphs.get(name))
 
@@ -141,6 +143,8 @@ class Graphs:
         },
         parameters=(IF_MATCH, IF_NONE_MATCH, *AUTHORSHIP),
         body={"application/json": JSON_OBJECT},
+        scope="edit",
+        graph="name",
     )
     async def on_put_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         graph = await _graph(req)
@@ -165,6 +169,8 @@ class Graphs:
             IF_MATCH,
             Parameter("force", "true: remove at once; queued documents become dead letters.", BOOLEAN),
         ),
+        scope="edit",
+        graph="name",
     )
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         force = req.get_param_as_bool("force", default=False)

@@ -4,8 +4,10 @@
   machine (DNS rebinding) is refused.
 - A foreign ``Origin`` may not change anything: no web page creates filters on somebody's laptop. Those that are listed may, and
   read what is answered (CORS).
-- With a token, ``Authorization: Bearer`` must carry it, compared in constant time. A browser with a session may look without it
-  (:mod:`pypes.api.sessions`), unless a page of another origin asks. Load balancers probe without one.
+- On a node with tokens, ``Authorization: Bearer`` must carry one (:mod:`pypes.access.register`): it tells the client, which goes
+  along with the request. A browser with a session may look without one (:mod:`pypes.api.sessions`), unless a page of another
+  origin asks. So may everybody at the addresses that are open: load balancers probe without a token. What a client may do there
+  is seen to where the address is answered (:mod:`pypes.api.permission`).
 - A body that announces to be too long, or longer than the queue has room for, is refused before a byte of it is read.
 - A node that is stopping takes nothing new and closes its connections.
 """
@@ -16,11 +18,13 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from pypes.access.client import ADMIN_NAME, EVERYONE, NOBODY, Client, client_of
+from pypes.access.register import Register
 from pypes.api import problems
-from pypes.api.request import too_large
+from pypes.api.request import CLIENT, too_large
 from pypes.api.sessions import Sessions
 from pypes.config import is_loopback
-from pypes.errors import BadRequest, Draining, Forbidden, PypesError
+from pypes.errors import BadRequest, Draining, Forbidden, PypesError, Unauthorized
 from pypes.runtime.worker.config import WorkerConfig
 
 Scope = MutableMapping[str, Any]
@@ -30,14 +34,16 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 ANYWHERE = ("0.0.0.0", "::")
 
-#: Probes of load balancers, which know no token.
-OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+#: Probes of load balancers, which are answered however crowded the node is.
+PROBE_PATHS = frozenset({"/healthz", "/readyz"})
 #: Addresses that ask browsers for the token themselves.
 ASKING_PATHS = frozenset({"/", "/session", "/session/end"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-#: Poster of what comes with the node's single token.
-ADMIN = "admin"
+#: A browser that has signed in with the node's own token.
+SESSION = client_of(ADMIN_NAME, ("read",))
+#: One without a token, at an address that was opened.
+VISITOR = client_of("", ("read",))
 
 #: Methods and headers for pages of listed origins (CORS), and the seconds for which a browser need not ask again.
 PREFLIGHT = (
@@ -68,6 +74,7 @@ class Guard:
         self,
         app: App,
         config: WorkerConfig,
+        register: Register,
         sessions: Sessions,
         state: Callable[[], str],
         check_room: Callable[[int], None] = lambda size: None,
@@ -76,8 +83,9 @@ class Guard:
         self._state = state
         self._check_room = check_room
         self._spool_bytes = config.limits.spool_bytes
+        self._register = register
         self._sessions = sessions
-        self._has_token = sessions.has_token
+        self._open_paths = frozenset(f"/{name}" for name in config.open_addresses)
         self._max_bytes = config.limits.body_bytes
         #: PERF: shorter numbers need not be looked at.
         self._long_digits = len(str(min(config.limits.body_bytes, config.limits.spool_bytes)))
@@ -121,8 +129,13 @@ class Guard:
                 code="origin.foreign",
             )
             return problems.send(send, foreign)
-        if self._has_token and not self._sessions.is_bearer(token) and not self._may_pass(scope, origin, host, cookies):
-            return problems.send(send, _bad_token(token), 401, {"www-authenticate": 'Bearer realm="pypes"'})
+        try:
+            client = self._client_of(token)
+        except PypesError as unreadable:
+            return problems.send(send, unreadable)
+        if client is None and (client := self._without_token(scope, origin, host, cookies)) is None:
+            return problems.send(send, self._bad_token(token))
+        scope[CLIENT] = client
         # a length that is not a number was refused by the HTTP parser
         if length is not None and len(length) >= self._long_digits and (error := self._no_room(int(length), scope)) is not None:
             return problems.send(send, error, headers={"connection": "close"})
@@ -132,9 +145,20 @@ class Guard:
             send = _closing(send)
         return self._app(scope, receive, send)
 
-    def is_known(self, host: bytes, token: bytes | None) -> bool:
-        """True if a request to this host, which was found good before, with this ``Authorization`` passes, as far as these go."""
-        return host in self._good_hosts and (not self._has_token or self._sessions.is_bearer(token))
+    def known(self, host: bytes, token: bytes | None) -> Client | None:
+        """The client of a request to this host, which was found good before, with this ``Authorization``; ``None``: unknown."""
+        return self._client_of(token) if host in self._good_hosts else None
+
+    def _client_of(self, token: bytes | None) -> Client | None:
+        """The client with this ``Authorization``. Raises :class:`StoreError` if it cannot be looked up."""
+        if token is not None and (client := self._register.bearer(token)) is not None:
+            return client
+        # asked afterwards: to look up a token is to see that there is one
+        return None if self._register.is_asking else EVERYONE
+
+    def watch(self, on_change: Callable[[], None]) -> None:
+        """Have a function called when clients that were known do not pass any more, or not as before."""
+        self._register.on_change.append(on_change)
 
     def draining(self) -> Draining | None:
         """The refusal of what is new if the node is stopping."""
@@ -171,22 +195,27 @@ class Guard:
     def _is_good_origin(self, origin: bytes, host: bytes | None) -> bool:
         return origin.lower() in self._origins or _is_own(origin, host)
 
-    def _may_pass(self, scope: Scope, origin: bytes | None, host: bytes | None, cookies: bytes | None) -> bool:
-        """True if a request needs no token: it goes where none is asked for, or looks with a session."""
+    def _without_token(self, scope: Scope, origin: bytes | None, host: bytes | None, cookies: bytes | None) -> Client | None:
+        """The client of a request without a good token, if it needs none: it looks with a session, or goes to an open address."""
         path = scope["path"]
-        if path in OPEN_PATHS or path in ASKING_PATHS:
-            return True
-        return (origin is None or _is_own(origin, host)) and self._sessions.may_look(scope["method"], path, cookies)
+        if (origin is None or _is_own(origin, host)) and self._sessions.may_look(scope["method"], path, cookies):
+            return SESSION
+        if path in self._open_paths:
+            return VISITOR
+        return NOBODY if path in ASKING_PATHS else None
+
+    def _bad_token(self, token: bytes | None) -> Unauthorized:
+        if token is None:
+            return Unauthorized("a bearer token is required: send Authorization: Bearer TOKEN", code="token.missing")
+        if state := self._register.ended(token):
+            told, code = ("was revoked", "token.revoked") if state == "revoked" else ("has expired", "token.expired")
+            return Unauthorized(f"the bearer token {told}; ask who may create tokens for another one", code=code)
+        return Unauthorized("the bearer token is wrong: compare it with the one that the server knows", code="token.invalid")
 
 
 def _is_own(origin: bytes, host: bytes | None) -> bool:
     """True for the origin of pages of this node."""
     return host is not None and origin.lower() in (b"http://" + host.lower(), b"https://" + host.lower())
-
-
-def poster_of(config: WorkerConfig) -> str:
-    """Poster of the documents that a guard with this configuration lets through; empty if it asks for no token."""
-    return ADMIN if config.token else ""
 
 
 def _bare(host: str) -> str:
@@ -206,12 +235,6 @@ def _bad_host(host: bytes | None) -> PypesError:
         "the Host header names a server that this node does not answer for; add the name to hosts in pypes.ini if it should",
         code="host.foreign",
     )
-
-
-def _bad_token(token: bytes | None) -> Forbidden:
-    if token is None:
-        return Forbidden("a bearer token is required: send Authorization: Bearer TOKEN", code="token.missing")
-    return Forbidden("the bearer token is wrong: compare it with the server's token file", code="token.invalid")
 
 
 async def _allow(send: Send, origin: bytes) -> None:

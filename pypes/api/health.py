@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import falcon.asgi
 import orjson
 
-from pypes.api.operation import COUNT, TEXT, Answer, obj, operation
+from pypes.api.operation import COUNT, OPEN, TEXT, Answer, obj, operation
 from pypes.api.request import Request
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Health:
     def __init__(self, node: int) -> None:
         self._answer = orjson.dumps({"status": "ok", "node": node})
 
-    @operation("Whether the server is alive", {200: Answer("It is.", HEALTH)}, is_open=True)
+    @operation("Whether the server is alive", {200: Answer("It is.", HEALTH)}, scope=OPEN)
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         resp.data = self._answer
 
@@ -50,7 +50,7 @@ class Readiness:
                 READINESS,
             ),
         },
-        is_open=True,
+        scope=OPEN,
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         state, degraded = self._worker.readiness()

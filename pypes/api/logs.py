@@ -80,6 +80,7 @@ class Logs:
             Parameter("after", "The first lines behind this position: later of a former answer.", TEXT),
             Parameter("before", "The last lines before this position: earlier of a former answer.", TEXT),
         ),
+        scope="read",
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         check_names(req, NAMES_OF_QUERY)

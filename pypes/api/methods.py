@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-METHODS = ("GET", "POST", "PUT", "DELETE")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 #: Calls that no address takes, although clients make them: documents are not kept here.
 _INSTEAD: Mapping[tuple[str, str], str] = MappingProxyType(

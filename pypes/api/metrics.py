@@ -29,6 +29,7 @@ class Metrics:
             )
         },
         errors={503: "The supervisor cannot be asked."},
+        scope="read",
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         is_openmetrics = "application/openmetrics-text" in (req.accept or "")

@@ -36,13 +36,16 @@ PROBLEM: Schema = obj(
 #: Answers that any request may get, said once; safe methods never see the second group.
 ALWAYS = {
     400: "The request is malformed.",
-    401: "The token is missing or wrong.",
-    403: "The Host is not a name of this server, or a foreign Origin tries to change something.",
+    401: "The token is missing or wrong, was revoked or has expired.",
+    403: (
+        "The token has not the scope, or is for other graphs. Or the Host is no name of this server, or a foreign Origin tries "
+        "to change something."
+    ),
     500: "A bug of the server.",
 }
 CHANGING = {413: "The body is too long.", 503: "The node is stopping, or cannot serve the request now."}
 
-METHODS = ("get", "put", "post", "delete")
+METHODS = ("get", "put", "post", "patch", "delete")
 
 _FIELD = re.compile(r"\{(\w+)(?::\w+)?\}")
 
@@ -75,7 +78,7 @@ def document(routes: Iterable[tuple[str, Any, str]], version: str) -> dict[str, 
 
 def _operation(method: str, template: str, described: Operation) -> dict[str, Any]:
     errors = {**ALWAYS, **({} if method == "get" else CHANGING), **described.errors}
-    if described.is_open:
+    if not described.scopes:
         del errors[401]
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": TEXT, "description": _PLACES.get(name, "")}
@@ -92,7 +95,9 @@ def _operation(method: str, template: str, described: Operation) -> dict[str, An
         result["requestBody"] = {"required": True, "content": {media: {"schema": s} for media, s in described.body.items()}}
     answers = {str(status): _answer(answer) for status, answer in described.answers.items()}
     result["responses"] = answers | {str(s): _problem(s, text) for s, text in sorted(errors.items()) if str(s) not in answers}
-    if described.is_open:
+    if described.scopes:
+        result["x-pypes-scope"] = list(described.scopes)
+    else:
         result["security"] = []
     return result
 
@@ -132,7 +137,7 @@ class OpenApi:
         self._version = version
         self._document: bytes | None = None
 
-    @operation("This document", {200: Answer("OpenAPI 3.1.", JSON_OBJECT)})
+    @operation("This document", {200: Answer("OpenAPI 3.1.", JSON_OBJECT)}, scope="read")
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         if self._document is None:
             self._document = orjson.dumps(document(self._routes, self._version), option=orjson.OPT_NON_STR_KEYS)

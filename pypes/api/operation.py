@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any, TypeVar
+
+from pypes.api.permission import permit
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 Schema = Mapping[str, Any]
+
+#: Scope of a responder that asks for no token.
+OPEN: tuple[str, ...] = ()
 
 TEXT: Schema = {"type": "string"}
 BOOLEAN: Schema = {"type": "boolean"}
@@ -56,22 +62,39 @@ class Operation:
     parameters: tuple[Parameter, ...] = ()
     #: Media type → schema of the body.
     body: Mapping[str, Schema] = field(default_factory=dict)
-    is_open: bool = False
+    #: One of them is needed; none: it asks for no token.
+    scopes: tuple[str, ...] = ()
 
 
 def operation(
     summary: str,
     answers: Mapping[int, Answer],
     *,
+    scope: str | tuple[str, ...],
+    graph: str = "",
+    checks_itself: bool = False,
     errors: Mapping[int, str] | None = None,
     parameters: tuple[Parameter, ...] = (),
     body: Mapping[str, Schema] | None = None,
-    is_open: bool = False,
 ) -> Callable[[F], F]:
-    """Describe a responder; ``is_open`` says that it asks for no token."""
+    """Describe a responder, and let only those call it who may.
+
+    They have ``scope``, or one of several; ``graph`` names the field of the address that is a graph, which must be one of theirs.
+    A responder that ``checks_itself`` is called by everybody who passes the guard, and so is one with :data:`OPEN`.
+    """
+    scopes = (scope,) if isinstance(scope, str) else scope
 
     def describe(responder: F) -> F:
-        responder.operation = Operation(summary, answers, errors or {}, parameters, body or {}, is_open)  # type: ignore[attr-defined]
-        return responder
+        described = Operation(summary, answers, errors or {}, parameters, body or {}, scopes)
+        checked: Any = responder
+        if scopes and not checks_itself:
+
+            @wraps(responder)
+            async def checked(self: Any, req: Any, resp: Any, *args: Any, **fields: Any) -> None:
+                permit(req.client, scopes, fields.get(graph))
+                await responder(self, req, resp, *args, **fields)
+
+        checked.operation = described
+        return checked  # type: ignore[no-any-return]
 
     return describe

@@ -10,6 +10,7 @@ import msgspec
 import orjson
 
 from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, Answer, Parameter, Schema, obj, operation
+from pypes.api.permission import check_current
 from pypes.api.query import LIMIT, MAX_WAIT_S, check_names, limit_of, seconds_of
 from pypes.api.request import Request
 
@@ -66,6 +67,7 @@ class Outbox:
     @operation(
         "Outboxes: how many results wait in each",
         {200: Answer("All outboxes of this node, by name.", {"type": "array", "items": USE})},
+        scope="read",
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         check_names(req, ())
@@ -95,11 +97,16 @@ class Outbox:
                 {"type": "number", "minimum": 0},
             ),
         ),
+        scope="read",
     )
     async def on_get_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         check_names(req, ("limit", "wait", "lease"))
         most, wait_s, lease_s = limit_of(req), seconds_of(req, "wait", MAX_WAIT_S), seconds_of(req, "lease", MAX_LEASE_S)
-        given = await self._worker.outboxes.give(name, most, lease_s, wait_s, self._stopping.is_set)
+        client = req.client
+        given = await self._worker.outboxes.give(
+            name, most, lease_s, wait_s, lambda: self._stopping.is_set() or client.ended.is_set()
+        )
+        check_current(client)
         if LINES in req.header(b"accept"):
             resp.content_type = LINES
             resp.data = b"".join(text + b"\n" for text in given.results)
@@ -114,6 +121,7 @@ class Outbox:
         "Acknowledge the results of a cursor, which are never given again",
         {200: Answer("So many results were still there, 0 if it was acknowledged before.", obj(acknowledged=COUNT))},
         errors={404: f"{UNKNOWN} Or it has given no such cursor.", 503: FAILED},
+        scope="read",
     )
     async def on_delete_cursor(self, req: Request, resp: falcon.asgi.Response, name: str, cursor: str) -> None:
         resp.data = orjson.dumps({"acknowledged": await self._worker.outboxes.acknowledge(name, cursor)})

@@ -11,8 +11,10 @@ from urllib.parse import parse_qs
 import falcon.asgi
 import msgspec
 
+from pypes.access.client import EVERYONE, NOBODY
 from pypes.api.markup import HEADERS, MEDIA_TYPE, document, state, table, text
-from pypes.api.operation import TEXT, Answer, Parameter, Schema, obj, operation
+from pypes.api.operation import OPEN, TEXT, Answer, Parameter, Schema, obj, operation
+from pypes.api.permission import permit
 from pypes.api.query import number_of
 from pypes.api.request import FORM, Request
 from pypes.api.sessions import Sessions
@@ -73,18 +75,21 @@ class Page:
                 {"type": "integer", "minimum": 0, "maximum": MAX_REFRESH_S},
             ),
         ),
+        scope="read",
+        checks_itself=True,
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         refresh_s = number_of(req, "refresh", REFRESH_S, 0, MAX_REFRESH_S)
-        if self._sessions.has_token and not self._is_known(req):
+        if req.client is NOBODY:
             _answer(resp, _login(""), status=401)
             return
+        permit(req.client, ("read",))
         try:
             body = await self._body()
         except Unavailable as error:
             body = f"<h1>Pypes</h1><p>{text(error.message)}</p>"
             resp.status = 503
-        _answer(resp, document("Pypes", body + self._foot(refresh_s), refresh_s))
+        _answer(resp, document("Pypes", body + self._foot(refresh_s, may_leave=req.client is not EVERYONE), refresh_s))
 
     on_head = on_get
 
@@ -95,7 +100,7 @@ class Page:
             401: Answer("The token is wrong, and asked for once more.", TEXT, media=_HTML),
         },
         body={FORM: _SESSION},
-        is_open=True,
+        scope=OPEN,
     )
     async def on_post_session(self, req: Request, resp: falcon.asgi.Response) -> None:
         form = parse_qs((await req.read(MAX_FORM_BYTES)).decode("utf-8", "replace"))
@@ -111,7 +116,7 @@ class Page:
         "End the session of a browser",
         {303: Answer("The session is over; the page is at Location.", None, {"Location": "The page."})},
         errors={503: "The session cannot be ended, since the disk is full."},
-        is_open=True,
+        scope=OPEN,
     )
     async def on_post_session_end(self, req: Request, resp: falcon.asgi.Response) -> None:
         await req.discard()
@@ -124,11 +129,6 @@ class Page:
             ) from error
         resp.append_header("set-cookie", self._sessions.no_cookie(is_secure=_is_secure(req)))
         _go_on(resp, "../")
-
-    def _is_known(self, req: Request) -> bool:
-        return self._sessions.is_bearer(req.header(b"authorization").encode("latin-1")) or self._sessions.is_session(
-            req.header(b"cookie").encode("latin-1")
-        )
 
     async def _body(self) -> str:
         """The tables; looked up once in :data:`FRESH_S`, however many look. Who comes meanwhile waits for the same look."""
@@ -172,13 +172,13 @@ class Page:
         samples.append(now)
         return samples[0].rates(now)
 
-    def _foot(self, refresh_s: int) -> str:
+    def _foot(self, refresh_s: int, *, may_leave: bool) -> str:
         refreshing = (
             f'fetched again every {refresh_s} s (<a href="?refresh=0">stop</a>)'
             if refresh_s
             else f'not fetched again by itself (<a href="?refresh={REFRESH_S}">every {REFRESH_S} s</a>)'
         )
-        leave = '<form method="post" action="session/end"><button>Log out</button></form>' if self._sessions.has_token else ""
+        leave = '<form method="post" action="session/end"><button>Log out</button></form>' if may_leave else ""
         return (
             f"<footer><span>As of {text(picture.moment(rfc3339(wall())))}, {refreshing}.</span>"
             "<span>Rates are those of the last minute at most.</span>"

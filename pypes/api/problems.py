@@ -33,6 +33,7 @@ STATUSES: Mapping[type[Exception], int] = {
     errors.Conflict: 409,
     errors.Changed: 412,
     errors.Forbidden: 403,
+    errors.Unauthorized: 401,
     errors.Unavailable: 503,
     errors.QueueFull: 429,
     errors.LettersFull: 507,
@@ -94,7 +95,7 @@ def document_of(error: PypesError, status: int) -> dict[str, Any]:
 
 
 def headers_of(error: PypesError) -> dict[str, str]:
-    """Header fields beside the problem document: the time to retry after, and the end of the connection."""
+    """Header fields beside the problem document: the time to retry after, the end of the connection, how to be let in."""
     headers = {}
     if isinstance(error, errors.Unavailable):
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s)))
@@ -102,6 +103,8 @@ def headers_of(error: PypesError) -> dict[str, str]:
         headers["retry-after"] = str(_STORE_RETRY_S)
     if isinstance(error, errors.Draining):
         headers["connection"] = "close"
+    if isinstance(error, errors.Unauthorized):
+        headers["www-authenticate"] = 'Bearer realm="pypes"'
     return headers
 
 

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from pypes.api import problems
 from pypes.api.door import Door, Entry, is_over
 from pypes.api.flow import Flow
-from pypes.api.guard import OPEN_PATHS
+from pypes.api.guard import PROBE_PATHS
 from pypes.api.joining import JoiningTransport
 from pypes.api.request import DISCARD_BYTES, DISCARD_S
 from pypes.api.short_path import Post, ShortPath
@@ -244,7 +244,7 @@ class Protocol(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINED:
             self._refuse(400, "http.pipeline", f"at most {MAX_PIPELINED} requests may wait for the answers before theirs")
             return
-        if self._is_probe_only and self.url.decode("latin-1").partition("?")[0] not in OPEN_PATHS:
+        if self._is_probe_only and self.url.decode("latin-1").partition("?")[0] not in PROBE_PATHS:
             detail = "the node has too many connections; try again later"
             self._refuse(503, "http.too_many_connections", detail, {"retry-after": "1"})
             return

@@ -147,15 +147,18 @@ def seconds_of(req: Request, name: str, most_s: float) -> float:
 
 def since_of(text: str | None) -> float:
     """A time as seconds since the epoch, 0 if there is none. Raises :class:`BadRequest`."""
-    if not text:
-        return 0.0
+    return moment_of("since", text) if text else 0.0
+
+
+def moment_of(name: str, text: str) -> float:
+    """A time in a parameter of this name, as seconds since the epoch. Raises :class:`BadRequest`."""
     try:
         seconds = float(text)
     except ValueError:
         # a plus sign that was not escaped has become a blank
         seconds = _timestamp(_OFFSET_WITHOUT_PLUS.sub(r"+\1", text))
     if not 0 <= seconds < END_OF_TIME:
-        raise invalid("since", "a time such as 2026-11-21T08:00:00Z, or seconds since the epoch")
+        raise invalid(name, "a time such as 2026-11-21T08:00:00Z, or seconds since the epoch")
     return seconds
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import falcon.asgi
 import orjson
 
+from pypes.access.client import Client
 from pypes.api.operation import COUNT, NAMES, TEXT, TIME, Answer, Parameter, Schema, obj, operation
+from pypes.api.permission import check_current
 from pypes.api.query import (
     AFTER,
     LIMIT,
@@ -72,8 +74,8 @@ RECEIPT = obj(
         },
         "posted_by": {
             **TEXT,
-            "description": "Who handed the delivery in, where known: admin for the holder of the node's token, source:FILTER for "
-            "what a source fetched; of a replay, who handed in the first run.",
+            "description": "Who handed the delivery in, where known: the name of a token, admin for the node's own, "
+            "source:FILTER for what a source fetched; of a replay, who handed in the first run.",
         },
     },
     receipt=TEXT,
@@ -165,6 +167,7 @@ class Receipts:
             LIMIT,
             AFTER,
         ),
+        scope=("ingest", "read"),
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         check_names(req, ("state", "graph", "since", "order", "limit", "after"))
@@ -185,10 +188,11 @@ class Receipts:
         {200: Answer("The receipt; failed means that at least one document became a dead letter.", RECEIPT)},
         errors={404: UNKNOWN, 410: FORGOTTEN, 503: BUSY},
         parameters=(WAIT,),
+        scope=("ingest", "read"),
     )
     async def on_get_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
         wait_s = wait_of(req)
-        receipt = await wait_receipt(self._worker, self._stopping, id, wait_s)
+        receipt = await wait_receipt(self._worker, self._stopping, req.client, id, wait_s)
         resp.data = orjson.dumps(receipt.to_obj())
 
     @operation(
@@ -204,6 +208,7 @@ class Receipts:
         },
         errors={404: UNKNOWN, 410: FORGOTTEN, 503: BUSY},
         parameters=(LIMIT, Parameter("after", "Continue after this index: next of the previous page.", COUNT)),
+        scope=("ingest", "read"),
     )
     async def on_get_documents(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
         limit, after = limit_of(req), number_of(req, "after", -1, 0, MAX_INDEX)
@@ -219,6 +224,7 @@ class Receipts:
             410: "The receipt or its trace existed and is forgotten by now.",
             503: BUSY,
         },
+        scope="read",
     )
     async def on_get_trace(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
         found = await self._worker.records.trace(id)
@@ -226,18 +232,23 @@ class Receipts:
         resp.data = b'{"run":%d,%b' % (found.run, found.data[1:])
 
 
-async def wait_receipt(worker: IngestWorker, stopping: asyncio.Event, id: str, wait_s: float) -> Receipt:
-    """A receipt once it is finished, or as it is after ``wait_s`` or when the server is to end; raises as ``Records.receipt``."""
+async def wait_receipt(worker: IngestWorker, stopping: asyncio.Event, client: Client, id: str, wait_s: float) -> Receipt:
+    """A receipt once it is finished, or as it is after ``wait_s`` or when the server is to end; raises as ``Records.receipt``.
+
+    Raises :class:`Unauthorized` when the token of the client does not allow it any more.
+    """
     if not wait_s:
-        return await worker.receipt(id, 0.0)
-    found = asyncio.ensure_future(worker.receipt(id, wait_s))
-    stop = asyncio.ensure_future(stopping.wait())
+        return await worker.records.receipt(id, 0.0)
+    found = asyncio.ensure_future(worker.records.receipt(id, wait_s))
+    stop, ended = asyncio.ensure_future(stopping.wait()), asyncio.ensure_future(client.ended.wait())
     try:
-        await asyncio.wait([found, stop], return_when=asyncio.FIRST_COMPLETED)
-        return found.result() if found.done() else await worker.receipt(id, 0.0)
+        await asyncio.wait([found, stop, ended], return_when=asyncio.FIRST_COMPLETED)
+        check_current(client)
+        return found.result() if found.done() else await worker.records.receipt(id, 0.0)
     finally:
         found.cancel()
         stop.cancel()
+        ended.cancel()
 
 
 def _shown(document: DocumentReport) -> dict[str, Any]:

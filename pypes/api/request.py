@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import falcon.asgi
 import orjson
 
+from pypes.access.client import NOBODY, Client
 from pypes.api import former
 from pypes.api.memory import Memory
 from pypes.core import numbers
@@ -22,6 +23,9 @@ DISCARD_S = 2.0
 
 #: Nesting of objects and arrays in a request. What is stored is copied, compared and encoded by functions that call themselves.
 MAX_DEPTH = 256
+
+#: The key of the ASGI scope under which the guard leaves the client.
+CLIENT = "pypes.client"
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -41,6 +45,11 @@ class Request(falcon.asgi.Request):
 
     _is_begun = False
     _is_complete = False
+
+    @property
+    def client(self) -> Client:
+        """Its sender, as the guard has found out."""
+        return self.scope.get(CLIENT, NOBODY)  # type: ignore[no-any-return]
 
     def header(self, name: bytes) -> str:
         """Value of a header field by its lower-case name, ``""`` if it was not sent."""

@@ -86,6 +86,7 @@ class Searching:
             503: "The search took too long, too many wait, or the index is being upgraded.",
         },
         parameters=PARAMETERS,
+        scope="read",
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         check_names(req, NAMES_OF_PARAMETERS)

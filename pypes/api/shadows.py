@@ -68,6 +68,8 @@ class Shadows:
                 }
             )
         },
+        scope="edit",
+        graph="name",
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         wanted = await req.json(MAX_GRAPH_BYTES)
@@ -84,11 +86,19 @@ class Shadows:
         resp.set_header("location", f"{req.path}/{found['shadow']}")
         resp.data = orjson.dumps(found)
 
-    @operation("Report of a shadow so far", {200: Answer("The report.", REPORT)}, errors={404: NO_SHADOW})
+    @operation(
+        "Report of a shadow so far", {200: Answer("The report.", REPORT)}, errors={404: NO_SHADOW}, scope="read", graph="name"
+    )
     async def on_get_one(self, req: Request, resp: falcon.asgi.Response, name: str, id: str) -> None:
         resp.data = orjson.dumps(await self._worker.control.trials.shadow_report(name, id))
 
-    @operation("End a shadow; its report stays for an hour", {204: Answer("It has ended.")}, errors={404: NO_SHADOW})
+    @operation(
+        "End a shadow; its report stays for an hour",
+        {204: Answer("It has ended.")},
+        errors={404: NO_SHADOW},
+        scope="edit",
+        graph="name",
+    )
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, name: str, id: str) -> None:
         await self._worker.control.trials.end_shadow(name, id)
         resp.status = 204

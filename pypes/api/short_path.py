@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from pypes.access.client import Client
 from pypes.api import problems
 from pypes.api.ending import ending
+from pypes.api.permission import check_current
 from pypes.api.reception import INLINE_BYTES, INLINE_COSTLY_BYTES
 from pypes.api.sampling import FIELDS, context_in
 from pypes.core.limits import Limits
@@ -66,8 +68,9 @@ class ShortPath:
         #: The fields that uvicorn puts into every answer (the date), as they came and as bytes.
         self._default: Fields = []
         self._default_bytes = b""
-        #: The content type and the length of the body of requests that were admitted, by their heads.
-        self._heads: dict[bytes, tuple[str, int]] = {}
+        #: The client, the content type and the length of the body of requests that were admitted, by their heads.
+        self._heads: dict[bytes, tuple[Client, str, int]] = {}
+        guard.watch(self._heads.clear)
 
     def admit(self, protocol: HttpToolsProtocol, fields: Fields) -> Post | None:
         """The request to ``POST /docs`` with these fields in its head, or ``None`` if the application is to have it.
@@ -96,7 +99,7 @@ class ShortPath:
                 is_in_trace = True
             elif name in _UNUSUAL or name.startswith(_PREFIX):
                 return None
-        if host is None or length is None or not self.guard.is_known(host, token):
+        if host is None or length is None or (client := self._known(host, token)) is None:
             return None
         size = int(length)  # what is no number was refused by the parser
         if size > self._max_bytes:
@@ -108,29 +111,38 @@ class ShortPath:
             context = context_in(fields)
             if context is not None and context.is_sampled and self.documents.sampling.has_room:
                 return None
-        return Post(protocol, self, text, size, context=context, is_in_trace=is_in_trace)
+        return Post(protocol, self, client, text, size, context=context, is_in_trace=is_in_trace)
+
+    def _known(self, host: bytes, token: bytes | None) -> Client | None:
+        """The client of a request, if it is known and may hand in documents."""
+        try:
+            client = self.guard.known(host, token)
+        except PypesError:
+            return None
+        return client if client is not None and "ingest" in client.scopes else None
 
     def whole(self, protocol: HttpToolsProtocol, data: bytes) -> Post | None:
         """The request that ``data`` is from end to end, if its head was admitted before; ``protocol`` is between two requests.
 
-        PERF: clients send the same heads again and again, and to parse one costs as much as to check its document. Who may be
-        let in does not change while a worker lives.
+        PERF: clients send the same heads again and again, and to parse one costs as much as to check its document. All are
+        forgotten when tokens change.
         """
         end = data.find(_END, 0, MAX_HEAD_BYTES) + len(_END)
         known = self._heads.get(data[:end])
-        if known is None or len(data) != end + known[1]:
+        if known is None or len(data) != end + known[2]:
             return None
-        content_type, size = known
-        return Post(protocol, self, content_type, size, data[end:], is_complete=True)
+        client, content_type, size = known
+        return Post(protocol, self, client, content_type, size, data[end:], is_complete=True)
 
     def remember(self, post: Post, data: bytes) -> None:
         """Keep the head of a request if ``data``, all that came since the one before it, is that request and nothing else."""
         end = data.find(_END, 0, MAX_HEAD_BYTES) + len(_END)
-        is_same = not post.is_in_trace  # heads of traces are never the same
+        # heads of traces are never the same; and what is put here after tokens have changed stays
+        is_same = not post.is_in_trace and not post.client.ended.is_set()
         if is_same and len(data) == end + post.size and post.is_complete and post.keep_alive:
             if len(self._heads) >= MAX_HEADS:
                 self._heads.clear()
-            self._heads[data[:end]] = post.content_type, post.size
+            self._heads[data[:end]] = post.client, post.content_type, post.size
 
     def head(self, status: bytes, fields: Fields) -> bytes:
         """The head of an answer from ``status`` on, without the empty line at its end; ``fields`` are those of uvicorn."""
@@ -148,6 +160,8 @@ class Post(msgspec.Struct, eq=False):
 
     _protocol: Any
     _short_path: ShortPath
+    #: Its sender.
+    client: Client
     content_type: str
     #: The length of its body, as its head has it.
     size: int
@@ -221,7 +235,9 @@ class Post(msgspec.Struct, eq=False):
             return
         body, self.body = bytes(self.body), b""
         try:
-            receipt, self._documents, self._graph = self._short_path.documents.take(self, self.content_type, body, self.context)
+            check_current(self.client)
+            taken = self._short_path.documents.take(self, self.client, self.content_type, body, self.context)
+            receipt, self._documents, self._graph = taken
         except PypesError as error:
             self._refuse(error)
         except Exception as error:

@@ -102,6 +102,7 @@ class Status:
         "The state of the node: workers, shards, instances, graphs",
         {200: Answer("A snapshot. A shard whose owner is being restarted says so in its place.", STATUS)},
         errors={503: "The supervisor cannot be asked."},
+        scope="read",
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         resp.data = orjson.dumps(masked(msgspec.to_builtins(await self._worker.snapshot())))

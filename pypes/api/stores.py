@@ -37,6 +37,8 @@ class Stores:
         },
         errors={404: UNKNOWN},
         parameters=LISTED,
+        scope="read",
+        graph="name",
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         await answer_page(req, resp, partial(self._worker.control.stores.page, name), req.get_param("after"))
@@ -45,6 +47,8 @@ class Stores:
         "Clear the store of a filter, which then knows nothing",
         {200: Answer("It is empty; `cleared` entries were deleted.", CLEARED)},
         errors={404: "No such graph, or a filter without a store.", 503: "The store is busy, or the disk is full."},
+        scope="edit",
+        graph="name",
     )
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, name: str, filter: str) -> None:
         resp.data = orjson.dumps(await self._worker.control.stores.clear(name, filter))

@@ -16,7 +16,8 @@ MEDIA_TYPE = "text/event-stream"
 class Stream:
     """The chunks of a viewer, as Falcon takes an answer in pieces; the viewer is closed at its end, however that comes.
 
-    ``stopping`` is set when the server is to end: what waits is sent still, and the client comes back to another process.
+    ``stopping`` is set when the server is to end: what waits is sent still, and the client comes back to another process. If its
+    token does not allow any more what it did, the stream ends at once.
     """
 
     def __init__(self, viewer: Viewer, req: Request, stopping: asyncio.Event) -> None:
@@ -25,15 +26,16 @@ class Stream:
         self._watcher = asyncio.ensure_future(self._watch(req, stopping))
 
     async def _watch(self, req: Request, stopping: asyncio.Event) -> None:
-        gone, stop = asyncio.ensure_future(req.until_gone()), asyncio.ensure_future(stopping.wait())
+        client = req.client
+        reasons = [asyncio.ensure_future(each) for each in (req.until_gone(), client.ended.wait(), stopping.wait())]
         try:
-            await asyncio.wait([gone, stop], return_when=asyncio.FIRST_COMPLETED)
-            if gone.done():
+            await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)
+            if reasons[0].done() or client.ended.is_set():
                 self._viewer.close()
             self._viewer.end()
         finally:
-            gone.cancel()
-            stop.cancel()
+            for reason in reasons:
+                reason.cancel()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self

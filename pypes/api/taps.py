@@ -76,6 +76,8 @@ class Taps:
                 {"type": "number"},
             ),
         ),
+        scope="read",
+        graph="name",
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         check_names(req, ("wire", "n", "wait"))

@@ -47,6 +47,8 @@ class Trials:
         },
         errors={400: "The body is not JSON."},
         body={"application/json": JSON_OBJECT},
+        scope="edit",
+        graph="name",
     )
     async def on_post_validate(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         graph = await req.json(MAX_GRAPH_BYTES)
@@ -74,6 +76,8 @@ class Trials:
                 body={"description": 'Text, or {"base64": TEXT}.'},
             )
         },
+        scope="edit",
+        graph="name",
     )
     async def on_post_dryrun(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         wanted = await req.json(MAX_GRAPH_BYTES)

@@ -51,6 +51,8 @@ class Triggers:
             409: "The sources run already, or the graph has none, is paused, or could not be set up.",
             503: "The worker that owns the graph is being started, or the server is stopping.",
         },
+        scope="edit",
+        graph="name",
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         await req.discard()
@@ -75,6 +77,8 @@ class Triggers:
             409: "The graph has no sources, is paused, or could not be set up.",
             503: "The worker that owns the graph is being started.",
         },
+        scope="read",
+        graph="name",
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         runs = await self._worker.runs(name)

@@ -50,6 +50,8 @@ class Versions:
         {200: Answer("Author, time and reason of each version.", {"type": "array", "items": VERSION}, LINK)},
         errors={404: UNKNOWN},
         parameters=LISTED,
+        scope="read",
+        graph="name",
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         after = number_of(req, "after", 0, 1, MAX_VERSION) or None
@@ -59,6 +61,8 @@ class Versions:
         "One version (n), or the changes between two (a...b)",
         {200: Answer("The version with its graph, or the difference.", {"anyOf": [VERSION, DIFF]})},
         errors={400: "The version is neither a number nor two numbers with three dots between.", 404: NO_VERSION},
+        scope="read",
+        graph="name",
     )
     async def on_get_one(self, req: Request, resp: falcon.asgi.Response, name: str, version: str) -> None:
         old, dots, new = version.partition("...")
@@ -82,6 +86,8 @@ class Versions:
         },
         parameters=(IF_MATCH, *AUTHORSHIP),
         body={"application/json": obj(version=COUNT)},
+        scope="edit",
+        graph="name",
     )
     async def on_post_rollback(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         body = await req.json(MAX_GRAPH_BYTES)
@@ -94,6 +100,8 @@ class Versions:
         "Pause a graph: its documents are accepted and kept, none are run",
         {200: Answer("It is paused.", GRAPH, ETAG)},
         errors={404: UNKNOWN},
+        scope="edit",
+        graph="name",
     )
     async def on_post_pause(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         await req.discard()
@@ -103,6 +111,8 @@ class Versions:
         "Resume a graph: run the documents kept while it was paused",
         {200: Answer("It runs.", GRAPH, ETAG)},
         errors={404: UNKNOWN},
+        scope="edit",
+        graph="name",
     )
     async def on_post_resume(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         await req.discard()

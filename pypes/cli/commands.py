@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "events": ("pypes.cli.events", "events"),
         "tap": ("pypes.cli.tap", "tap"),
         "logs": ("pypes.cli.logs", "logs"),
+        "token": ("pypes.cli.token", "token"),
         "queue": ("pypes.cli.queue", "queue"),
         "backup": ("pypes.cli.backup", "backup"),
         "restore": ("pypes.cli.backup", "restore"),

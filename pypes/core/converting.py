@@ -29,6 +29,8 @@ def converted(info: Any, value: Any, folder: Path) -> Any:
     if kind.startswith("tuple"):
         parts = re.split(r"[,\n]", value) if isinstance(value, str) else list(value)
         kept = [str(part).strip() for part in parts if str(part).strip()]
+        if (known := info.metadata.get("options")) and not set(kept) <= set(known):
+            raise ValueError(f"must be some of {', '.join(known)}")
         return tuple(folder / Path(part).expanduser() for part in kept) if "Path" in kind else tuple(kept)
     if kind.startswith("Path"):
         if not str(value).strip():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from pypes.access.register import Register
 from pypes.api.guard import Guard
 from pypes.api.sessions import Sessions
 from pypes.core.limits import Limits
@@ -31,7 +33,8 @@ def ask(
 ) -> tuple[int, dict[str, str], dict[str, Any]]:
     """Status, headers and document of what the guard (or the application behind it) answers."""
     made = worker_config(**config)
-    guard = Guard(through, made, Sessions(made, b"random"), lambda: state)
+    register = Register(Path("nowhere"), made.token)
+    guard = Guard(through, made, register, Sessions(made, b"random"), lambda: state)
     scope = {
         "type": "http",
         "method": method,
@@ -67,7 +70,7 @@ def test_foreign_hosts_do_not(host: str) -> None:
 
 
 def test_a_second_host_is_refused() -> None:
-    guard = Guard(through, worker_config(), Sessions(worker_config(), b""), lambda: "ready")
+    guard = Guard(through, worker_config(), Register(Path("nowhere")), Sessions(worker_config(), b""), lambda: "ready")
     scope = {"type": "http", "method": "GET", "path": "/", "http_version": "1.1", "server": None}
     sent: list[Any] = []
 

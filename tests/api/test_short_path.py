@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pypes.access.client import EVERYONE
 from pypes.api.protocol import MAX_PIPELINED
 from pypes.api.reception import INLINE_BYTES
 from pypes.api.short_path import MAX_HEAD_BYTES, MAX_HEADS
@@ -153,7 +154,7 @@ def test_a_head_is_remembered_only_of_a_request_that_comes_alone_and_whole(piece
         try:
             await served.said([*pieces, LAST])
             heads = served.short_path._heads
-            assert heads == ({post(b""): ("application/json", 0)} if post(b"") in pieces else {})
+            assert heads == ({post(b""): (EVERYONE, "application/json", 0)} if post(b"") in pieces else {})
         finally:
             await served.stop()
 

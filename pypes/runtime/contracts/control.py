@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from pypes.runtime.rpc.contract import Caller, stub, while_wanted
+from pypes.runtime.rpc.contract import Caller, once, stub, while_wanted
 
 #: An object as HTTP shows it.
 Shown = dict[str, Any]
@@ -194,6 +194,26 @@ class LogCalls(Protocol):
         """Lines that match, the newest last."""
 
 
+class TokenCalls(Protocol):
+    """The tokens of clients; answered also while the node starts."""
+
+    async def page(self, limit: int, after: str | None = None) -> Page:
+        """Tokens by name, without their secrets."""
+
+    async def get(self, name: str) -> Shown:
+        """One token. Raises :class:`NotFound`."""
+
+    @once
+    async def create(self, name: str, scopes: list[str], graphs: list[str], expires: float | None = None, by: str = "") -> Shown:
+        """Make a token; returns it with its ``secret``. ``expires`` is in seconds since the epoch."""
+
+    async def change(self, name: str, changes: Shown, by: str = "") -> Shown:
+        """Give a token other ``scopes``, ``graphs`` or ``expires``."""
+
+    async def revoke(self, name: str, by: str = "") -> None:
+        """Let a token allow nothing any more."""
+
+
 class Control:
     """All that clients may ask, each group a contract of its own; ``caller`` does the calls, as ``graphs.put`` and so on."""
 
@@ -206,3 +226,4 @@ class Control:
         self.components = stub(ComponentCalls, caller, "components.")
         self.stores = stub(StoreCalls, caller, "stores.")
         self.logs = stub(LogCalls, caller, "logs.")
+        self.tokens = stub(TokenCalls, caller, "tokens.")

@@ -152,5 +152,8 @@ class WorkerEvents(Protocol):
     def gone(self, id: int, death: ExitReason) -> None:
         """Tell that an instance is dead and reaped, and of what it died: what it had may go to another one."""
 
+    def tokens(self) -> None:
+        """Tell that tokens were made, changed or revoked."""
+
     def drain(self, grace_s: float) -> None:
         """Have the worker answer 503 from now on and finish what is queued."""

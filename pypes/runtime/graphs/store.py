@@ -1,4 +1,7 @@
-"""The store of the control plane: graph versions, drafts of filters, loaded files. SQLite, one file per node."""
+"""The store of the control plane: graph versions, drafts of filters, loaded files. SQLite, one file per node.
+
+The tokens of clients are in the same file (:mod:`pypes.access.store`).
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,14 @@ from typing import Any
 
 import msgspec
 
+from pypes.access.store import TOKENS
 from pypes.core.nodetime import Clock
 from pypes.errors import NotFound, StoreError
 from pypes.registry import Code
 
-FORMAT = 3
+FORMAT = 4
 
-_SCHEMA = """
+_SCHEMA = f"""
 create table node (key text primary key, value text not null) without rowid;
 create table graphs (
     name text not null, version integer not null, graph text not null, author text not null, created real not null,
@@ -32,7 +36,7 @@ create table fired (graph text primary key, schedule text not null, at real not 
 create table live (name text primary key, version integer not null) without rowid;
 create table drafts (id text primary key, component text not null, params text not null, created real not null) without rowid;
 create table files (path text primary key, digest text not null) without rowid;
-"""
+{TOKENS}"""
 
 #: From each format to the next.
 _UPGRADES = {
@@ -46,6 +50,7 @@ create table wires (graph text not null, source text not null, target text not n
 create table fired (graph text primary key, schedule text not null, at real not null) without rowid;
 """,
     2: "alter table graphs add column code text not null default '[]';",
+    3: TOKENS,
 }
 
 

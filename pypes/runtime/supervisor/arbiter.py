@@ -146,6 +146,7 @@ def config_of(settings: Settings, runtime_dir: Path, listener: socket.socket, li
         hosts=s.server.hosts,
         origins=s.server.origins,
         insecure=s.server.insecure,
+        open_addresses=s.access.open,
         callback_hosts=s.callbacks.hosts,
         callback_secret=s.callback_secret,
         durability=s.queue.durability,

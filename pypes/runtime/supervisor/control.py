@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pypes.access.issuing import shown
+from pypes.core.clock import wall
 from pypes.core.secrets import masked
 from pypes.errors import Draining, PypesError
 from pypes.graph import codec, pypes1
+from pypes.ingest.receipt import rfc3339
 from pypes.runtime.contracts.control import (
     ComponentCalls,
     DraftCalls,
@@ -22,16 +25,19 @@ from pypes.runtime.contracts.control import (
     Page,
     Shown,
     StoreCalls,
+    TokenCalls,
     TrialCalls,
     VersionCalls,
 )
 from pypes.runtime.contracts.events import EventCalls
 from pypes.runtime.contracts.supervisor import NodeStatus, WorkerCalls
-from pypes.runtime.graphs.pages import COMPONENTS, DRAFTS, FILTERS, GRAPHS, STORES, VERSIONS, page
+from pypes.runtime.graphs.pages import COMPONENTS, DRAFTS, FILTERS, GRAPHS, STORES, TOKENS, VERSIONS, page
 from pypes.runtime.rpc import Peer
 from pypes.runtime.rpc.contract import answer, methods_of
 
 if TYPE_CHECKING:
+    from pypes.access.issuing import Issuer
+    from pypes.access.token import Token
     from pypes.ingest.dispatch.topology import Topology
     from pypes.runtime.graphs.deployer import Deployer
     from pypes.runtime.graphs.drafts import GraphDrafts
@@ -41,6 +47,9 @@ if TYPE_CHECKING:
     from pypes.runtime.graphs.versions import Versions
     from pypes.runtime.supervisor.logbook import LogBook
     from pypes.runtime.supervisor.workers import Workers
+
+#: Groups that are answered while the node starts: the log says why it does not, and a token must be revoked at any time.
+_ALWAYS = frozenset({"logs", "tokens"})
 
 Answer = Callable[[str, dict[str, Any]], Awaitable[Any]]
 
@@ -62,6 +71,7 @@ class Control:
         workers: Workers,
         events: EventCalls,
         logbook: LogBook,
+        issuer: Issuer,
         status: Callable[[], NodeStatus],
         metrics: Callable[[bool], str],
         lost: Callable[[int], bool],
@@ -87,6 +97,7 @@ class Control:
             "stores": lambda method, params: answer(StoreCalls, _Stores(deployer), method, params),
             "components": lambda method, params: answer(ComponentCalls, components, method, params),
             "logs": lambda method, params: answer(LogCalls, _Logs(logbook), method, params),
+            "tokens": lambda method, params: answer(TokenCalls, _Tokens(issuer), method, params),
         }
 
     async def handle(self, peer: Peer, method: str, params: dict[str, Any]) -> Any:
@@ -101,7 +112,7 @@ class Control:
         desk = self._desks.get(group)
         if desk is None:
             raise PypesError(f"there is no control method {method!r}", code="control.unknown_method")
-        if group != "logs":  # which say why it does not start
+        if group not in _ALWAYS:
             await self._wait_started()
         answering = asyncio.ensure_future(desk(name, params))
         stopping = asyncio.ensure_future(self._wait_stopping())
@@ -286,3 +297,28 @@ class _Stores:
     async def clear(self, name: str, filter: str) -> Shown:
         self._deployer.get(name)
         return await self._stores.clear(name, filter)
+
+
+class _Tokens:
+    def __init__(self, issuer: Issuer) -> None:
+        self._issuer = issuer
+
+    async def page(self, limit: int, after: str | None = None) -> Page:
+        return page(TOKENS, map(_token, self._issuer.all()), limit, after)
+
+    async def get(self, name: str) -> Shown:
+        return _token(self._issuer.get(name))
+
+    async def create(self, name: str, scopes: list[str], graphs: list[str], expires: float | None = None, by: str = "") -> Shown:
+        token, secret = self._issuer.create(name, scopes, graphs, expires, by)
+        return {**_token(token), "secret": secret}
+
+    async def change(self, name: str, changes: Shown, by: str = "") -> Shown:
+        return _token(self._issuer.change(name, changes, by))
+
+    async def revoke(self, name: str, by: str = "") -> None:
+        self._issuer.revoke(name, by)
+
+
+def _token(token: Token) -> Shown:
+    return shown(token, wall(), rfc3339)

@@ -17,6 +17,8 @@ from dataclasses import replace
 from functools import partial
 
 from pypes import logs
+from pypes.access.issuing import Issuer
+from pypes.access.store import TokenStore
 from pypes.config import Settings
 from pypes.core.lifeline import Lifeline, adopt_orphans
 from pypes.core.watched_tasks import WatchedTasks, in_own_thread, watch_callbacks
@@ -96,11 +98,13 @@ class Supervisor:
             self._clock = ClockKeeper(data.path, self._clock_jumped)
             self._events = log_of(self._clock.time)
             self._store = ControlStore(data.path / "control.db", self._clock.time)
+            self._tokens = TokenStore(self._store.path)
             check_start(self.settings, self._store)
             warn_of_disk(self.settings)
             listener = await listen(self.settings.server.bind, may_wait=data.was_killed)
             with listener:
                 await self._serve(listener, was_killed=data.was_killed)
+            self._tokens.close()
             self._store.close()
         finally:
             data.release()
@@ -152,6 +156,7 @@ class Supervisor:
                 self._events, rates_of(gathering, self._clock.time), LogNews(self._events, self._logbook.since), self._tasks
             ),
             self._logbook,
+            Issuer(self._tokens, lambda: self.settings.token is not None, self._workers.announce_tokens),
             self._status,
             self._metrics,
             self._generations.lost,

@@ -82,6 +82,11 @@ class Workers:
         for worker in self._known.values():
             worker.events.gone(instance, reason)
 
+    def announce_tokens(self) -> None:
+        """Tell all workers that tokens have changed."""
+        for worker in self._known.values():
+            worker.events.tokens()
+
     @property
     def is_ready(self) -> bool:
         """True if at least one worker serves."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from pypes.access.settings import AccessSettings
 from pypes.core.limits import Limits
 
 
@@ -30,6 +31,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     insecure: bool = False
+    open_addresses: tuple[str, ...] = AccessSettings().open
     callback_hosts: tuple[str, ...] = ()
     callback_secret: str | None = None
     durability: str = "always"

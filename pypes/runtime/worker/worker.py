@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from pypes import __version__
+from pypes.access.register import Register
 from pypes.core.limits import Limits
 from pypes.core.nodetime import node_clock
 from pypes.core.watched_tasks import WatchedTasks, watch_callbacks
@@ -26,14 +26,13 @@ from pypes.ingest.dispatch.dispatcher import Dispatcher
 from pypes.ingest.dispatch.topology import Topology, cannot_serve
 from pypes.ingest.outcome import ExitReason
 from pypes.ingest.queues.embedded import EmbeddedQueue
-from pypes.ingest.receipt import Receipt
 from pypes.ingest.store.shards import Shard, Shards, owner_of
 from pypes.observe import Observer, guarded
 from pypes.observe.loop_delay import observe_delay
 from pypes.runtime.contracts.control import Control
 from pypes.runtime.contracts.shard import Runs
 from pypes.runtime.contracts.supervisor import WorkerCalls, WorkerEvents
-from pypes.runtime.rpc import MAX_CONTROL_BYTES, Peer, RpcClient, RpcServer
+from pypes.runtime.rpc import MAX_CONTROL_BYTES, RpcClient, RpcServer
 from pypes.runtime.rpc.contract import handle_event, stub
 from pypes.runtime.worker.callbacks import Callbacks
 from pypes.runtime.worker.config import WorkerConfig
@@ -95,6 +94,8 @@ class IngestWorker:
         self._tasks = WatchedTasks(self._fail)
         #: Events and packets for clients that look on.
         self.live = Live(self._tasks, self._dispatcher.taps, lambda: self._topology, self._clock)
+        #: The clients that have tokens.
+        self.register = Register(Path(config.data_dir) / "control.db", config.token)
         self._callbacks = Callbacks(
             config.callback_hosts, config.callback_secret or "", config.limits, clock=self._clock, on_failed=self._fail
         )
@@ -132,6 +133,7 @@ class IngestWorker:
                 worker._apply(topology)
             await worker._supervisor.ready()
             worker._tasks.start(observe_delay(worker.tallies, "worker"), "delay of the event loop")
+            worker._tasks.start(worker.register.watch(), "tokens")
         except BaseException:
             await worker.stop()
             raise
@@ -163,7 +165,7 @@ class IngestWorker:
             tallies=self.tallies,
         )
         self._queues[shard.number] = queue
-        server = RpcServer(partial(self._answer, shard.number))
+        server = RpcServer(lambda peer, method, params: self._peers.answer(shard.number, method, params))
         await server.start(self._peers.socket_of(shard.number))
         self._servers.append(server)
         self._dispatcher.add(queue)
@@ -287,10 +289,6 @@ class IngestWorker:
         graphs = self._topology.graphs.keys() | self._topology.failed.keys()
         return await exposed(self._supervisor, self._peers, graphs, is_openmetrics=is_openmetrics)
 
-    async def receipt(self, id: str, wait_s: float = 0.0) -> Receipt:
-        """The receipt of a delivery, whichever worker has it; as :meth:`Records.receipt`."""
-        return await self.records.receipt(id, wait_s)
-
     async def trigger(self, graph: str, *, is_confirmed: bool = False) -> Runs:
         """Run the sources of a graph once, wherever that is; returns when it is stored. What was stopped is as it was before.
 
@@ -310,10 +308,6 @@ class IngestWorker:
 
     def _desk(self, queue: Queue, append: Append) -> ShardDesk:
         return ShardDesk(queue, self._sources, lambda graph: graph in self._topology.closing, append)
-
-    async def _answer(self, number: int, peer: Peer, method: str, params: dict[str, Any]) -> Any:
-        """Answer a call of another worker to a shard."""
-        return await self._peers.answer(number, method, params)
 
     # -- the supervisor ---------------------------------------------------------------------------------
 
@@ -380,6 +374,7 @@ class IngestWorker:
         if hasattr(self, "_client"):
             await self._client.close()
         self.tallies.close()
+        self.register.close()
 
 
 class _Events:
@@ -394,6 +389,9 @@ class _Events:
 
     def gone(self, id: int, death: ExitReason) -> None:
         self._worker._dispatcher.gone(id, death)
+
+    def tokens(self) -> None:
+        self._worker.register.look()
 
     def drain(self, grace_s: float) -> None:
         self._worker._tasks.start(self._worker._drain(grace_s), "draining")

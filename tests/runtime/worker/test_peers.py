@@ -57,7 +57,7 @@ async def test_documents_of_an_ordered_graph_go_to_its_owner(supervisor: Supervi
             for worker in workers:
                 receipt = await worker.submit(header(graph), b"{}", b"{}")
                 assert shard_of(receipt) == number
-                assert (await worker.receipt(receipt, 10)).state == "done"
+                assert (await worker.records.receipt(receipt, 10)).state == "done"
         # nobody else's documents travel
         assert [shard_of(await worker.submit(header(), b"{}")) for worker in workers] == [0, 1]
 
@@ -111,7 +111,7 @@ async def test_large_bodies_go_to_the_owner_as_files(supervisor: Supervisor) -> 
             posted = Header(graph, content_type="application/json", length=len(body), poster="admin")
             receipt = await first.submit(posted, sent)
             assert shard_of(receipt) == 1
-            found = await first.receipt(receipt, 10)
+            found = await first.records.receipt(receipt, 10)
             assert (found.state, found.posted_by) == ("done", "admin")
         with pytest.raises(StoreError) as caught:
             await first.submit(header(graph), Spooled(spooled.path + "0", 5))
@@ -140,7 +140,7 @@ async def test_an_owner_that_restarts_is_waited_for(supervisor: Supervisor) -> N
         assert shard_of(receipt) == 1
         await second.stop()
         waiting = asyncio.ensure_future(first.submit(header(graph), b"{}"))
-        following = asyncio.ensure_future(first.receipt(receipt, 10))
+        following = asyncio.ensure_future(first.records.receipt(receipt, 10))
         successor = await IngestWorker.start(supervisor.config(workers=2))
         try:
             assert shard_of(await waiting) == 1

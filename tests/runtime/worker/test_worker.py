@@ -23,7 +23,7 @@ async def test_a_document_is_accepted_handed_over_and_followed(supervisor: Super
         await supervisor.hears("ready")
         assert worker.state == "ready"
         receipt = await worker.submit(header(), b"{}", b"{}")
-        found = await worker.receipt(receipt, 10)
+        found = await worker.records.receipt(receipt, 10)
         assert (found.state, found.published) == ("done", 1)
         assert worker.queue_stats()[0].deliveries == 0
     finally:
@@ -49,7 +49,7 @@ async def test_an_observer_is_told_of_deliveries(supervisor: Supervisor) -> None
     notes = Notes()
     worker = await IngestWorker.start(supervisor.config(), observer=notes)
     try:
-        await worker.receipt(await worker.submit(header("n"), b"{}", b"{}"), 10)
+        await worker.records.receipt(await worker.submit(header("n"), b"{}", b"{}"), 10)
     finally:
         await worker.stop()
     assert notes.calls == [("accepted", "n", 1, 1, 2), ("leased", "n", 1), ("settled", "n", Settlement(1, 1, 0, 0, 0))]
@@ -91,10 +91,10 @@ async def test_any_worker_answers_for_any_receipt(supervisor: Supervisor) -> Non
     first, second = await IngestWorker.start(config), await IngestWorker.start(config)
     try:
         receipt = await first.submit(header(), b"{}")
-        assert (await second.receipt(receipt, 10)).state == "done"
+        assert (await second.records.receipt(receipt, 10)).state == "done"
         for unknown in (receipt[:-1] + ("0" if receipt[-1] != "0" else "1"), "0190163d-8694-739b-aea5-966c26f8ad90", "nonsense"):
             with pytest.raises(NotFound):
-                await second.receipt(unknown)
+                await second.records.receipt(unknown)
     finally:
         await second.stop()
         await first.stop()
@@ -113,7 +113,7 @@ async def test_what_is_queued_is_drained_by_whoever_starts_next(supervisor: Supe
     supervisor.held.clear()
     worker = await IngestWorker.start(supervisor.config(workers=1))
     try:
-        assert [(await worker.receipt(receipt, 10)).state for receipt in receipts] == ["done", "done"]
+        assert [(await worker.records.receipt(receipt, 10)).state for receipt in receipts] == ["done", "done"]
     finally:
         await worker.stop()
 
@@ -125,7 +125,7 @@ async def test_what_another_node_has_given_out_names_that_node(supervisor: Super
         here = ReceiptId.parse(await worker.submit(header(), b"{}"))
         elsewhere = str(here._replace(node=here.node + 4711))
         letter = worker.records.letter(f"{elsewhere}-0000000")
-        for ask in (worker.receipt(elsewhere), worker.records.documents(elsewhere, 1, -1), letter):
+        for ask in (worker.records.receipt(elsewhere), worker.records.documents(elsewhere, 1, -1), letter):
             with pytest.raises(NotFound, match=rf"names node {here.node + 4711}, and this is node {here.node}:") as raised:
                 await ask
             assert raised.value.code == "receipt.other_node"
@@ -138,12 +138,12 @@ async def test_a_receipt_of_a_slot_that_nobody_owns_any_more_adopts_it(superviso
     two = supervisor.config(workers=2)
     first, second = await IngestWorker.start(two), await IngestWorker.start(two)
     receipt = await second.submit(header(), b"{}")
-    assert (await second.receipt(receipt, 10)).state == "done"
+    assert (await second.records.receipt(receipt, 10)).state == "done"
     await first.stop()
     worker = await IngestWorker.start(supervisor.config(workers=1))
     try:
         await second.stop()
-        assert (await worker.receipt(receipt, 10)).state == "done"
+        assert (await worker.records.receipt(receipt, 10)).state == "done"
     finally:
         await worker.stop()
 
@@ -157,7 +157,7 @@ async def test_a_worker_waits_for_the_slot_of_a_dying_one(supervisor: Supervisor
     await old.stop()
     new = await starting
     try:
-        assert (await new.receipt(await new.submit(header(), b"{}"), 10)).state == "done"
+        assert (await new.records.receipt(await new.submit(header(), b"{}"), 10)).state == "done"
     finally:
         await new.stop()
 
@@ -177,7 +177,7 @@ async def test_drain_refuses_finishes_and_reports(supervisor: Supervisor) -> Non
         supervisor.is_holding = False
         supervisor.release()
         assert await supervisor.hears("drained") == {"queued": 0}
-        assert (await worker.receipt(receipt)).state == "done"
+        assert (await worker.records.receipt(receipt)).state == "done"
     finally:
         await worker.stop()
 
@@ -197,10 +197,10 @@ async def test_an_instance_that_ends_is_reported_and_what_it_had_runs_again(supe
         writer.close()
         # the supervisor knows of none by that id: it is gone already
         assert await supervisor.hears("lost") == {"id": 1}
-        assert (await worker.receipt(receipt)).state == "processing"
+        assert (await worker.records.receipt(receipt)).state == "processing"
         successor = {"2": supervisor.topology["instances"]["1"]}
         supervisor.server.broadcast("topology", topology={**supervisor.topology, "instances": successor})
-        assert (await worker.receipt(receipt, 10)).state == "done"
+        assert (await worker.records.receipt(receipt, 10)).state == "done"
     finally:
         await worker.stop()
 

@@ -1,0 +1,48 @@
+"""The sender of a request, with its rights: made of its token, handed along with the request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Final
+
+#: The rights of a token: handing in documents, looking, changing graphs, everything.
+SCOPES: Final = ("ingest", "read", "edit", "admin")
+
+#: Scopes that come with one.
+_WITH: Final = {"edit": ("edit", "read"), "admin": SCOPES}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Client:
+    """The sender of a request. ``name`` is that of its token, and of the poster of its documents; empty without one.
+
+    ``scopes`` are all that it has, those that come with others included. ``graphs`` are names, and patterns such as ``team-*``;
+    none: all graphs. ``ended`` is set once the token does not allow this any more: it was revoked, it has expired or was changed.
+    """
+
+    name: str
+    scopes: frozenset[str]
+    graphs: tuple[str, ...] = ()
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def client_of(name: str, scopes: Iterable[str], graphs: Iterable[str] = ()) -> Client:
+    """A client with the scopes that a token names, and those that come with them."""
+    return Client(name, frozenset(each for scope in scopes for each in _WITH.get(scope, (scope,))), tuple(graphs))
+
+
+def is_among(graph: str, graphs: Iterable[str]) -> bool:
+    """True if a graph has one of these names, or fits one of these patterns."""
+    return any(fnmatchcase(graph, pattern) for pattern in graphs)
+
+
+#: The name of whoever holds the token that the node was configured with.
+ADMIN_NAME: Final = "admin"
+
+#: Everybody, on a node that asks for no token.
+EVERYONE: Final = client_of("", ("admin",))
+#: One without a token, at an address that needs none.
+NOBODY: Final = client_of("", ())

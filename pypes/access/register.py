@@ -1,0 +1,130 @@
+"""The clients that a process knows by their tokens.
+
+No secret is compared byte by byte with what a client sends. A secret is found by its SHA-256 digest, and what was found good by
+the bytes that the client sent, both in dictionaries: these compare only what has the same hash, which is keyed anew in each
+process. So the time of an answer tells nothing about a secret, and ten thousand tokens take no longer than one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from pypes.access.client import ADMIN_NAME, Client, client_of
+from pypes.access.store import TokenStore
+from pypes.access.token import Token, digest_of
+from pypes.core.clock import wall
+
+#: Seconds between two looks for tokens that were made, changed or revoked, or have expired.
+LOOK_S: Final = 0.5
+
+#: Fields ``Authorization`` that are remembered, and the longest of them, in bytes.
+MAX_REMEMBERED: Final = 16_384
+MAX_FIELD_BYTES: Final = 512
+
+_SCHEME: Final = b"bearer "
+
+
+class Register:
+    """Finds clients by their tokens: the one that the node was configured with, and those in the file at ``path``.
+
+    Without that file there are no others. Raises :class:`StoreError` if it cannot be read.
+    """
+
+    def __init__(self, path: Path, configured: str | None = None, clock: Callable[[], float] = wall) -> None:
+        self._clock = clock
+        self._store = TokenStore(path, is_reader=True) if path.exists() else None
+        self._tokens: dict[str, Token] = {}
+        self._names: dict[bytes, str] = {}
+        self._clients: dict[str, Client] = {}
+        self._next_end = math.inf
+        #: PERF: a digest costs as much as all else in here.
+        self._remembered: dict[bytes, Client] = {}
+        #: Called when a client does not pass any more, or not as before.
+        self.on_change: list[Callable[[], None]] = []
+        self._configured: Client | None = None
+        self._configured_digest = b""
+        if configured:
+            self._configured = client_of(ADMIN_NAME, ("admin",))
+            self._configured_digest = digest_of(configured.encode())
+        self.look()
+
+    @property
+    def is_asking(self) -> bool:
+        """True if clients need a token: there is one, or there was one."""
+        return self._configured is not None or bool(self._tokens)
+
+    def bearer(self, authorization: bytes) -> Client | None:
+        """The client that has sent this field ``Authorization``; ``None`` if nobody has its token."""
+        client = self._remembered.get(authorization)
+        if client is not None:
+            return client
+        secret = _secret_of(authorization)
+        client = None if secret is None else self.holder(secret)
+        if client is not None and len(authorization) <= MAX_FIELD_BYTES:
+            if len(self._remembered) >= MAX_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[authorization] = client
+        return client
+
+    def holder(self, secret: bytes) -> Client | None:
+        """The client that has this token; ``None`` if nobody has. One that was made a moment ago is known."""
+        digest = digest_of(secret)
+        if hmac.compare_digest(digest, self._configured_digest):
+            return self._configured
+        found = self._clients.get(self._names.get(digest, ""))
+        if found is None and self.look():
+            found = self._clients.get(self._names.get(digest, ""))
+        return found
+
+    def ended(self, authorization: bytes) -> str:
+        """``revoked`` or ``expired``, of a token that was good once; empty for others. Only who has had it is told."""
+        secret = _secret_of(authorization)
+        token = None if secret is None else self._tokens.get(self._names.get(digest_of(secret), ""))
+        state = "" if token is None else token.state(self._clock())
+        return "" if state == "live" else state
+
+    def look(self) -> bool:
+        """Take notice of what has changed; True if anything has. Costs microseconds if nothing has."""
+        if self._store is None:
+            return False
+        changed, now = self._store.changed(), self._clock()
+        if not changed and now < self._next_end:
+            return False
+        for token in changed:
+            before = self._tokens.get(token.name)
+            if before is not None:
+                self._names.pop(before.digest, None)
+            self._tokens[token.name] = token
+            self._names[token.digest] = token.name
+        ended = [name for name in self._clients if self._tokens[name].state(now) != "live"]
+        for name in {*ended, *(token.name for token in changed)}:
+            if (client := self._clients.pop(name, None)) is not None:
+                client.ended.set()
+        for token in changed:
+            if token.state(now) == "live":
+                self._clients[token.name] = client_of(token.name, token.scopes, token.graphs)
+        self._next_end = min((end for name in self._clients if (end := self._tokens[name].expires) is not None), default=math.inf)
+        self._remembered.clear()
+        for tell in self.on_change:
+            tell()
+        return True
+
+    async def watch(self) -> None:
+        """Look again and again; never returns."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self.look()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._store is not None:
+            self._store.close()
+
+
+def _secret_of(authorization: bytes) -> bytes | None:
+    return authorization[len(_SCHEME) :].strip() if authorization[: len(_SCHEME)].lower() == _SCHEME else None

@@ -1,0 +1,116 @@
+"""The tokens in ``control.db``: written by the supervisor, read by everybody else."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from pypes.access.token import Token
+from pypes.core.databases import connect, writing
+from pypes.errors import StoreError
+
+#: The table of tokens. Each change of a row has the next number: who knows the tokens reads those with later ones.
+TOKENS: Final = """
+create table tokens (name text primary key, digest blob not null, scopes text not null, graphs text not null,
+    created real not null, author text not null, expires real, revoked real, change integer not null) without rowid;
+create index tokens_by_change on tokens (change);
+"""
+
+_COLUMNS: Final = "name, digest, scopes, graphs, created, author, expires, revoked"
+
+
+class TokenStore:
+    """Tokens of a node. Every change is durable when the method returns. Raises :class:`StoreError`.
+
+    With ``is_reader`` nothing is written; several processes may read while one writes.
+    """
+
+    def __init__(self, path: Path, *, is_reader: bool = False) -> None:
+        self.path = path
+        #: Number of the last change that was read.
+        self._seen = 0
+        self._version = -1
+        with self._told("opened"):
+            self._db = connect(path, "ro" if is_reader else "rw")
+            if not is_reader:
+                self._db.execute("pragma synchronous = full")
+                if sys.platform == "darwin":
+                    self._db.execute("pragma fullfsync = 1")
+
+    def changed(self) -> list[Token]:
+        """The tokens that were made or changed since the last call; the first call gives all."""
+        with self._told("read"):
+            # another connection has written something; asked first, so that what comes meanwhile is seen the next time
+            version = self._db.execute("pragma data_version").fetchone()[0]
+            if version == self._version:
+                return []
+            rows = self._db.execute(f"select change, {_COLUMNS} from tokens where change > ?", (self._seen,)).fetchall()
+        self._version = version
+        self._seen = max((row[0] for row in rows), default=self._seen)
+        return [_token(row[1:]) for row in rows]
+
+    def all(self) -> list[Token]:
+        """All tokens by name, those that were revoked or have expired included."""
+        with self._told("read"):
+            return [_token(row) for row in self._db.execute(f"select {_COLUMNS} from tokens order by name")]
+
+    def one(self, name: str) -> Token | None:
+        """The token of that name, whatever its state."""
+        with self._told("read"):
+            row = self._db.execute(f"select {_COLUMNS} from tokens where name = ?", (name,)).fetchone()
+        return None if row is None else _token(row)
+
+    def count(self) -> int:
+        """The number of all tokens."""
+        with self._told("read"):
+            return int(self._db.execute("select count(*) from tokens").fetchone()[0])
+
+    def put(self, token: Token) -> None:
+        """Keep a token, in the place of the one with its name."""
+        scopes, graphs = (msgspec.json.encode(names).decode() for names in (token.scopes, token.graphs))
+        values = (token.name, token.digest, scopes, graphs, token.created, token.author, token.expires, token.revoked)
+        with self._told("written, nothing was changed"), writing(self._db):
+            self._db.execute(
+                f"insert or replace into tokens ({_COLUMNS}, change) "
+                "select ?, ?, ?, ?, ?, ?, ?, ?, coalesce(max(change), 0) + 1 from tokens",
+                values,
+            )
+
+    def forget_ended(self, now: float) -> int:
+        """Remove the tokens that were revoked or have expired, and say how many."""
+        with self._told("written, nothing was changed"), writing(self._db):
+            # the last change stays: numbers are not used again
+            sql = "delete from tokens where (revoked is not null or expires <= ?) and change < (select max(change) from tokens)"
+            return self._db.execute(sql, (now,)).rowcount
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path} cannot be {what}: {error}", where=str(self.path)) from error
+
+
+def _token(row: tuple[Any, ...]) -> Token:
+    name, digest, scopes, graphs, created, author, expires, revoked = row
+    names = [tuple(msgspec.json.decode(text, type=list[str])) for text in (scopes, graphs)]
+    return Token(
+        name=name,
+        digest=digest,
+        scopes=names[0],
+        graphs=names[1],
+        created=created,
+        author=author,
+        expires=expires,
+        revoked=revoked,
+    )

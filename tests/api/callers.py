@@ -1,0 +1,70 @@
+"""Clients with tokens that keep their connections: one for each ingest worker of a node."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import psutil
+
+from pypes.testing.node import Node, until
+
+
+class Caller:
+    """A connection to one process."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        self._connection.connect()
+
+    @property
+    def port(self) -> int:
+        """Port of its own end."""
+        return int(self._connection.sock.getsockname()[1])
+
+    def raw(
+        self, method: str, path: str, secret: str | None = None, body: Any = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Status, fields (names in lower case) and body of an answer; ``body`` is sent as JSON."""
+        fields = {**(headers or {}), **({"Authorization": f"Bearer {secret}"} if secret is not None else {})}
+        if body is not None:
+            fields.setdefault("Content-Type", "application/json")
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        self._connection.request(method, path, body=data, headers=fields)
+        answer = self._connection.getresponse()
+        content = answer.read()
+        return answer.status, {name.lower(): value for name, value in answer.headers.items()}, content
+
+    def ask(self, method: str, path: str, secret: str | None = None, body: Any = None) -> tuple[int, Any]:
+        """Status and JSON value of an answer."""
+        status, _, content = self.raw(method, path, secret, body)
+        return status, json.loads(content) if content else None
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@contextmanager
+def calling(node: Node) -> Iterator[list[Caller]]:
+    """A caller for each worker of the node."""
+    with ExitStack() as stack:
+
+        def found() -> list[Caller] | None:
+            served = {}
+            for worker in node.roles()["worker"]:
+                for other in worker.net_connections("tcp"):
+                    if other.raddr and other.status == psutil.CONN_ESTABLISHED:
+                        served[int(other.raddr.port)] = worker.pid
+            callers = {served[caller.port]: caller for caller in made if caller.port in served}
+            if len(callers) == len(node.roles()["worker"]):
+                return [*callers.values()]
+            made.append(Caller(node.port))
+            stack.callback(made[-1].close)
+            made[-1].ask("GET", "/healthz")
+            return None
+
+        made: list[Caller] = []
+        yield until(found, 20, "every worker has taken a connection")
