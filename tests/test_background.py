@@ -12,6 +12,7 @@ STARTS = {"create_task", "ensure_future", "Thread", "start_new_thread"}
 
 #: Modules that start some and await every one themselves, or look at how it ended.
 AWAITED = {
+    "api/page.py": "one look at the node for all who ask at once; its error is told to each of them",
     "api/receipts.py": "found, and the end of the server, whichever is first",
     "api/streaming.py": "the client's hanging up, and the end of the server, whichever is first",
     "api/short_path.py": "the answer of another worker; what it raises is answered",
