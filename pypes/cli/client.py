@@ -47,11 +47,24 @@ class Client:
         """The JSON value of a successful answer, ``None`` if it has no body. ``None`` in ``query`` means not given."""
         headers = {"Content-Type": "application/json"} if body is not None else {}
         answer = self._answer(method, path, query or {}, headers, body=None if body is None else orjson.dumps(body))
-        return orjson.loads(answer.data) if answer.data else None
+        try:
+            return orjson.loads(answer.data) if answer.data else None
+        except orjson.JSONDecodeError:
+            raise self._stranger(answer) from None
 
-    def open(self, path: str, query: Mapping[str, Any], headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-        """A successful answer that is read as it comes; close it."""
-        return self._answer("GET", path, query, headers, preload_content=False)
+    def open(self, path: str, query: Mapping[str, Any], headers: Mapping[str, str], media: str) -> urllib3.BaseHTTPResponse:
+        """A successful answer in a media type, which is read as it comes; close it."""
+        answer = self._answer("GET", path, query, {**headers, "Accept": media}, preload_content=False)
+        if answer.headers.get("content-type", "").partition(";")[0].strip() != media:
+            answer.close()
+            raise self._stranger(answer)
+        return answer
+
+    def _stranger(self, answer: urllib3.BaseHTTPResponse) -> InvalidInput:
+        what = answer.headers.get("content-type") or "no content type"
+        return InvalidInput(
+            f"{self._server} answers as no node of Pypes does, with {what}; compare the address", code="client.no_node"
+        )
 
     def _answer(
         self, method: str, path: str, query: Mapping[str, Any], headers: Mapping[str, str], **options: Any

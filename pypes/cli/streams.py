@@ -57,8 +57,8 @@ class EventStream:
 
     def once(self) -> Iterator[Told]:
         """The events of one answer, which ends with the ingest worker that gives it."""
-        headers = {"Accept": "text/event-stream", **({"Last-Event-ID": self.id} if self.id else {})}
-        answer = self._client.open(self._path, self.query, headers)
+        headers = {"Last-Event-ID": self.id} if self.id else {}
+        answer = self._client.open(self._path, self.query, headers, "text/event-stream")
         # of what was before, an id says more
         self.query["recent"] = None
         block: dict[str, str] = {}

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from pypes.cli import streams
 from pypes.cli.commands import pypes
 from pypes.cli.tap import tap
-from tests.serving import in_thread
+from tests.serving import http_server, in_thread
 
 TIME = "2026-11-21T08:00:00.000Z"
 WIRES = {"wires": ["entry-a.in", "a.out-b.in", "a.out-c.in"]}
@@ -111,6 +111,24 @@ def test_a_node_that_is_not_there_is_an_error(server: Server) -> None:
     result = run(server, "events")
     assert result.exit_code == 1
     assert "not now" in result.output
+
+
+@pytest.mark.parametrize("command", [["status"], ["top", "--once"], ["logs"], ["events"], ["tap", "g"], ["trace", "x"]])
+def test_what_is_no_node_is_told_so(command: list[str]) -> None:
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+        def log_message(self, format: str, *args: Any) -> None:
+            return
+
+    with http_server(Page) as url:
+        result = CliRunner().invoke(pypes, [*command, "--url", url])
+    assert result.exit_code == 1
+    assert f"{url} answers as no node of Pypes does, with text/html; charset=utf-8" in result.output
 
 
 def test_wires_are_listed_and_known_by_a_part_of_their_name(server: Server) -> None:
