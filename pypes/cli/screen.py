@@ -9,6 +9,8 @@ import sys
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+import click
+
 from pypes.errors import Unavailable
 
 #: Another page of the terminal, without a cursor; and back.
@@ -25,8 +27,10 @@ class Screen:
             import tty
         except ImportError:
             raise _none() from None
-        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
             raise _none()
+        # https://no-color.org
+        self._shown = click.unstyle if os.environ.get("NO_COLOR") else str
         self._termios, self._tty = termios, tty
         self._keys, self._lines = sys.stdin.fileno(), sys.stdout.fileno()
 
@@ -61,7 +65,7 @@ class Screen:
     def draw(self, lines: list[str]) -> None:
         """Show these lines and nothing else."""
         # the rest of a line is wiped before it is written: behind a full one that would take its last character
-        _write("\x1b[H" + "\n".join(f"\x1b[K{line}" for line in lines) + "\x1b[J")
+        _write("\x1b[H" + "\n".join(f"\x1b[K{self._shown(line)}" for line in lines) + "\x1b[J")
 
     def wait(self, seconds: float) -> str | None:
         """A key that is pressed within this time, "" if the terminal changed its size, ``None`` if nothing happened.
@@ -107,4 +111,4 @@ def _end(number: int, frame: Any) -> None:
 
 
 def _none() -> Unavailable:
-    return Unavailable("this is no terminal; give --once to print the picture once", code="client.no_terminal")
+    return Unavailable("this is no terminal that can show it; give --once to print the picture once", code="client.no_terminal")

@@ -80,7 +80,7 @@ def test_without_a_terminal_it_says_what_to_do(node: Looked) -> None:
 class Terminal:
     """A pseudo-terminal in which the command runs; ``text`` is all that it has written."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, **environment: str) -> None:
         self.master, self.slave = os.openpty()
         os.set_blocking(self.master, False)
         self.resize(100, 30)
@@ -93,7 +93,7 @@ class Terminal:
             stdout=self.slave,
             stderr=self.slave,
             start_new_session=True,
-            env={**os.environ, "TERM": "xterm"},
+            env={**os.environ, "TERM": "xterm", **environment},
         )
 
     def resize(self, columns: int, lines: int) -> None:
@@ -134,8 +134,8 @@ class Terminal:
 
 
 @contextmanager
-def terminal(node: Looked, *arguments: str) -> Iterator[Terminal]:
-    made = Terminal("--url", node.url, *arguments)
+def terminal(node: Looked, *arguments: str, **environment: str) -> Iterator[Terminal]:
+    made = Terminal("--url", node.url, *arguments, **environment)
     try:
         yield made
     finally:
@@ -149,6 +149,21 @@ def test_the_picture_is_live(node: Looked) -> None:
         until(lambda: (shown.read(), node.looks > 3)[1], 30, "looked again")
         shown.press("q")
         assert shown.ends() == 0
+
+
+def test_it_has_no_colours_where_none_are_wanted(node: Looked) -> None:
+    with terminal(node, "--interval", "0.1", NO_COLOR="1") as shown:
+        shown.shows("Busiest filters")
+        assert not re.search(r"\x1b\[[0-9;]*m", shown.text)
+        shown.press("q")
+        assert shown.ends() == 0
+
+
+def test_a_terminal_that_cannot_show_it_is_told_what_to_do(node: Looked) -> None:
+    with terminal(node, TERM="dumb") as shown:
+        until(lambda: (shown.read(), shown.process.poll() is not None)[1], 30, "ended")
+        assert "--once" in shown.read()
+        assert "\x1b" not in shown.text
 
 
 def test_it_is_as_large_as_the_terminal(node: Looked) -> None:
