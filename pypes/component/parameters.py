@@ -15,22 +15,25 @@ from pypes.errors import InvalidInput, Problem
 PATH = "path"
 #: The ``format`` of a parameter that names a function.
 FUNCTION = "function"
+#: The ``format`` of a list with an entry for each input that must have a wire.
+INPUTS = "inputs"
 #: Stands for standard output where a path is expected; a file of this name is ``./-``.
 STREAM = "-"
 
 
-def Help(text: str, *, path: bool = False, function: bool = False, **constraints: Any) -> msgspec.Meta:
+def Help(text: str, *, path: bool = False, function: bool = False, inputs: bool = False, **constraints: Any) -> msgspec.Meta:
     """Describe a parameter: ``Annotated[int, Help("Rows per batch.", ge=1)] = 100``.
 
     ``path``: the text is a file or folder (relative: from the data directory), or ``-`` for standard output. The node checks
     where it leads (:class:`pypes.core.paths.Paths`) when a graph is deployed and when the component is set up.
     ``function``: the text names a function of Python, ``package.module:name``; the node checks likewise that it may be called.
+    ``inputs``: each entry of the list belongs to an input, in their order; ``pypes lint`` warns of those without a wire.
     ``constraints`` are those of ``msgspec.Meta`` (``ge gt le lt multiple_of pattern min_length max_length``).
     """
-    if path or function:
+    if path or function or inputs:
         constraints["extra_json_schema"] = {
             **(constraints.get("extra_json_schema") or {}),
-            "format": FUNCTION if function else PATH,
+            "format": FUNCTION if function else INPUTS if inputs else PATH,
         }
     return msgspec.Meta(description=text, **constraints)
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import combinations
 from typing import Any, Final
 
+from pypes.component.parameters import INPUTS
 from pypes.core.limits import Limits
 from pypes.errors import Problem
 from pypes.graph.model import Graph
@@ -26,7 +27,15 @@ def advise(graph: Graph, catalogue: Mapping[str, ComponentSpec], limits: Limits 
 
     ``limits`` are those of the node, where they are known, ``shards`` is the number of its ingest workers.
     """
-    kinds = (_held_branches, _shared_ids, _shared_parts, _shared_destinations, _past_remembering, _unwaited_batches)
+    kinds = (
+        _held_branches,
+        _shared_ids,
+        _shared_parts,
+        _shared_destinations,
+        _past_remembering,
+        _unwaited_batches,
+        _unwired_inputs,
+    )
     beyond = [] if limits is None else _beyond_the_node(graph, limits, shards)
     return [*beyond, *(problem for found in kinds for problem in found(graph, catalogue))]
 
@@ -177,6 +186,22 @@ def _unwaited_batches(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> I
                 "only while all pool workers are busy; leave out pool if a batch of one packet costs as much as a large one"
             )
             yield Problem(f"nodes.{name}.pool", message, "graph.unwaited_batch")
+
+
+def _unwired_inputs(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iterator[Problem]:
+    """Inputs without a wire that a parameter says are needed: each document that comes to the others fails."""
+    wired = _wired_inputs(graph)
+    for name, node in graph.nodes.items():
+        if (spec := catalogue.get(node.component)) is None:
+            continue
+        properties: Mapping[str, Any] = spec.schema.get("properties", {})
+        for parameter, entries in _values(node.params, properties).items():
+            if properties[parameter].get("format") != INPUTS or not isinstance(entries, list):
+                continue
+            for entry, port in zip(entries, spec.inputs, strict=False):
+                if port not in wired.get(name, ()):
+                    message = f"no wire leads to {port!r}, which brings {entry!r}, so its documents fail; add one"
+                    yield Problem(f"nodes.{name}.params.{parameter}", message, "graph.unwired_input")
 
 
 def _get_the_same(

@@ -313,3 +313,19 @@ def test_a_pool_does_not_wait_for_batches() -> None:
     [problem] = advise(from_obj(obj), CATALOGUE)
     assert (problem.path, problem.code) == ("nodes.waits.pool", "graph.unwaited_batch")
     assert "Waits waits 0.5 s for a batch (batch_s), and in a pool it does not" in problem.message
+
+
+def test_inputs_that_a_parameter_needs() -> None:
+    class Pairs(Join):
+        class Params(Parameters):
+            parameters: Annotated[list[str], Help("Names.", inputs=True)]
+
+    catalogue = {**CATALOGUE, "Pairs": describe(Pairs)}
+    nodes = {"read": {"component": "Read"}, "pairs": {"component": "Pairs"}, "keep": {"component": "Keep"}}
+    obj: dict[str, Any] = {"pypes": 1, "name": "g", "nodes": nodes, "wires": [["read.out", "pairs.in"], ["pairs.out", "keep.in"]]}
+    nodes["pairs"]["params"] = {"parameters": ["one", "other"]}  # type: ignore[assignment]
+    [problem] = advise(from_obj(obj), catalogue)
+    assert (problem.path, problem.code) == ("nodes.pairs.params.parameters", "graph.unwired_input")
+    assert "no wire leads to 'in2', which brings 'other'" in problem.message
+    nodes["pairs"]["params"] = {"parameters": ["one"]}  # type: ignore[assignment]
+    assert advise(from_obj(obj), catalogue) == []

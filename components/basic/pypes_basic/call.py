@@ -135,7 +135,8 @@ class CallJoin(_Calling, Operator):
     class Params(Parameters):
         function: Annotated[str, Help("The function: package.module:name.", function=True)]
         parameters: Annotated[
-            list[str], Help("Its parameters in the order of the inputs that bring them.", min_length=1, max_length=len(WAYS))
+            list[str],
+            Help("Its parameters in the order of the inputs that bring them.", inputs=True, min_length=1, max_length=len(WAYS)),
         ]
         options: Annotated[dict[str, Any], Help("Its other keyword arguments.")] = {}
         produces: Annotated[int, Help("It returns a sequence of so many packets; 0: one packet.", ge=0)] = 0
