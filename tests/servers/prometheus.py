@@ -74,10 +74,17 @@ def fired(folder: Path, rules: Path, recording: Recording) -> list[Labels]:
     said = _tested(folder, rules, recording, {"promql_expr_test": [{"expr": expr, "eval_time": at}]})
     if "SUCCESS" in said:
         return []
-    assert "got:" in said, said
-    found = [_labels(group) for _, _, group, _ in _SAMPLE.findall(said)]
+    found = [_labels(group) for _, _, group, _ in _SAMPLE.findall(said.partition("got:")[2])]
     assert found, said
     return found
+
+
+def value(folder: Path, rules: Path, recording: Recording, expr: str) -> float:
+    """The only value that a query has at the end of a recording."""
+    at = f"{(recording.length - 1) * INTERVAL_S}s"
+    said = _tested(folder, rules, recording, {"promql_expr_test": [{"expr": expr, "eval_time": at}]})
+    [found] = _SAMPLE.findall(said.partition("got:")[2])
+    return float(found[-1])
 
 
 def told(folder: Path, rules: Path, recording: Recording, names: Iterable[str]) -> list[Fired]:

@@ -1,11 +1,18 @@
-"""Manifests are valid against the schemas of Kubernetes; those of the operator, of KEDA and of Helm have others."""
+"""Manifests are valid against the schemas of Kubernetes; and the signals to scale rise when more nodes would help.
+
+Those of the operator, of KEDA and of Helm have other schemas.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.deploy.settings import DEPLOY, documents
+from tests.deploy.recording import Recording
+from tests.deploy.settings import ALERTS, DEPLOY, documents
 from tests.needed import library
+from tests.servers.prometheus import value
 
 pytestmark = pytest.mark.servers
 
@@ -32,3 +39,19 @@ def test_mistakes_are_found() -> None:
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"port": 1}}
     with pytest.raises(validate.ValidationError):
         validate.validate(service, VERSIONS[-1], strict=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_helped"),
+    [("healthy", False), ("filter_slow", True), ("overload", True), ("destination_dead", False), ("graph_paused", False)],
+)
+def test_a_node_more_is_asked_for_when_it_helps(name: str, is_helped: bool, tmp_path: Path) -> None:
+    """The age of the oldest document, as it was recorded; the number of those that wait is as small as the load of a record."""
+    [scaled] = documents(DEPLOY / "kubernetes" / "autoscaling" / "keda.yml")
+    age, number = (
+        (float(trigger["metadata"]["threshold"]), trigger["metadata"]["query"].replace('graph="documents"', 'graph="papers"'))
+        for trigger in scaled["spec"]["triggers"]
+    )
+    recording = Recording.load(name)
+    assert (value(tmp_path, ALERTS, recording, age[1]) > age[0]) is is_helped
+    assert (value(tmp_path, ALERTS, recording, number[1]) > 100) is is_helped
