@@ -50,10 +50,14 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         yield running_node
 
 
-def test_a_node_is_scraped_with_its_token(node: Node, tmp_path: Path) -> None:
+def test_a_node_is_scraped_with_a_token_that_may_only_look(node: Node, tmp_path: Path) -> None:
+    headers = {"Authorization": "Bearer correct horse"}
+    made = node.http.request("POST", f"{node.url}/tokens", json={"name": "prometheus", "scopes": ["read"]}, headers=headers)
+    assert made.status == 201, made.data
+    (tmp_path / "token").write_text(made.json()["secret"])
     text = PROMETHEUS.read_text(encoding="utf-8")
     for given, own in (
-        ("/etc/prometheus/pypes.token", str(node.base / "token")),
+        ("/etc/prometheus/pypes.token", str(tmp_path / "token")),
         ("docs.example.org:8080", node.url.removeprefix("http://")),
         ("alerts.yml", str(ALERTS)),
         ("interval: 15s", "interval: 1s"),
