@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
 
 import pytest
+import yaml
 
-from tests.deploy.settings import Alert, alerts, mistakes
+from tests.deploy.settings import ALERTS as FILE
+from tests.deploy.settings import DEPLOY, Alert, alerts, loaded, mistakes
 
 ALERTS = [*alerts()]
 
@@ -25,6 +28,24 @@ def test_an_alert_asks_for_metrics_that_exist_and_says_what_to_do(alert: Alert) 
     assert alert.annotations["runbook_url"] == f"docs/operations.md#{alert.name.lower()}"
     assert not alert.annotations["summary"].endswith(".")
     assert alert.annotations["description"].endswith(".")
+
+
+def test_commands_of_the_page_make_of_them_what_it_says() -> None:
+    page = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    linked, wrapped = (
+        yaml.safe_load(subprocess.run(command, shell=True, cwd=FILE.parent, stdout=subprocess.PIPE, check=True).stdout)
+        for command in re.findall(r"^    (sed .*|\{ .*\}) ?(?:\| kubectl.*)?$", page, re.MULTILINE)
+    )
+    rules = loaded(FILE)
+    assert wrapped == {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": "pypes"},
+        "spec": rules,
+    }
+    for group in linked["groups"]:
+        for rule in group["rules"]:
+            assert rule["annotations"]["runbook_url"].startswith("https://git.example.org/pypes/blob/main/docs/operations.md#")
 
 
 @pytest.mark.parametrize(
