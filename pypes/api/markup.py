@@ -23,6 +23,9 @@ _STYLE_HASH: Final = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode(
 #: Columns whose text is long: on a narrow screen they take the room of two.
 _WIDE: Final = frozenset({"Code", "Latest", "Graphs", "Filters"})
 
+#: Columns of single short words, which are not broken.
+_WHOLE: Final = frozenset({"State", "Level"})
+
 MEDIA_TYPE: Final = "text/html; charset=utf-8"
 
 HEADERS: Final[Mapping[str, str]] = {
@@ -83,7 +86,7 @@ def _row(shown: Table, row: tuple[str, ...]) -> str:
 
 
 def _classes(heading: str, shown: Table) -> str:
-    kind = "number" if heading in shown.numbers else "wide" if heading in _WIDE else ""
+    kind = "number" if heading in shown.numbers else "wide" if heading in _WIDE else "whole" if heading in _WHOLE else ""
     return f' class="{kind}"' if kind else ""
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 import falcon.asgi
-import msgspec
 
 from pypes.access.client import EVERYONE, NOBODY
+from pypes.api.look import look
 from pypes.api.markup import HEADERS, MEDIA_TYPE, document, state, table, text
 from pypes.api.operation import OPEN, TEXT, Answer, Parameter, Schema, obj, operation
 from pypes.api.permission import permit
@@ -21,10 +20,8 @@ from pypes.api.sessions import Sessions
 from pypes.core.clock import wall
 from pypes.core.secrets import masked
 from pypes.errors import Unavailable
-from pypes.ingest.deadletter import LetterQuery
 from pypes.ingest.receipt import rfc3339
 from pypes.observe import picture
-from pypes.observe.picture import Rate, Sample
 from pypes.runtime.contracts.control import LogQuery
 
 if TYPE_CHECKING:
@@ -34,9 +31,8 @@ if TYPE_CHECKING:
 REFRESH_S = 5
 MAX_REFRESH_S = 3600
 
-#: Seconds for which what was found out is shown to all who look, and over which rates are taken at most.
+#: Seconds for which what was found out is shown to all who look.
 FRESH_S = 1.0
-RATE_S = 60.0
 
 #: Causes of dead letters that are listed.
 CAUSES = 20
@@ -60,7 +56,6 @@ class Page:
     def __init__(self, worker: IngestWorker, sessions: Sessions) -> None:
         self._worker = worker
         self._sessions = sessions
-        self._samples: deque[Sample] = deque()
         self._looked_at = -FRESH_S
         self._shown = ""
         self._looking: asyncio.Task[str] | None = None
@@ -133,7 +128,7 @@ class Page:
     async def _body(self) -> str:
         """The tables; looked up once in :data:`FRESH_S`, however many look. Who comes meanwhile waits for the same look."""
         if self._looking is None and time.monotonic() - self._looked_at >= FRESH_S:
-            self._looking = asyncio.ensure_future(self._look(time.monotonic()))
+            self._looking = asyncio.ensure_future(self._look())
             self._looking.add_done_callback(self._looked)
         # a client that hangs up takes it from nobody else
         return self._shown if self._looking is None else await asyncio.shield(self._looking)
@@ -143,34 +138,23 @@ class Page:
         if not looking.cancelled() and looking.exception() is None:
             self._shown, self._looked_at = looking.result(), time.monotonic()
 
-    async def _look(self, now: float) -> str:
-        status: dict[str, Any] = masked(msgspec.to_builtins(await self._worker.snapshot()))
-        groups = await self._worker.records.letter_groups(LetterQuery())
-        causes = [
-            {"graph": each.graph, "filter": each.filter, "code": each.code, "count": each.count, "latest": rfc3339(each.latest)}
-            for each in groups
-        ]
+    async def _look(self) -> str:
+        status, causes = await look(self._worker)
         logged = await self._worker.control.logs.page(LogQuery(level="warning"), LINES)
-        tables = picture.tables(status, self._rates(Sample.of(status, now)), causes, CAUSES)
+        tables = picture.tables(status, causes, CAUSES)
         tables.append(picture.logged(masked(logged.logs), KINDS))
-        warnings = "".join(f"<li>{text(warning)}</li>" for warning in picture.warnings(status))
+        concerns = "".join(f"<li>{text(each['text'])}</li>" for each in status["concerns"])
         return "".join(
             (
                 f"<header><h1>Pypes {state(status['state'])}</h1><p>{text(picture.headline(status))}</p></header><main>",
                 f"<p>{text(picture.waiting(status))}</p>",
-                f'<section class="warnings"><h2>Warnings</h2><ul>{warnings}</ul></section>' if warnings else "",
+                f'<section class="warnings"><h2>What needs a look</h2><ul>{concerns}</ul></section>'
+                if concerns
+                else f"<p>{text(picture.NO_CONCERN)}</p>",
                 *map(table, tables),
                 "</main>",
             )
         )
-
-    def _rates(self, now: Sample) -> dict[str, Rate]:
-        """Rates since the oldest sample of the last minute."""
-        samples = self._samples
-        while samples and now.at - samples[0].at > RATE_S:
-            samples.popleft()
-        samples.append(now)
-        return samples[0].rates(now)
 
     def _foot(self, refresh_s: int, *, may_leave: bool) -> str:
         refreshing = (

@@ -10,10 +10,10 @@ import msgspec
 import orjson
 
 from pypes.api.graphs import SUMMARY
+from pypes.api.look import look
 from pypes.api.operation import BOOLEAN, COUNT, NAMES, TEXT, Answer, Schema, obj, operation
 from pypes.api.outbox import USE as OUTBOX
 from pypes.api.request import Request
-from pypes.core.secrets import masked
 from pypes.ingest.contracts.queue import GraphUse, QueueStats
 from pypes.runtime.contracts.supervisor import FilterWork, WireWork
 
@@ -25,12 +25,16 @@ QUEUE = obj(**{each.name: {"int": COUNT, "float": AMOUNT, "bool": BOOLEAN}[str(e
 
 COUNTS: Schema = {"type": "object", "additionalProperties": COUNT}
 USE = obj(
-    **{each.name: COUNT for each in fields(GraphUse) if each.name not in ("limits", "lanes")},
+    **{each.name: COUNT for each in fields(GraphUse) if each.name not in ("limits", "lanes", "lately")},
     limits={**COUNTS, "description": "The bounds in force for the graph in this shard, by the names of limits."},
     lanes={
         "type": "object",
         "additionalProperties": obj(deliveries=COUNT, documents=COUNT, bytes=COUNT, oldest_s=AMOUNT),
         "description": "What is not done of live and of bulk deliveries, and the age of the oldest.",
+    },
+    lately={
+        "anyOf": [obj(seconds=AMOUNT, accepted=COUNT, published=COUNT, dropped=COUNT, failed=COUNT), {"type": "null"}],
+        "description": "Documents within the last seconds; null of a shard that was just opened.",
     },
 )
 
@@ -77,15 +81,52 @@ STATUS = obj(
             filters={**NAMES, "description": "The filters that it was set up for, with their graphs."},
             workers=_list(obj(pid=COUNT, is_busy=BOOLEAN)),
             deaths={**COUNT, "description": "Pool workers that were lost since the pool was set up."},
+            busy_lately={**AMOUNT, "description": "The share of its pool workers that were busy in the last minute."},
             failure={**TEXT, "description": "Why one that was lost cannot be set up again, or empty."},
         )
     ),
-    processes=_list(obj(name=TEXT, pid=COUNT, memory_bytes=COUNT, cpu_s=AMOUNT, descriptors=COUNT)),
+    processes=_list(
+        obj(
+            name=TEXT,
+            pid=COUNT,
+            memory_bytes=COUNT,
+            cpu_s=AMOUNT,
+            descriptors=COUNT,
+            memory_before={**_list(COUNT), "description": "What it had at the looks of the last minute, the oldest first."},
+        )
+    ),
     restarts={**COUNTS, "description": "Instances that ended unasked, by cause, since the start of the node."},
     work={
         "type": "object",
         "additionalProperties": obj(filters=_work(FilterWork), wires=_work(WireWork)),
         "description": "What the filters and wires of each graph have done since the start of the node; a wire is a.out-b.in.",
+    },
+    endings={
+        **_list(obj(time=TEXT, instance=COUNT, graphs=NAMES, cause=TEXT, reason=TEXT, filter=TEXT)),
+        "description": "The last instances that ended unasked, the oldest first; cause as in restarts.",
+    },
+    disk={
+        "anyOf": [obj(folder=TEXT, total_bytes=COUNT, free_bytes=COUNT), {"type": "null"}],
+        "description": "The file system of the data directory.",
+    },
+    lately={
+        "anyOf": [
+            obj(
+                seconds=AMOUNT,
+                work={
+                    "type": "object",
+                    "additionalProperties": _work(FilterWork),
+                },
+                refused={**COUNTS, "description": "POSTs of documents that were refused, by status."},
+            ),
+            {"type": "null"},
+        ],
+        "description": "What the filters of each graph have done within the last seconds; null at the very first.",
+    },
+    max_memory_bytes={**COUNT, "description": "What an instance may have, 0 for no bound."},
+    concerns={
+        **_list(obj(kind=TEXT, graph=TEXT, filter=TEXT, text=TEXT)),
+        "description": "What needs a look, in sentences; none of a node that keeps up with its load.",
     },
     graphs=_list(SUMMARY),
     outboxes=_list(OUTBOX),
@@ -105,6 +146,7 @@ class Status:
         scope="read",
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
-        resp.data = orjson.dumps(masked(msgspec.to_builtins(await self._worker.snapshot())))
+        status, _ = await look(self._worker)
+        resp.data = orjson.dumps(status)
 
     on_head = on_get

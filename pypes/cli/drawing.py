@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import click
 from rich.cells import cell_len, set_cell_size
 
 from pypes.cli.client import printable
-from pypes.observe.picture import BAD, GOOD, Table
+from pypes.observe.picture import BAD, GOOD, NO_CONCERN, Table
 
 #: Between columns.
 _GAP = "  "
@@ -18,6 +19,20 @@ def cut(text: str, width: int) -> str:
     """Text that fits; what is cut off shows as an ellipsis."""
     text = printable(text)
     return text if cell_len(text) <= width else set_cell_size(text, max(0, width - 1)) + "…" if width else ""
+
+
+def concern_lines(texts: Sequence[str], width: int, most: int) -> list[str]:
+    """The concerns of a node in at most ``most`` lines: each text whole, as far as there is room, and how many more there are."""
+    lines: list[str] = [] if texts else [cut(NO_CONCERN, width)]
+    for number, text in enumerate(texts):
+        folded = textwrap.wrap(printable(text), max(1, width - 2)) or [""]
+        is_last = number == len(texts) - 1
+        if lines and len(lines) + len(folded) + (not is_last) > most:
+            lines.append(click.style(cut(f"! {len(texts) - number} more: see pypes status", width), fg="red"))
+            break
+        marks = ("! ", *["  "] * len(folded))
+        lines += [click.style(cut(mark + line, width), fg="red") for mark, line in zip(marks, folded, strict=False)]
+    return lines
 
 
 def table_lines(table: Table, width: int, most_rows: int) -> list[str]:

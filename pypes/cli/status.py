@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from pypes.cli.client import Client, node_options, print_json, printable
-from pypes.cli.drawing import table_lines
+from pypes.cli.drawing import concern_lines, table_lines
 from pypes.observe import picture
 
 #: Causes of dead letters that are listed.
@@ -19,7 +19,7 @@ _WIDTH = 1000
 @click.command()
 @node_options
 def status(client: Client, as_json: bool) -> None:
-    """Show a node: warnings, graphs, dead letters by cause, queue, instances, pools. With --json, as GET /status has it."""
+    """Show a node: what needs a look, graphs, dead letters by cause, queue, instances, pools. --json: as GET /status."""
     found: dict[str, Any] = client.ask("GET", "/status")
     if as_json:
         print_json(found)
@@ -27,7 +27,7 @@ def status(client: Client, as_json: bool) -> None:
     groups = client.ask("GET", "/deadletters", {"group": "code"})["groups"]
     click.echo(f"Pypes {found['state']} · {printable(picture.headline(found))}")
     click.echo(picture.waiting(found))
-    for warning in picture.warnings(found):
-        click.echo(click.style(f"! {printable(warning)}", fg="red"))
-    for table in picture.tables(found, None, groups, CAUSES):
+    for line in concern_lines([each["text"] for each in found["concerns"]], _WIDTH, _WIDTH):
+        click.echo(line)
+    for table in picture.tables(found, groups, CAUSES):
         click.echo("\n" + "\n".join(table_lines(table, _WIDTH, len(table.rows))))

@@ -10,20 +10,19 @@ from typing import Any
 import click
 
 from pypes.cli.client import Client, node_options, print_json
-from pypes.cli.drawing import cut, fitted
+from pypes.cli.drawing import concern_lines, cut, fitted
 from pypes.cli.screen import Screen
 from pypes.core.clock import wall
-from pypes.core.wording import counted, lasting
+from pypes.core.wording import lasting
 from pypes.errors import Unavailable
 from pypes.ingest.receipt import rfc3339
 from pypes.observe import picture
-from pypes.observe.picture import Rate, Sample, Table
-from pypes.observe.work import FilterRate, filter_rates
+from pypes.observe.picture import Rate, Sample
+from pypes.observe.work import filter_rates
 
 #: Size of a picture that nobody sees while it is made.
 ONCE = (120, 1000)
-#: Warnings that are listed, and causes of dead letters.
-WARNINGS = 4
+#: Causes of dead letters that are listed.
 CAUSES = 50
 
 
@@ -51,7 +50,7 @@ class Look:
 @click.option("--once", is_flag=True, help="Print one picture, of two looks, and end.")
 @node_options
 def top(client: Client, as_json: bool, interval_s: float, once: bool) -> None:
-    """Show a node as it works: rates of graphs, queue, the busiest filters, dead letters, instances.
+    """Show a node as it works: what needs a look, rates of graphs, queue, the busiest filters, dead letters, instances.
 
     Ends with q or Ctrl-C; the space bar looks at once. --json prints what --once would, as JSON.
     """
@@ -118,7 +117,7 @@ def as_values(before: Look, last: Look) -> dict[str, Any]:
             }
             for each in filters
         ],
-        "warnings": picture.warnings(last.status),
+        "concerns": last.status["concerns"],
     }
 
 
@@ -129,15 +128,12 @@ def picture_of(before: Look, last: Look, width: int, height: int, interval_s: fl
     clock = f"{picture.moment(rfc3339(wall()))[11:]} · every {lasting(interval_s)} · q ends"
     lines = [f"{click.style('Pypes', bold=True)} {state}  {cut(clock, max(0, width - 20))}"]
     lines += [cut(picture.headline(status), width), cut(picture.waiting(status), width)]
-    warnings = picture.warnings(status)
-    lines += [click.style(cut(f"! {warning}", width), fg="red") for warning in warnings[:WARNINGS]]
-    if len(warnings) > WARNINGS:
-        lines.append(click.style(cut(f"! {counted(len(warnings) - WARNINGS, 'more warning')}", width), fg="red"))
+    lines += concern_lines([each["text"] for each in status["concerns"]], width, max(1, height // 3))
     rates = Sample.of(before.status, before.at).rates(Sample.of(status, last.at))
     filters = filter_rates(before.status, last.status, last.at - before.at)
     tables = [
         picture.graphs({**status, "graphs": most_work_first(status, rates)}, rates),
-        filter_table(filters, status),
+        picture.filters(status, filters),
         picture.letters(last.groups, CAUSES),
         picture.instances(status),
         picture.pools(status),
@@ -154,26 +150,3 @@ def most_work_first(status: Mapping[str, Any], rates: Mapping[str, Rate]) -> lis
         return is_well, -sum(rates.get(graph["name"], ())), graph["name"]
 
     return sorted(status["graphs"], key=rank)
-
-
-def filter_table(filters: Sequence[FilterRate], status: Mapping[str, Any]) -> Table:
-    """Filters, the busiest first, without those that did nothing."""
-    resting = {(graph["name"], each["filter"]) for graph in status["graphs"] for each in graph.get("resting", ())}
-    rows = [
-        (
-            each.graph,
-            each.filter,
-            "resting" if (each.graph, each.filter) in resting else "",
-            f"{each.busy:.0%}",
-            picture.rate(each.packets),
-            picture.UNKNOWN if each.packet_s is None else f"{each.packet_s * 1000:,.2f}",
-            picture.rate(each.failures),
-            f"{each.waiting:.0%}",
-            f"{each.parked:.0%}",
-        )
-        for each in filters
-        if not each.is_idle
-    ]
-    numbers = ("Busy", "Packets/s", "ms/packet", "Failed/s", "Calls", "Parked")
-    headings = ("Graph", "Filter", "State", *numbers)
-    return Table("Busiest filters", headings, rows, frozenset(numbers), "No filter has done anything meanwhile.")

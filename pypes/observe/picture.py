@@ -1,4 +1,4 @@
-"""A node as a picture: the answer of ``GET /status`` as a few tables and warnings, for the page and for the terminal.
+"""A node as a picture: the answer of ``GET /status`` as a few tables, for the page and for the terminal.
 
 Everything here works on JSON values and touches nothing else. The rates of graphs are differences of two samples of the totals
 that the shards keep.
@@ -13,11 +13,18 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from pypes.core.wording import counted, lasting, sized
+from pypes.observe.work import FilterRate, filter_rates_lately
 
 Status = Mapping[str, Any]
 
 #: Shown where nothing is known.
 UNKNOWN: Final = "-"
+
+#: Shown of a node without concerns.
+NO_CONCERN: Final = "Nothing needs a look."
+
+#: Filters that are shown beside all else.
+BUSIEST: Final = 10
 
 #: Rates of a graph that are shown, with their headings.
 _RATES: Final[Mapping[str, str]] = MappingProxyType({"accepted": "In/s", "published": "Out/s", "failed": "Failed/s"})
@@ -137,40 +144,20 @@ def waiting(status: Status) -> str:
     )
 
 
-def warnings(status: Status) -> list[str]:
-    """Sentences about all that does not work, or will not for long."""
-    found = []
-    if status["state"] != "ready":
-        found.append(f"The node is {status['state']}.")
-    for graph in status["graphs"]:
-        if graph.get("error"):
-            found.append(f"Graph {graph['name']} cannot run: {graph['error']}")
-        elif graph["state"] == "paused":
-            found.append(f"Graph {graph['name']} is paused: its documents wait.")
-        for filter in graph.get("resting", ()):
-            where = f"in {counted(filter['instances'], 'instance')} since {moment(filter['since'])}"
-            found.append(f"Filter {filter['filter']} of graph {graph['name']} rests {where}: {filter['reason']}")
+def rates_lately(status: Status) -> dict[str, Rate]:
+    """The rates of graphs within the last minute, as far as their shards know them."""
+    sums: dict[str, list[float]] = defaultdict(lambda: [0.0] * len(Rate._fields))
     for shard in status["shards"]:
-        if shard["queue"] is None:
-            found.append(f"Shard {shard['shard']} cannot be asked: {shard['reason']}")
-        elif shard["queue"]["is_failed"]:
-            found.append(f"Shard {shard['shard']} refuses documents: its disk failed.")
-        elif shard["queue"]["held"]:
-            held = counted(shard["queue"]["held"], "delivery is", "deliveries are")
-            found.append(f"{held} held in shard {shard['shard']}: their graph has too many dead letters.")
-    for pool in status["pools"]:
-        if pool["failure"]:
-            found.append(f"A process of pool {pool['name']} cannot be set up: {pool['failure']}")
-        elif pool["state"] == "stalled":
-            found.append(f"Pool {pool['name']} has lost all of its processes.")
-    for outbox in status["outboxes"]:
-        if outbox["reason"]:
-            found.append(f"Outbox {outbox['name']} cannot be read: {outbox['reason']}")
-    return found
+        for graph, use in shard["graphs"].items():
+            lately = use.get("lately")
+            if lately:
+                for number, name in enumerate(Rate._fields):
+                    sums[graph][number] += lately[name] / lately["seconds"]
+    return {graph: Rate(*rates) for graph, rates in sums.items()}
 
 
-def graphs(status: Status, rates: Mapping[str, Rate] | None) -> Table:
-    """Graphs with their state, their rates if these are asked for, and the documents in each."""
+def graphs(status: Status, rates: Mapping[str, Rate]) -> Table:
+    """Graphs with their state, their rates, and the documents in each."""
     sums: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     oldest: dict[str, float] = defaultdict(float)
     for shard in status["shards"]:
@@ -182,13 +169,13 @@ def graphs(status: Status, rates: Mapping[str, Rate] | None) -> Table:
     rows = []
     for graph in status["graphs"]:
         name = graph["name"]
-        use, of_late = sums[name], (rates or {}).get(name)
+        use, of_late = sums[name], rates.get(name)
         state = "resting" if graph.get("resting") and graph["state"] == "live" else graph["state"]
         rows.append(
             (
                 name,
                 state,
-                *([] if rates is None else (rate(of_late and getattr(of_late, name)) for name in _RATES)),
+                *(rate(of_late and getattr(of_late, name)) for name in _RATES),
                 whole(use["deliveries"]),
                 lasting(oldest[name]) if use["deliveries"] else UNKNOWN,
                 sized(use["bytes"]),
@@ -200,8 +187,31 @@ def graphs(status: Status, rates: Mapping[str, Rate] | None) -> Table:
             )
         )
     counts = ("Accepted", "Published", "Dropped", "Failed", "Dead letters")
-    numbers = (*(() if rates is None else _RATES.values()), "Waiting", "Oldest", "Size", *counts)
+    numbers = (*_RATES.values(), "Waiting", "Oldest", "Size", *counts)
     return Table("Graphs", ("Graph", "State", *numbers), rows, frozenset(numbers), "No graph is deployed.")
+
+
+def filters(status: Status, rates: Sequence[FilterRate]) -> Table:
+    """Filters, the busiest first, without those that did nothing."""
+    resting = {(graph["name"], each["filter"]) for graph in status["graphs"] for each in graph.get("resting", ())}
+    rows = [
+        (
+            each.graph,
+            each.filter,
+            "resting" if (each.graph, each.filter) in resting else "",
+            f"{each.busy:.0%}",
+            rate(each.packets),
+            UNKNOWN if each.packet_s is None else f"{each.packet_s * 1000:,.2f}",
+            rate(each.failures),
+            f"{each.waiting:.0%}",
+            f"{each.parked:.0%}",
+        )
+        for each in rates
+        if not each.is_idle
+    ]
+    numbers = ("Busy", "Packets/s", "ms/packet", "Failed/s", "Calls", "Parked")
+    headings = ("Graph", "Filter", "State", *numbers)
+    return Table("Busiest filters", headings, rows, frozenset(numbers), "No filter has done anything meanwhile.")
 
 
 def letters(groups: Iterable[Mapping[str, Any]], most: int) -> Table:
@@ -235,20 +245,27 @@ def shards(status: Status) -> Table:
 
 def instances(status: Status) -> Table:
     """The processes that run graphs."""
-    memory = {process["pid"]: process["memory_bytes"] for process in status["processes"]}
+    memory = {process["pid"]: process for process in status["processes"]}
     rows = [
         (
             str(each["id"]),
             each["state"],
             str(each["generation"]),
             str(each["pid"]),
-            sized(memory[each["pid"]]) if each["pid"] in memory else UNKNOWN,
+            *_memory(memory.get(each["pid"])),
             ", ".join(each["graphs"]),
         )
         for each in status["instances"]
     ]
-    numbers = ("Generation", "Pid", "Memory")
+    numbers = ("Generation", "Pid", "Memory", "A minute ago")
     return Table("Instances", ("Instance", "State", *numbers, "Graphs"), rows, frozenset(numbers), "No instance runs.")
+
+
+def _memory(process: Mapping[str, Any] | None) -> tuple[str, str]:
+    if process is None:
+        return UNKNOWN, UNKNOWN
+    before = process.get("memory_before")
+    return sized(process["memory_bytes"]), sized(before[0]) if before else UNKNOWN
 
 
 def pools(status: Status) -> Table:
@@ -307,9 +324,13 @@ def _shortened(text: str) -> str:
     return text if len(text) <= LINE_CHARS else f"{text[:LINE_CHARS]}…"
 
 
-def tables(
-    status: Status, rates: Mapping[str, Rate] | None, groups: Sequence[Mapping[str, Any]], most_causes: int
-) -> list[Table]:
-    """All tables of a node; pools and outboxes only where there are any."""
-    shown = [graphs(status, rates), letters(groups, most_causes), shards(status), instances(status)]
+def tables(status: Status, groups: Sequence[Mapping[str, Any]], most_causes: int) -> list[Table]:
+    """All tables of a node, with rates of the last minute; pools and outboxes only where there are any."""
+    shown = [
+        graphs(status, rates_lately(status)),
+        filters(status, filter_rates_lately(status)[:BUSIEST]),
+        letters(groups, most_causes),
+        shards(status),
+        instances(status),
+    ]
     return shown + [table for table in (pools(status), outboxes(status)) if table.rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ from typing import Any
 class FilterRate:
     """A filter over some time: packets and failures per second, seconds of work, of waiting for calls and of rest per second.
 
-    Those of several instances add up, and so do calls at once, so that each may be over 1.
+    Those of several instances add up, and so do calls at once, so that each may be over 1. ``done`` are packets that were sent
+    on or failed, per second.
     """
 
     graph: str
@@ -21,6 +22,7 @@ class FilterRate:
     busy: float
     waiting: float
     parked: float
+    done: float = 0.0
 
     @property
     def packet_s(self) -> float | None:
@@ -30,6 +32,21 @@ class FilterRate:
     @property
     def is_idle(self) -> bool:
         return not (self.packets or self.failures or self.busy or self.waiting or self.parked)
+
+
+_COUNTS = ("packets_in", "failures", "seconds", "waiting_s", "parked_s", "packets_out")
+
+
+def filter_rates_lately(status: Mapping[str, Any]) -> list[FilterRate]:
+    """The filters of all graphs within the last minute, as one answer of ``GET /status`` tells; as :func:`filter_rates`."""
+    lately = status.get("lately")
+    if not lately or lately["seconds"] <= 0:
+        return []
+    return _sorted(
+        FilterRate(graph, filter, *(max(0, counts[name]) / lately["seconds"] for name in _COUNTS))
+        for graph, filters in lately["work"].items()
+        for filter, counts in filters.items()
+    )
 
 
 def filter_rates(before: Mapping[str, Any], after: Mapping[str, Any], seconds: float) -> list[FilterRate]:
@@ -42,9 +59,10 @@ def filter_rates(before: Mapping[str, Any], after: Mapping[str, Any], seconds: f
         for filter, counts in work["filters"].items():
             old = former.get(filter, {})
             # a filter that is new has begun at nothing, and one that came back may have begun anew
-            parts = (
-                max(0, counts[name] - old.get(name, 0)) / seconds
-                for name in ("packets_in", "failures", "seconds", "waiting_s", "parked_s")
-            )
+            parts = (max(0, counts[name] - old.get(name, 0)) / seconds for name in _COUNTS)
             found.append(FilterRate(graph, filter, *parts))
-    return sorted(found, key=lambda rate: (-rate.busy - rate.waiting, -rate.parked, rate.graph, rate.filter))
+    return _sorted(found)
+
+
+def _sorted(rates: Iterable[FilterRate]) -> list[FilterRate]:
+    return sorted(rates, key=lambda rate: (-rate.busy - rate.waiting, -rate.parked, rate.graph, rate.filter))

@@ -86,7 +86,7 @@ def main() -> None:
         with running(base, GRAPHS[0], "--load", str(base / "shown.py"), workers=1) as node, chromium() as browser:
             node.get("/")
             feed(node, 0)
-            until(lambda: b"rests in" in node.get("/").data, 30, "a filter rests")
+            until(lambda: b"rests since" in node.get("/").data, 30, "a filter rests")
             for name, options in SHOTS.items():
                 with looking(browser, **options) as seen:
                     seen.page.goto(f"{node.url}/?refresh=0")

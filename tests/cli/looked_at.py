@@ -49,9 +49,10 @@ class Looked:
         count = self.looks * self.step
         rest = {"failures": 0, "waiting_s": 0.0, "parked_s": 0.0}
         work = {
-            name: {"packets_in": count, "seconds": count * each, **rest} for name, each in (("json", 0.0001), ("judge", 0.002))
+            name: {"packets_in": count, "packets_out": count, "seconds": count * each, **rest}
+            for name, each in (("json", 0.0001), ("judge", 0.002))
         }
-        return {"idle": {"packets_in": 5, "seconds": 1.0, **rest}, **work}
+        return {"idle": {"packets_in": 5, "packets_out": 5, "seconds": 1.0, **rest}, **work}
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import click
 import pytest
 from rich.cells import cell_len
 
-from pypes.cli.drawing import cut, fitted, table_lines
+from pypes.cli.drawing import concern_lines, cut, fitted, table_lines
 from pypes.observe.picture import Table
 
 TABLE = Table(
@@ -75,3 +75,13 @@ def test_a_table_that_is_empty_says_so() -> None:
 )
 def test_texts_are_cut(text: str, width: int, shown: str) -> None:
     assert cut(text, width) == shown
+
+
+def test_what_needs_a_look_is_whole_as_far_as_there_is_room() -> None:
+    texts = ["one two three four five", "six", "seven eight nine"]
+    assert plain(concern_lines(texts, 12, 20)) == ["! one two", "  three four", "  five", "! six", "! seven", "  eight nine"]
+    assert plain(concern_lines(texts, 12, 5)) == ["! one two", "  three four", "  five", "! six", "! 1 more: s…"]
+    # the first one always
+    assert plain(concern_lines(texts, 12, 1))[:3] == ["! one two", "  three four", "  five"]
+    assert concern_lines([], 12, 5) == ["Nothing nee…"]
+    assert plain(concern_lines(["a\x1b[2J"], 12, 5)) == ["! a [2J"]

@@ -35,6 +35,11 @@ def status(**changes: Any) -> dict[str, Any]:
         "restarts": {},
         "processes": [{"name": "instance-1", "pid": 9, "memory_bytes": 5 << 20}],
         "work": {},
+        "endings": [],
+        "disk": {"folder": "/data", "total_bytes": 100 << 30, "free_bytes": 50 << 30},
+        "lately": {"seconds": 60.0, "work": {}, "refused": {}},
+        "max_memory_bytes": 512 << 20,
+        "concerns": [],
         **changes,
     }
 
@@ -62,7 +67,6 @@ def test_a_graph_is_added_up_over_its_shards() -> None:
 def test_rates_are_unknown_at_first() -> None:
     [row] = picture.graphs(status(), {}).rows
     assert row[2:5] == ("-", "-", "-")
-    assert "In/s" not in picture.graphs(status(), None).headings
 
 
 def test_rates_are_differences_over_time() -> None:
@@ -79,6 +83,14 @@ def test_rates_are_differences_over_time() -> None:
     assert second.rates(second) == {}
 
 
+def test_rates_of_the_last_minute_are_those_of_all_shards() -> None:
+    lately = {"seconds": 50.0, "accepted": 100, "published": 50, "dropped": 0, "failed": 5}
+    found = status()
+    found["shards"][0]["graphs"]["shop"] = {**USE, "lately": lately}
+    found["shards"][1]["graphs"] = {"shop": {**USE, "lately": {**lately, "seconds": 10.0}}, "new": {**USE, "lately": None}}
+    assert picture.rates_lately(found) == {"shop": Rate(12.0, 6.0, 0.0, 0.6)}
+
+
 def test_the_queue_in_a_line() -> None:
     assert picture.waiting(status()) == "6 deliveries wait (4.0 KiB), the oldest for 1 min 5 s · 2 dead letters"
     idle = {**QUEUE, "deliveries": 0, "bytes": 0, "dead_letters": 0}
@@ -88,47 +100,6 @@ def test_the_queue_in_a_line() -> None:
 
 def test_the_node_in_a_line() -> None:
     assert picture.headline(status()) == "node 7 · version 1.0 · up 1 h 1 min · 1 ingest worker · 1 instance"
-
-
-def test_nothing_is_wrong_with_a_node_that_works() -> None:
-    assert picture.warnings(status()) == []
-
-
-def test_all_that_is_wrong_is_named() -> None:
-    resting = {"filter": "index", "since": "2026-11-20T10:00:00Z", "reason": "no answer", "instances": 2}
-    queue = {**QUEUE, "is_failed": True, "held": 0}
-    found = picture.warnings(
-        status(
-            state="draining",
-            graphs=[
-                {"name": "a", "state": "failed", "error": "no such model"},
-                {"name": "b", "state": "paused"},
-                {"name": "c", "state": "live", "resting": [resting]},
-            ],
-            shards=[
-                {"shard": 0, "queue": None, "graphs": {}, "reason": "its worker restarts"},
-                {"shard": 1, "queue": queue, "graphs": {}},
-                {"shard": 2, "queue": {**queue, "is_failed": False, "held": 2}, "graphs": {}},
-            ],
-            pools=[
-                {"name": "models", "state": "ready", "failure": "out of memory"},
-                {"name": "more", "state": "stalled", "failure": ""},
-            ],
-            outboxes=[{"name": "out", "reason": "file is not a database"}],
-        )
-    )
-    assert found == [
-        "The node is draining.",
-        "Graph a cannot run: no such model",
-        "Graph b is paused: its documents wait.",
-        "Filter index of graph c rests in 2 instances since 2026-11-20 10:00:00 UTC: no answer",
-        "Shard 0 cannot be asked: its worker restarts",
-        "Shard 1 refuses documents: its disk failed.",
-        "2 deliveries are held in shard 2: their graph has too many dead letters.",
-        "A process of pool models cannot be set up: out of memory",
-        "Pool more has lost all of its processes.",
-        "Outbox out cannot be read: file is not a database",
-    ]
 
 
 def test_a_graph_with_a_filter_that_rests_is_resting() -> None:
@@ -146,13 +117,15 @@ def test_causes_beyond_the_most_are_added_up() -> None:
 
 
 def test_instances_have_their_memory() -> None:
-    assert [*picture.instances(status()).rows] == [("1", "ready", "2", "9", "5.0 MiB", "shop")]
-    assert [*picture.instances(status(processes=[])).rows] == [("1", "ready", "2", "9", "-", "shop")]
+    assert [*picture.instances(status()).rows] == [("1", "ready", "2", "9", "5.0 MiB", "-", "shop")]
+    grown = {"name": "instance-1", "pid": 9, "memory_bytes": 5 << 20, "memory_before": [3 << 20, 4 << 20]}
+    assert [*picture.instances(status(processes=[grown])).rows] == [("1", "ready", "2", "9", "5.0 MiB", "3.0 MiB", "shop")]
+    assert [*picture.instances(status(processes=[])).rows] == [("1", "ready", "2", "9", "-", "-", "shop")]
 
 
 def test_pools_and_outboxes_are_shown_where_there_are_any() -> None:
-    titles = [table.title for table in picture.tables(status(), {}, [], 5)]
-    assert titles == ["Graphs", "Dead letters by cause", "Queue", "Instances"]
+    titles = [table.title for table in picture.tables(status(), [], 5)]
+    assert titles == ["Graphs", "Busiest filters", "Dead letters by cause", "Queue", "Instances"]
     pool = {
         "name": "models",
         "state": "ready",
@@ -161,7 +134,7 @@ def test_pools_and_outboxes_are_shown_where_there_are_any() -> None:
         "filters": ["a.b"],
     }
     outbox = {"name": "out", "waiting": 2, "bytes": 10, "oldest_s": 3.0}
-    *_, pools, outboxes = picture.tables(status(pools=[pool], outboxes=[outbox]), {}, [], 5)
+    *_, pools, outboxes = picture.tables(status(pools=[pool], outboxes=[outbox]), [], 5)
     assert [*pools.rows] == [("models", "ready", "1 of 2", "1", "a.b")]
     assert [*outboxes.rows] == [("out", "2", "10 B", "3.0 s")]
 

@@ -20,8 +20,8 @@ def status(packets: int, seconds: float, *more: str, uptime_s: float = 100.0, pi
 def test_rates_are_differences_and_the_busiest_comes_first() -> None:
     found = filter_rates(status(100, 1.0), status(300, 3.0), 4.0)
     assert found == [
-        FilterRate("shop", "judge", 50.0, 5.0, 0.5, 0.25, 0.0),
-        FilterRate("shop", "json", 50.0, 0.0, 0.125, 0.0, 0.5),
+        FilterRate("shop", "judge", 50.0, 5.0, 0.5, 0.25, 0.0, 50.0),
+        FilterRate("shop", "json", 50.0, 0.0, 0.125, 0.0, 0.5, 50.0),
     ]
     assert found[0].packet_s == pytest.approx(0.015)
 

@@ -55,12 +55,24 @@ class LaneUse:
 
 
 @dataclass(frozen=True, slots=True)
+class RecentCounts:
+    """Documents of one graph in one shard within the last ``seconds``."""
+
+    seconds: float
+    accepted: int
+    published: int
+    dropped: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class GraphUse:
     """Usage of one graph in one shard: what waits, its dead letters with the bodies kept for them, its receipts and keys.
 
     ``accepted``, ``published``, ``dropped`` and ``failed`` are documents, since the shard was made.
     ``limits`` has the bounds in force for it at the moment by the names of limits: its own, or its share of the node's.
-    ``lanes`` has what is not done by the name of its lane, ``live`` or ``bulk``.
+    ``lanes`` has what is not done by the name of its lane, ``live`` or ``bulk``. ``lately`` is ``None`` of a shard that was just
+    opened.
     """
 
     deliveries: int
@@ -75,6 +87,7 @@ class GraphUse:
     dropped: int = 0
     failed: int = 0
     lanes: Mapping[str, LaneUse] = field(default_factory=dict)
+    lately: RecentCounts | None = None
 
     def shares(self) -> dict[str, float]:
         """The used share of each of the limits, 1 if all of it is used."""

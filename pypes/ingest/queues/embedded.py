@@ -37,6 +37,7 @@ from pypes.ingest.queues.letters import StoredLetters
 from pypes.ingest.queues.observing import Observation
 from pypes.ingest.queues.receipt_maker import ReceiptMaker
 from pypes.ingest.queues.receipts import StoredReceipts
+from pypes.ingest.queues.recent import Recent
 from pypes.ingest.queues.refill import Refill
 from pypes.ingest.queues.retention import Retention
 from pypes.ingest.queues.rewriting import REWRITE_S, SPARE_BYTES, Rewriting
@@ -159,6 +160,7 @@ class EmbeddedQueue:
             on_keys=self._room.add_keys,
         )
         self._totals = Totals(found.history.counts, found.found)
+        self._recent = Recent(self.totals)
         self._rewriting = Rewriting(self._committer, after_s=rewrite_s, spare_bytes=spare_bytes)
         ledger = Ledger(store)
         maker = ReceiptMaker(node, number, clock)
@@ -362,8 +364,9 @@ class EmbeddedQueue:
 
     def uses(self) -> dict[str, GraphUse]:
         counts, lanes = self._totals.by_graph, self._backlog.lanes(self._clock.now())
+        lately = self._recent.changes(counts)
         return {
-            graph: replace(use, **counts.get(graph, NONE)._asdict(), lanes=lanes.get(graph, {}))
+            graph: replace(use, **counts.get(graph, NONE)._asdict(), lanes=lanes.get(graph, {}), lately=lately.get(graph))
             for graph, use in self._room.uses().items()
         }
 
@@ -377,6 +380,7 @@ class EmbeddedQueue:
     async def close(self) -> None:
         if self._committer.is_closed:
             return
+        self._recent.close()
         self.leasing.close()
         self._refill.close()
         self._rewriting.close()

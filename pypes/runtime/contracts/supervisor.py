@@ -45,7 +45,8 @@ class PoolStatus(msgspec.Struct, frozen=True):
     ``state`` is ``starting``, ``ready``, ``stalled`` (all were lost, and none can be set up again) or ``ending``.
 
     ``filters`` are those that it was set up for, with their graphs: ``search.embed``. ``failure`` says why one that was lost
-    cannot be set up again, or is empty.
+    cannot be set up again, or is empty. ``busy_lately`` is the share of its pool workers that were busy in the last minute, on
+    average of the looks at them.
     """
 
     name: str
@@ -54,16 +55,21 @@ class PoolStatus(msgspec.Struct, frozen=True):
     workers: list[PoolWorkerStatus]
     deaths: int
     failure: str = ""
+    busy_lately: float = 0.0
 
 
 class ProcessStatus(msgspec.Struct, frozen=True):
-    """A process with its resident memory, its processor time in seconds, and its open descriptors."""
+    """A process with its resident memory, its processor time in seconds, and its open descriptors.
+
+    ``memory_before`` is what it had at the looks of the last minute, the oldest first; empty if it is new.
+    """
 
     name: str
     pid: int
     memory_bytes: int
     cpu_s: float
     descriptors: int
+    memory_before: list[int] = []
 
 
 class FilterWork(msgspec.Struct, frozen=True):
@@ -92,10 +98,42 @@ class GraphWork(msgspec.Struct, frozen=True):
     wires: dict[str, WireWork]
 
 
+class Lately(msgspec.Struct, frozen=True):
+    """Counts of the last ``seconds``: the work of filters by graph, and POSTs of documents that were refused, by status."""
+
+    seconds: float
+    work: dict[str, dict[str, FilterWork]]
+    refused: dict[str, int]
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """The end of an instance that nobody asked for: when, of which graphs, why, and in which filter, as far as that is known.
+
+    ``cause`` is one of few words, as in ``restarts``; ``time`` is one of RFC 3339.
+    """
+
+    time: str
+    instance: int
+    graphs: list[str]
+    cause: str
+    reason: str
+    filter: str
+
+
+class DiskStatus(msgspec.Struct, frozen=True):
+    """The file system of the data directory."""
+
+    folder: str
+    total_bytes: int
+    free_bytes: int
+
+
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A node as its supervisor knows it. ``state`` is ``starting``, ``ready`` or ``draining``; ``graphs`` as ``GET /graphs``.
 
     ``arbiter`` is ``None`` while there is none. ``restarts`` are instances that ended unasked, by cause; ``work`` is by graph.
+    ``endings`` are the last of those instances, the oldest first. ``disk`` and ``lately`` are ``None`` while nothing is known.
+    ``max_memory_bytes`` is what an instance may have, 0 for no bound.
     """
 
     state: str
@@ -112,6 +150,10 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     processes: list[ProcessStatus] = []
     restarts: dict[str, int] = {}
     work: dict[str, GraphWork] = {}
+    endings: list[Ending] = []
+    disk: DiskStatus | None = None
+    lately: Lately | None = None
+    max_memory_bytes: int = 0
 
 
 class WorkerCalls(Protocol):

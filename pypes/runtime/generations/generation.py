@@ -17,9 +17,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pypes.core.clock import wall
 from pypes.core.lifeline import ProcessGroup
 from pypes.errors import ComponentError
 from pypes.ingest.outcome import ExitReason
+from pypes.ingest.receipt import rfc3339
 from pypes.observe.tallies import Tallies
 from pypes.runtime.generations.backoff import Backoff
 from pypes.runtime.generations.places import places
@@ -276,6 +278,18 @@ def cause_of(instance: Instance) -> str:
         return "stuck" if instance.is_stuck else cause.removeprefix("killed by ").replace(" ", "_")
     first = cause.partition(" ")[0]
     return {"not": "timeout", "over": "memory"}.get(first, "exit")
+
+
+def ending_of(instance: Instance) -> dict[str, Any]:
+    """The end of an instance that was reaped just now, for ``status``."""
+    return {
+        "time": rfc3339(wall()),
+        "instance": instance.spec.id,
+        "graphs": sorted(instance.hosts),
+        "cause": cause_of(instance),
+        "reason": instance.exit_reason.cause,
+        "filter": instance.exit_reason.filter,
+    }
 
 
 class Generation:

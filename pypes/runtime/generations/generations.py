@@ -27,11 +27,11 @@ from pypes.observe import Observer, guarded
 from pypes.observe.gathering import Gathering
 from pypes.observe.metrics import INSTANCE_RESTARTS
 from pypes.runtime.generations.backoff import FIRST_S
-from pypes.runtime.generations.generation import Generation, Instance, SetupFailure, about, cause_of, in_words
+from pypes.runtime.generations.generation import Generation, Instance, SetupFailure, about, cause_of, ending_of, in_words
 from pypes.runtime.generations.parting import end, part
-from pypes.runtime.generations.told import EndedCounts, RestingNews, resting
+from pypes.runtime.generations.told import EndedCounts, RestingNews, no_endings, resting
 from pypes.runtime.instance.instance import InstanceSpec
-from pypes.runtime.pools.order import PoolUse
+from pypes.runtime.pools.order import pools_of
 
 #: Deaths of an instance during set-up, without saying why, after which its generation is given up.
 DEATHS_AT_SETUP = 3
@@ -62,6 +62,8 @@ class Generations:
         self.live: list[Generation] = []
         #: The generation that takes the place of :attr:`live` instance by instance; those that are ready take deliveries.
         self._incoming: Generation | None = None
+        #: The last instances that ended unasked.
+        self.endings = no_endings()
         self._grace_s = 0.0
         self._runtime_dir = runtime_dir
         self._lifeline = Connection(os.dup(lifeline_fd), writable=False)
@@ -264,9 +266,9 @@ class Generations:
         """The pools that instances use, or will: those of their graphs, and of graphs that they may be started with again."""
         found: set[str] = set()
         for generation in self._all:
-            found |= _pools_of(generation.template.pools, generation.graphs)
+            found |= pools_of(generation.template.pools, generation.graphs)
             for instance in generation.instances:
-                found |= _pools_of(instance.spec.pools, instance.spec.graphs if instance.state == "starting" else instance.hosts)
+                found |= pools_of(instance.spec.pools, instance.spec.graphs if instance.state == "starting" else instance.hosts)
         return found
 
     def ready(self) -> list[Instance]:
@@ -387,6 +389,7 @@ class Generations:
         if instance.exit_reason.is_outside and instance.killed_for:
             reason += f"; {instance.killed_for}"
         self._gathering.own.counter(INSTANCE_RESTARTS, cause_of(instance)).add()
+        self.endings.append(ending_of(instance))
         self._log.warning("instance died", reason=reason, restart_s=delay_s, **about(instance))
         if self._serves(generation):
             self._on_change()
@@ -394,7 +397,3 @@ class Generations:
             asyncio.get_running_loop().call_later(delay_s, self._launch, generation, slot)
         else:
             self._launch(generation, slot)
-
-
-def _pools_of(pools: Mapping[str, Mapping[str, PoolUse]], graphs: Collection[str]) -> set[str]:
-    return {use.pool for graph, uses in pools.items() if graph in graphs for use in uses.values()}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from pypes.observe import Observer
+
+#: Instances that ended unasked of which is told.
+ENDINGS_KEPT = 50
 
 #: By graph and filter, the totals of one instance.
 Counts = Mapping[str, Mapping[str, Mapping[str, int]]]
@@ -27,6 +30,11 @@ def resting(told: Sequence[Mapping[str, tuple[float, str]]]) -> list[dict[str, A
         }
         for name, (since, reason) in sorted(first.items())
     ]
+
+
+def no_endings() -> deque[dict[str, Any]]:
+    """Room for the last instances that ended unasked, for ``status``."""
+    return deque(maxlen=ENDINGS_KEPT)
 
 
 class RestingNews:

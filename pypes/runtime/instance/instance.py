@@ -53,7 +53,7 @@ from pypes.runtime.instance.crash_record import CrashRecord
 from pypes.runtime.instance.exchange import BACKLOG, Exchange
 from pypes.runtime.instance.leaving import free
 from pypes.runtime.instance.runner import Runner
-from pypes.runtime.instance.watchdog import Watchdog, Watched, limit_memory
+from pypes.runtime.instance.watchdog import Watchdog, Watched, limit_memory, over_memory
 from pypes.runtime.making import Site
 from pypes.runtime.pools.order import PoolUse
 
@@ -170,6 +170,8 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
         exchange.run()
     except BaseException as error:
         # at once: whoever saw the sockets close would have this process killed, and nobody could tell why it ended
+        if isinstance(error, MemoryError):
+            record.end(over_memory(spec.max_memory_bytes), "")
         _exit(error)
     watchdog.stop()
     for runner in runners.values():

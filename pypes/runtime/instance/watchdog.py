@@ -142,7 +142,7 @@ class Watchdog:
         if self._max_memory_bytes and self._ticks % MEMORY_TICKS == 0 and resident_bytes() > self._max_memory_bytes:
             watched = (count.scheduler for count in self._counts)
             graph, by = next(((each.graph_name, current) for each in watched if (current := each.current)), ("", ""))
-            self._give_up(f"over {self._max_memory_bytes // MIB} MiB of memory", graph, by)
+            self._give_up(over_memory(self._max_memory_bytes), graph, by)
 
     def _give_up(self, reason: str, graph: str, filter: str) -> None:
         self._record.end(reason, filter)
@@ -191,6 +191,11 @@ class Stillness:
 def overtime(timeout_s: float) -> str:
     """The cause of an end by the clock, in words."""
     return f"not done after {timeout_s:g} s"
+
+
+def over_memory(max_bytes: int) -> str:
+    """The cause of an end by memory, in words; 0: there was no bound but that of the machine."""
+    return f"over {max_bytes // MIB} MiB of memory" if max_bytes else "over the memory that there was"
 
 
 def is_stopped(pid: int) -> bool:

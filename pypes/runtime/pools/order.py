@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -111,3 +111,8 @@ def timeout_of(graph: Graph, name: str, spec: ComponentSpec, filter_s: float) ->
     if own is None:
         own = spec.timeout_s
     return filter_s if own is None else own
+
+
+def pools_of(uses: Mapping[str, Mapping[str, PoolUse]], graphs: Collection[str]) -> set[str]:
+    """The keys of the pools that some graphs use; ``uses`` are by graph and filter."""
+    return {use.pool for graph, filters in uses.items() if graph in graphs for use in filters.values()}

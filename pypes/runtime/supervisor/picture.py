@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 import msgspec
 
+from pypes.config import Settings
 from pypes.core.machine import usage_of
 from pypes.observe import metrics as m
 from pypes.observe.gathering import Gathering
 from pypes.runtime.contracts.supervisor import (
+    DiskStatus,
+    Ending,
     FilterWork,
     GraphWork,
     InstanceStatus,
@@ -29,7 +34,7 @@ from pypes.runtime.supervisor.arbiter import Arbiter
 from pypes.runtime.supervisor.workers import Workers
 
 #: Counters of a filter and of a wire, by the names that the picture has for them.
-_FILTER: Final = MappingProxyType(
+FILTER: Final = MappingProxyType(
     {
         m.FILTER_IN.name: "packets_in",
         m.FILTER_OUT.name: "packets_out",
@@ -52,6 +57,7 @@ def picture(
     workers: Workers,
     pools: NodePools,
     deployer: Deployer,
+    settings: Settings,
 ) -> NodeStatus:
     """The state of a node, without what is counted; ``created`` is the time of its start, of the monotonic clock."""
     return NodeStatus(
@@ -66,7 +72,18 @@ def picture(
         pools=[msgspec.convert(each, PoolStatus) for each in pools.status()],
         graphs=deployer.summaries(),
         default=deployer.default(),
+        endings=[Ending(**each) for each in generations.endings],
+        disk=_disk_of(settings.server.data),
+        max_memory_bytes=settings.server.max_memory_bytes,
     )
+
+
+def _disk_of(folder: Path) -> DiskStatus | None:
+    try:
+        use = shutil.disk_usage(folder)
+    except OSError:
+        return None
+    return DiskStatus(str(folder), use.total, use.free)
 
 
 def with_counts(node: NodeStatus, gathering: Gathering, graphs: Mapping[str, Mapping[str, object]]) -> NodeStatus:
@@ -76,7 +93,7 @@ def with_counts(node: NodeStatus, gathering: Gathering, graphs: Mapping[str, Map
     filters: dict[tuple[str, str], dict[str, float]] = {}
     wires: dict[tuple[str, str], dict[str, float]] = {}
     for series, place in gathering.places.items():
-        if (name := _FILTER.get(series.metric)) is not None:
+        if (name := FILTER.get(series.metric)) is not None:
             filters.setdefault((series.labels[0], series.labels[1]), {})[name] = sums[place]
         elif (name := _WIRE.get(series.metric)) is not None:
             wires.setdefault((series.labels[0], series.labels[1]), {})[name] = sums[place]

@@ -46,10 +46,11 @@ from pypes.runtime.supervisor.clockkeeper import ClockKeeper
 from pypes.runtime.supervisor.closing import let_in_no_more
 from pypes.runtime.supervisor.control import Control
 from pypes.runtime.supervisor.happening import EventDesk, Happenings, LogNews, log_of, rates_of
+from pypes.runtime.supervisor.lately import LatelySeen
 from pypes.runtime.supervisor.locks import listen, lock_runtime_dir, release_runtime_dir
 from pypes.runtime.supervisor.logbook import LogBook
 from pypes.runtime.supervisor.owners import Owners
-from pypes.runtime.supervisor.picture import picture, with_counts
+from pypes.runtime.supervisor.picture import picture, processes_of, with_counts
 from pypes.runtime.supervisor.schedules import Schedules
 from pypes.runtime.supervisor.starting import check_start, warn_of_disk
 from pypes.runtime.supervisor.tallying import Tallying, Told
@@ -124,6 +125,9 @@ class Supervisor:
         self._generations = Generations(
             self._runtime_dir, self._lifeline.fd, self._announce, self._instance_gone, self._fail, observer, gathering
         )
+        self._lately = LatelySeen(
+            gathering, self._runtime_dir, lambda: processes_of(self._picture()), lambda: self._picture().pools
+        )
         self._pools = NodePools(self._runtime_dir, lambda: self._generations.pools, self._fail, self._announce)
         self._pools.start()
         owners = Owners(self.settings.server.data, self._runtime_dir, self.settings.server.workers)
@@ -191,6 +195,7 @@ class Supervisor:
         self._tasks.keep(self._clock.run(), "clock")
         self._tasks.keep(observe_delay(self._tallying.gathering.own, "supervisor"), "delay of the event loop")
         self._tasks.keep(self._logbook.run(), "log book")
+        self._tasks.keep(self._lately.run(), "looks at the last minute")
         catalogue = await self._discover(self.settings)
         files = stamps_of(self.settings.server.graphs)
         await self._deployer.bring_up(catalogue, self.settings)
@@ -309,13 +314,13 @@ class Supervisor:
 
     def _picture(self) -> NodeStatus:
         parts = (self._generations, self._arbiter, self._workers, self._pools, self._deployer)
-        return picture(self._state, self.url, self._created, *parts)
+        return picture(self._state, self.url, self._created, *parts, self.settings)
 
     def _graphs(self) -> dict[str, Mapping[str, object]]:
         return {name: graph.graph for name, graph in self._deployer.live.items()}
 
     def _status(self) -> NodeStatus:
-        return with_counts(self._picture(), self._tallying.gathering, self._graphs())
+        return self._lately.add_to(with_counts(self._picture(), self._tallying.gathering, self._graphs()))
 
     def _metrics(self, is_openmetrics: bool) -> str:
         server = self.settings.server

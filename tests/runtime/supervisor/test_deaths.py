@@ -61,6 +61,9 @@ def test_an_instance_that_is_killed_is_replaced_at_once_and_what_it_started_goes
     assert node.event("instance died", instance=victim)["restart_s"] == 0
     found = wait_until(lambda: len(node.instances()) == 2 and node.instances(), "two instances")
     assert victim not in found
+    [ending] = node.call("status")["endings"]
+    assert (ending["instance"], ending["graphs"], ending["cause"]) == (victim, ["g"], "SIGKILL")
+    assert (ending["reason"], ending["filter"]) == ("killed by SIGKILL", "")
     node.children()
     supervisor = psutil.Process(node.process.pid)
     wait_until(lambda: all(child.status() != psutil.STATUS_ZOMBIE for child in supervisor.children()), "no zombies")

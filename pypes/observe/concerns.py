@@ -1,0 +1,208 @@
+"""Concerns: what needs a look on a node, in sentences that name the graph, the filter, what is wrong with it, and what to do.
+
+Everything here works on the JSON values of ``GET /status`` and touches nothing else. A node that keeps up with its load has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+from pypes.core.wording import lasting, sized
+from pypes.observe.delays import Delays
+
+#: A disk is short of room with less than both of this, and full with less than a hundredth of it.
+LOW_SHARE: Final = 0.05
+LOW_BYTES: Final = 2 << 30
+FULL_BYTES: Final = 1 << 20
+#: Seconds for which an end of an instance, and dead letters, are news.
+NEWS_S: Final = 600.0
+#: Memory grows if each of so many looks at a process, one after the other, has found more of it, and it is so much in a minute.
+GROWING_LOOKS: Final = 3
+GROWING_BYTES: Final = 1 << 20
+GROWN_BYTES: Final = 16 << 20
+#: Characters of a reason that is not ours.
+REASON_CHARS: Final = 160
+
+
+class Concern(NamedTuple):
+    """Something that needs a look. ``kind`` is a word of few; graph and filter are empty where there is none."""
+
+    kind: str
+    graph: str
+    filter: str
+    text: str
+
+
+def concerns(status: Mapping[str, Any], causes: Sequence[Mapping[str, Any]], now: float) -> list[Concern]:
+    """All that needs a look, causes before their effects; ``now`` is the time, in seconds since 1970.
+
+    ``causes`` are groups of dead letters: graph, filter, code, count, ``latest``, and the ``error`` and ``receipt`` of one.
+    """
+    return [
+        *_of_node(status),
+        *_of_graphs(status, now),
+        *_of_shards(status),
+        *_of_pools(status),
+        *_of_endings(status, now),
+        *_of_memory(status),
+        *_of_letters(status, causes, now),
+        *(Concern("behind", *found) for found in Delays(status).told()),
+    ]
+
+
+def _of_node(status: Mapping[str, Any]) -> Iterator[Concern]:
+    if status["state"] != "ready":
+        yield Concern("node", "", "", f"The node is {status['state']}.")
+    disk = status.get("disk")
+    refused = (status.get("lately") or {}).get("refused", {})
+    full = refused.get("507", 0)
+    told = f" {counted(full, 'POST was', 'POSTs were')} refused with 507 (store.full) in the last minute." if full else ""
+    if disk is not None and disk["free_bytes"] < min(LOW_BYTES, LOW_SHARE * disk["total_bytes"]):
+        is_full = disk["free_bytes"] < FULL_BYTES or full
+        room = f"{sized(disk['free_bytes'])} of {sized(disk['total_bytes'])} are free"
+        text = f"The disk of the data folder {disk['folder']} is {'full' if is_full else 'nearly full'}: {room}.{told}"
+        yield Concern("disk", "", "", f"{text} Make room there; the node goes on by itself.")
+    elif full:
+        yield Concern("disk", "", "", f"A disk, or the disk_bytes of a graph, is full.{told}")
+    for code, name in (("503", "the queue is full, or the node was not ready"), ("429", "a limit was reached")):
+        if refused.get(code):
+            found = counted(refused[code], "POST was", "POSTs were")
+            yield Concern("refused", "", "", f"{found} refused with {code} in the last minute: {name}.")
+    for outbox in status["outboxes"]:
+        if outbox["reason"]:
+            yield Concern("outbox", "", "", f"Outbox {outbox['name']} cannot be read: {outbox['reason']}")
+
+
+def _of_graphs(status: Mapping[str, Any], now: float) -> Iterator[Concern]:
+    for graph in status["graphs"]:
+        name = graph["name"]
+        if graph.get("error"):
+            yield Concern("failed", name, "", f"Graph {name} cannot run: {graph['error']}")
+        elif graph["state"] == "paused":
+            yield Concern("paused", name, "", f"Graph {name} is paused: its documents wait{_waiting(status, name)}.")
+        for filter in graph.get("resting", ()):
+            since = f"since {clock_of(filter['since'])} ({lasting(max(0.0, now - seconds_of(filter['since'])))})"
+            text = (
+                f"Graph {name}: filter {filter['filter']} rests {since}: what it works with does not answer, "
+                f"{short(filter['reason'])}. Nothing is lost; its documents wait{_waiting(status, name)}, "
+                "and it goes on by itself once that answers."
+            )
+            yield Concern("resting", name, filter["filter"], text)
+
+
+def _waiting(status: Mapping[str, Any], graph: str) -> str:
+    number = sum(shard["graphs"].get(graph, {}).get("deliveries", 0) for shard in status["shards"])
+    return f" ({counted(number, 'delivery', 'deliveries')})" if number else ""
+
+
+def _of_shards(status: Mapping[str, Any]) -> Iterator[Concern]:
+    for shard in status["shards"]:
+        if shard["queue"] is None:
+            yield Concern("shard", "", "", f"Shard {shard['shard']} cannot be asked: {shard['reason']}")
+        elif shard["queue"]["is_failed"]:
+            yield Concern("shard", "", "", f"Shard {shard['shard']} refuses documents: nothing can be written to its disk.")
+        elif shard["queue"]["held"]:
+            held = counted(shard["queue"]["held"], "delivery is", "deliveries are")
+            text = f"{held} held in shard {shard['shard']}: their graph has too many dead letters. Replay or delete some."
+            yield Concern("held", "", "", text)
+
+
+def _of_pools(status: Mapping[str, Any]) -> Iterator[Concern]:
+    for pool in status["pools"]:
+        if pool["failure"]:
+            yield Concern("pool", "", "", f"A process of pool {pool['name']} cannot be set up: {pool['failure']}")
+        elif pool["state"] == "stalled":
+            yield Concern("pool", "", "", f"Pool {pool['name']} has lost all of its processes.")
+
+
+def _of_endings(status: Mapping[str, Any], now: float) -> Iterator[Concern]:
+    """Instances that ended of late, by cause."""
+    alike: dict[str, list[Mapping[str, Any]]] = {}
+    for ending in status.get("endings", ()):
+        if now - seconds_of(ending["time"]) <= NEWS_S:
+            alike.setdefault(ending["reason"], []).append(ending)
+    for reason, found in alike.items():
+        last = found[-1]
+        # which filter it was, is known only of a delivery that ran alone
+        filters = sorted({ending["filter"] for ending in found} - {""})
+        graphs = [_graph_of(status, filter, last["graphs"]) for filter in filters]
+        names = [
+            f"filter {filter}" + (f" of graph {graph}" if graph else "") for filter, graph in zip(filters, graphs, strict=True)
+        ]
+        is_one = len(found) == 1
+        times = "An instance ended" if is_one else f"Instances ended {len(found)} times within 10 min"
+        rerun = "What it had ran again in another." if is_one else "What they had ran again in others."
+        at_work = f" At work was {' or '.join(names)}." if names else ""
+        text = f"{times}: {reason}, {'' if is_one else 'the last '}at {clock_of(last['time'])}.{at_work} {rerun}"
+        if last["cause"] == "memory":
+            text += " Some filter keeps what it has seen, or max_memory_bytes is too small."
+        graph, filter = (graphs[0], filters[0]) if len(filters) == 1 else ("", "")
+        yield Concern("restarts", graph, filter, text)
+
+
+def _graph_of(status: Mapping[str, Any], filter: str, graphs: Sequence[str]) -> str:
+    """The graph among these that has a filter, if it is only one."""
+    found = [graph for graph in graphs if filter in status["work"].get(graph, {}).get("filters", {})]
+    return found[0] if len(found) == 1 else ""
+
+
+def _of_memory(status: Mapping[str, Any]) -> Iterator[Concern]:
+    hosted = {f"instance-{each['id']}": each["graphs"] for each in status["instances"]}
+    most = status.get("max_memory_bytes", 0)
+    for process in status["processes"]:
+        looks = [*process.get("memory_before", ()), process["memory_bytes"]]
+        rising = [new - old >= GROWING_BYTES for old, new in pairwise(looks[:-1])]
+        is_much = looks[-1] - looks[0] >= GROWN_BYTES
+        if not is_much or len(rising) < GROWING_LOOKS or not all(rising[-GROWING_LOOKS:]):
+            continue
+        name = process["name"].replace("-", " ", 1)
+        bound = f" of {sized(most)} that it may have" if most and name.startswith("instance") else ""
+        graphs = hosted.get(process["name"], [])
+        runs = f" It runs {', '.join(graphs)}: one of their filters keeps what it has seen." if graphs else ""
+        text = f"The memory of {name} grows: {sized(looks[0])} a minute ago, {sized(looks[-1])} now{bound}.{runs}"
+        yield Concern("memory", graphs[0] if len(graphs) == 1 else "", "", text)
+
+
+def _of_letters(status: Mapping[str, Any], causes: Sequence[Mapping[str, Any]], now: float) -> Iterator[Concern]:
+    for cause in causes:
+        if now - seconds_of(cause["latest"]) > NEWS_S:
+            continue
+        where = f" in filter {cause['filter']}" if cause["filter"] else ""
+        found = counted(cause["count"], "dead letter", "dead letters")
+        text = f"Graph {cause['graph']}: {found}{where} with {cause['code']}, the last at {clock_of(cause['latest'])}"
+        if cause.get("error"):
+            text += f": {short(cause['error'])}"
+        if cause.get("error", "").startswith("MemoryError"):
+            text += f", the memory of its process was used up{_bound(status)}"
+        if cause.get("receipt"):
+            text += f". One is of receipt {cause['receipt']}"
+        yield Concern("dead letters", cause["graph"], cause["filter"], f"{text}.")
+
+
+def counted(number: int, one: str, several: str) -> str:
+    """A number, its thousands apart, with what it counts."""
+    return f"{number:,} {one if number == 1 else several}"
+
+
+def _bound(status: Mapping[str, Any]) -> str:
+    most = status.get("max_memory_bytes", 0)
+    return f" (max_memory_bytes, {sized(most)})" if most else ""
+
+
+def seconds_of(time: str) -> float:
+    """Seconds since 1970 of a time of RFC 3339."""
+    return datetime.fromisoformat(time).timestamp()
+
+
+def clock_of(time: str) -> str:
+    """The time of day of a time of RFC 3339."""
+    return f"{time[11:19]} UTC"
+
+
+def short(reason: str) -> str:
+    """The first line of a reason, shortened, without a full stop."""
+    line = reason.strip().partition("\n")[0].rstrip(".")
+    return line if len(line) <= REASON_CHARS else f"{line[:REASON_CHARS]}…"
