@@ -57,6 +57,8 @@ setup(
         f"watchfiles>=1; {POSIX}",
     ],
     extras_require={
+        # traces and metrics for a collector of OpenTelemetry
+        "otel": ["opentelemetry-proto>=1.30"],
         # `pypes new`
         "new": ["cookiecutter>=2.6"],
         # what the server is measured against; Redis itself is the machine's package
@@ -118,6 +120,8 @@ setup(
             "pytest-xdist>=3.6",
             "python-calamine>=0.4",
             "openpyxl>=3.1",
+            # what a collector of OpenTelemetry is sent
+            "opentelemetry-proto>=1.30",
             # a second reader of what /metrics says
             "prometheus-client>=0.22",
             "python-docx>=1.1",

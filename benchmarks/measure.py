@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -41,11 +41,16 @@ def five_filters(publisher: dict[str, Any] | None = None) -> dict[str, Any]:
 
 @contextmanager
 def node(
-    graph: dict[str, Any], *flags: str, workers: int = 1, instances: int = 1, others: Iterable[dict[str, Any]] = ()
+    graph: dict[str, Any],
+    *flags: str,
+    workers: int = 1,
+    instances: int = 1,
+    others: Iterable[dict[str, Any]] = (),
+    environ: Mapping[str, str] | None = None,
 ) -> Iterator[Node]:
     """A node with a graph, the default one, and others."""
     with tempfile.TemporaryDirectory() as folder:
-        running = Node(Path(folder), graph, *flags, workers=workers, instances=instances)
+        running = Node(Path(folder), graph, *flags, workers=workers, instances=instances, environ=environ)
         for other in others:
             running.add(other)
         try:

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import configparser
 import difflib
-import ipaddress
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from pypes.access.settings import AccessSettings
+from pypes.core.addresses import is_loopback, split_bind
 from pypes.core.converting import converted
 from pypes.core.limits import Limits
 from pypes.core.machine import cores, machine_memory_bytes
 from pypes.core.pools import Pool, PoolRules, read_section
 from pypes.errors import InvalidConfig, Problem
+from pypes.observe.otlp.settings import Otlp, from_variables, otlp_of
 from pypes.observe.settings import ObserveSettings
 
 PREFIX = "PYPES_"
@@ -143,6 +144,8 @@ class Settings:
     token: str | None = field(default=None, repr=False)
     #: Secret that signs callbacks, ``None`` without one. Never logged.
     callback_secret: str | None = field(default=None, repr=False)
+    #: The collector to which traces and metrics are sent, if any. Its headers are never logged.
+    otlp: Otlp | None = None
     #: The file that was read, ``None`` if there was none.
     source: Path | None = None
     #: Keys that were given in any way, such as ``server.graphs``; all others have their defaults.
@@ -185,6 +188,9 @@ def load_settings(
     folder = Path.cwd() if folder is None else folder
     source = config or settings_file(folder)
     reader = _Reader()
+    reader.add(
+        {f"observe.{name}": value for name, value in from_variables(environ).items()}, "OpenTelemetry's variables: ", folder
+    )
     if source is not None:
         reader.add_file(_read_ini(source), f"{source}: ", source.absolute().parent)
     reader.add(_read_environ(environ), "", folder, lambda key: PREFIX + key.replace(".", "_").upper())
@@ -192,7 +198,7 @@ def load_settings(
     reader.add(given, "", folder, lambda key: "--" + key.partition(".")[2].replace("_", "-"))
     reader.absolute(folder)
     token = reader.token(environ)
-    settings = reader.build(token, reader.callback_secret(), source)
+    settings = replace(reader.build(token, reader.callback_secret(), source), otlp=reader.otlp(environ))
     if reader.problems:
         raise InvalidConfig("the configuration is not valid", problems=reader.problems)
     return settings
@@ -202,25 +208,6 @@ def settings_file(folder: Path) -> Path | None:
     """The settings file of a node that is started in ``folder``, if there is one."""
     path = folder / "pypes.ini"
     return path if path.is_file() else None
-
-
-def split_bind(bind: str) -> tuple[str, int]:
-    """Take ``host:port`` (or ``[v6]:port``) apart; raises ``ValueError`` with a sentence."""
-    host, colon, port = bind.rpartition(":")
-    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    if not colon or not host or not port.isdigit() or int(port) > 65535:
-        raise ValueError("must be an address and a port, such as 127.0.0.1:8080 or [::1]:8080")
-    return host, int(port)
-
-
-def is_loopback(host: str) -> bool:
-    """True if only this machine can reach ``host``."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class _Reader:
@@ -281,6 +268,16 @@ class _Reader:
                 "callbacks must be signed, so that receivers can tell that they come from this node: give secret_file too",
             )
         return None
+
+    def otlp(self, environ: Mapping[str, str]) -> Otlp | None:
+        given = self.values["observe"]
+        path: Path | None = given.get("otlp_headers_file")
+        headers = None if path is None else self._secret(path, "observe.otlp_headers_file", "header fields")
+        try:
+            return otlp_of(given.get("otlp_endpoint", ""), headers or "", given.get("otlp_interval_s", 60.0), environ)
+        except InvalidConfig as error:
+            self._problem(f"observe.{error.where}", error.message)
+            return None
 
     def _secret(self, path: Path, key: str, what: str) -> str | None:
         try:

@@ -94,6 +94,8 @@ def _shown() -> Iterator[str]:
     for key in fields(defaults):
         if key.name.endswith("_bytes"):
             yield f"| `{key.name}` | {quantity(getattr(defaults, key.name), 'bytes')} | {key.metadata['help']} |"
+        elif key.name.endswith("_per_s"):
+            yield f"| `{key.name}` | {getattr(defaults, key.name):g} | {key.metadata['help']} |"
 
 
 def _bounds(found: list[dict[str, Any]]) -> Iterator[str]:

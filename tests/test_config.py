@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from pypes.config import Settings, example, is_loopback, load_settings, split_bind
+from pypes.config import Settings, example, load_settings
+from pypes.core.addresses import is_loopback, split_bind
 from pypes.core.limits import Limits
 from pypes.core.pools import Pool
 from pypes.errors import InvalidConfig

@@ -16,6 +16,7 @@ from pypes.access.client import Client
 from pypes.api import options
 from pypes.api.admission import Admission
 from pypes.api.arrival import Arrival
+from pypes.api.counting import ROUTE
 from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, Answer, Parameter, Schema, obj, operation
 from pypes.api.options import PLAIN, Options, options_of
 from pypes.api.pace import Pace
@@ -24,6 +25,7 @@ from pypes.api.receipts import RECEIPT, wait_receipt
 from pypes.api.reception import Reception, grown_bytes
 from pypes.api.request import Request
 from pypes.api.sampling import Sampling, context_of
+from pypes.core.clock import wall
 from pypes.core.identity import id_of
 from pypes.core.media_types import media_type_of
 from pypes.core.trace_context import TraceContext
@@ -143,6 +145,7 @@ class Documents:
         if id is not None and not content_type and filename is None and media_type_of(id).outer:
             filename = plain_name(id, keeps_folders=wanted.keeps_folders)  # curl -T, which says nothing but the address
         context, is_traced = self._trace(req, wanted)
+        began_s = wall()
         whole = req.whole()
         if whole is not None and wanted is PLAIN and not is_traced:
             given = (req, content_type, whole, encoding, route, id, filename, meta, context)
@@ -176,6 +179,7 @@ class Documents:
         else:
             receipt = await self._take(req, arrival, whole)
         await self._answer(resp, req.client, wanted, receipt, arrival)
+        self._tell(req, receipt, arrival.header, began_s)
 
     def _trace(self, req: Request, wanted: Options) -> tuple[TraceContext | None, bool]:
         """The trace that a request belongs to, and whether its delivery is to be traced."""
@@ -249,6 +253,11 @@ class Documents:
         self._worker.submit_for(waiter, header, body, decoded)
         return None, documents, graph
 
+    def _tell(self, req: Request, receipt: str, header: Header, began_s: float) -> None:
+        """Tell a collector, if there is one, of a request with a traced delivery."""
+        if header.is_traced and self._worker.exporting is not None:
+            self._worker.exporting.requested(header, receipt, str(req.scope[ROUTE]), began_s)
+
     async def _answer(self, resp: falcon.asgi.Response, client: Client, wanted: Options, receipt: str, arrival: Arrival) -> None:
         _accept(resp, receipt, arrival.header.documents, arrival.header.graph, arrival.rejected if wanted.is_lenient else None)
         if not wanted.wait_s:
@@ -290,6 +299,7 @@ class Documents:
         _, meta = _given(req, id)
         wanted = options_of(req, self._limits, self._hosts)
         context, is_traced = self._trace(req, wanted)
+        began_s = wall()
         graph = self._worker.resolve(route)
         header = Header(graph, "DELETE", route=route, id=id, is_lenient=wanted.is_lenient, is_bulk=wanted.is_bulk)
         header = msgspec.structs.replace(
@@ -300,6 +310,7 @@ class Documents:
         receipt = await self._worker.submit(arrival.header, b"", None, arrival.key)
         await req.discard()
         await self._answer(resp, req.client, wanted, receipt, arrival)
+        self._tell(req, receipt, arrival.header, began_s)
 
 
 def _counted(header: Header, documents: int, seen: Survey | None) -> Header:

@@ -23,7 +23,7 @@ from pypes.access.register import Register
 from pypes.api import problems
 from pypes.api.request import CLIENT, too_large
 from pypes.api.sessions import Sessions
-from pypes.config import is_loopback
+from pypes.core.addresses import is_loopback
 from pypes.errors import BadRequest, Draining, Forbidden, PypesError, Unauthorized
 from pypes.runtime.worker.config import WorkerConfig
 

@@ -52,8 +52,11 @@ def _number(info: Any, value: Any) -> int | float:
             number = float(str(value).strip())
     except ValueError:
         raise ValueError("must be a size, such as 1048576 or 64MiB" if is_size else "must be a number") from None
-    if not math.isfinite(number) or number < 0 or (number == 0 and not info.name.endswith("_s")):
-        raise ValueError("must be zero or more" if info.name.endswith("_s") else "must be more than zero")
+    may_be_zero = info.name.endswith("_s") or info.metadata.get("least") == 0
+    if not math.isfinite(number) or number < 0 or (number == 0 and not may_be_zero):
+        raise ValueError("must be zero or more" if may_be_zero else "must be more than zero")
+    if number > (most := info.metadata.get("most", math.inf)):
+        raise ValueError(f"must be {most} at most")
     if str(info.type) == "float":
         return number
     if number != int(number):

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from pypes.core.identity import NAMELESS, Named
-from pypes.core.trace_context import TraceContext
 from pypes.ingest.delivery import Header
+from pypes.observe.spans import RunSpans
 
 #: Deliveries that a log line names at most.
 MOST_NAMED = 10
@@ -98,12 +98,12 @@ class KeptTrace(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The trace of a delivery: what filters did with it, as JSON (an object), in which of its runs.
 
     ``run`` is 1 more than the instances that had the delivery before and ended, or gave it back; after a restart of the worker
-    those count that ended over it. ``context`` names its span, where spans are exported.
+    those count that ended over it. ``spans`` are there where spans are exported; they are not kept.
     """
 
     data: bytes
     run: int = 1
-    context: TraceContext | None = None
+    spans: RunSpans | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -250,6 +250,19 @@ INSTANCE_SETUP: Final = Metric(
     buckets=(0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
 )
 
+OTLP_SENT: Final = Metric(
+    "pypes_otlp_sent_total",
+    "counter",
+    "Spans (traces) and data points (metrics) that the collector of OpenTelemetry has taken.",
+    ("signal",),
+)
+OTLP_DROPPED: Final = Metric(
+    "pypes_otlp_dropped_total",
+    "counter",
+    "Spans or deliveries (traces) and data points (metrics) that were not sent: the collector was away or refused them.",
+    ("signal",),
+)
+
 #: All metrics, in the order in which they are shown.
 CATALOGUE: Final[tuple[Metric, ...]] = (
     FILTER_IN,
@@ -306,6 +319,8 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     DATA_FREE,
     DATA_SIZE,
     COMPONENT_COUNTS,
+    OTLP_SENT,
+    OTLP_DROPPED,
 )
 
 #: The metrics by their names.

@@ -60,6 +60,7 @@ NODE: dict[str, tuple[str, ...]] = {
     "runtime/supervisor/workers.py": ("rolling stopped", "worker ready", "worker rolled"),
     "runtime/worker/callbacks.py": ("callbacks cannot be read",),
     "runtime/worker/exposing.py": ("what this process counts is not shown",),
+    "runtime/worker/exporting.py": ("the metrics cannot be read to be sent",),
     "runtime/worker/sources.py": ("interrupted runs of sources",),
     "runtime/worker/worker.py": ("the connection to the supervisor is lost",),
 }

@@ -28,7 +28,7 @@ from pypes.ingest.dispatch.links import Links
 from pypes.ingest.dispatch.taps import Taps
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.dispatch.verdict import judge
-from pypes.ingest.outcome import MOST_NAMED, Details, ExitReason, Fate, Outcome, failure_log_fields, in_spans
+from pypes.ingest.outcome import MOST_NAMED, Details, ExitReason, Fate, KeptTrace, Outcome, failure_log_fields, in_spans
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,8 @@ class Dispatcher:
     on_gone: Callable[[Link, bool], None] | None = None
     #: Called when an instance has let go of a graph, and runs none of its sources any more.
     on_left: Callable[[Link, str], None] | None = None
+    #: Called when a delivery is done that was traced.
+    on_traced: Callable[[Lease, KeptTrace], None] | None = None
     #: Called when something may have been handed over.
     on_handed_over: Callable[[], None] | None = None
 
@@ -225,6 +227,8 @@ class Dispatcher:
                 if outcome.trace is not None:
                     trace = replace(outcome.trace, run=1 + sent.lease.crashes + sent.returned)
                     outcome = replace(outcome, trace=trace)
+                    if self.on_traced is not None:
+                        self.on_traced(sent.lease, trace)
                 sent.leasing.ack(sent.lease, outcome)
                 if committed is not None:
                     committed.forget(sent.lease.id)

@@ -170,7 +170,7 @@ class WriteBuffer:
             groups[group.key] = group
             if header.callback:
                 self._next.callbacks.append((delivery.id, header.callback, self._clock()))
-                context = trace.context if trace is not None and trace.context is not None else header.context
+                context = header.context if trace is None or trace.spans is None else trace.spans.context
                 if context is not None:
                     self._next.contexts.append((delivery.id, _encode(context)))
                 self.is_flush_due = True

@@ -155,6 +155,8 @@ class Launcher:
             log_level=s.log.level,
             log_ring_bytes=s.observe.log_ring_bytes,
             redact=s.observe.redact,
+            trace_share=s.observe.trace_share,
+            exports_spans=s.otlp is not None,
             max_memory_bytes=s.server.max_memory_bytes,
         )
 

@@ -27,7 +27,7 @@ from pypes.runtime.instance.crash_record import CrashRecord
 from pypes.runtime.instance.intake import Intake
 from pypes.runtime.instance.routing import Router
 from pypes.runtime.instance.tallying import Tallying
-from pypes.runtime.instance.tracing import Traced, context_of, report_of
+from pypes.runtime.instance.tracing import Traced, context_of, report_of, spans_of
 from pypes.runtime.scheduler import Epoch, Scheduler
 from pypes.runtime.scheduler.carrying import Carried
 from pypes.runtime.scheduler.provenance import Marks, marks_of
@@ -352,9 +352,12 @@ class Runner:
         (trace,) = epoch.traces
         components = {name: type(component).__name__ for name, component in self._components.items()}
         order = [driver.name for driver in self.scheduler.drivers]
-        ms = (self.scheduler.core.clock() - trace.began_s) * 1000
-        data = report_of(trace, epoch, item, self.name, self.version, components, order, ms)
-        return KeptTrace(data, context=context_of(item) if self._exports_spans else None)
+        now_s = self.scheduler.core.clock()
+        data = report_of(trace, epoch, item, self.name, self.version, components, order, (now_s - trace.began_s) * 1000)
+        if not self._exports_spans:
+            return KeptTrace(data)
+        offset_s = self._clock.shown(self._clock.fresh()) - now_s
+        return KeptTrace(data, spans=spans_of(trace, epoch, item, self.version, components, order, now_s, offset_s))
 
     def _committed(self, epoch: Epoch, publisher: str, documents: Sequence[int]) -> None:
         feed: Sequence[Any] = epoch.feed.deliveries

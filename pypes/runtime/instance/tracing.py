@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from operator import itemgetter
+from typing import Any
 
 import orjson
+from msgspec.structs import replace
 
 from pypes.core.trace_context import TraceContext, span_of, trace_of
 from pypes.ingest.protocol import Item
+from pypes.observe.spans import DELIVERY, FilterSpan, RunSpans
 from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch
 from pypes.runtime.scheduler.tracing import DOCUMENTS, Passage, Shown, Trace
-
-#: The part of a delivery that is the delivery itself, as :func:`pypes.core.trace_context.span_of` names its span.
-DELIVERY: Final = "delivery"
 
 
 class Traced(Arrived):
@@ -60,6 +61,58 @@ def report_of(
         "steps": [_step(name, components.get(name, ""), trace.of(name)) for name in (*strangers, *order)],
     }
     return orjson.dumps(found)
+
+
+def spans_of(
+    trace: Trace,
+    epoch: Epoch,
+    item: Item,
+    version: int,
+    components: Mapping[str, str],
+    order: Sequence[str],
+    now_s: float,
+    offset_s: float,
+) -> RunSpans:
+    """The spans of a run. ``offset_s`` leads from the clock of the trace, now ``now_s``, to 1970."""
+    flags = epoch.flags
+    names = [*(name for name in trace.passages if name not in components), *order]
+    passed = [(name, trace.passages[name]) for name in names if name in trace.passages]
+    return RunSpans(
+        context=context_of(item),
+        began_s=trace.began_s + offset_s,
+        ended_s=now_s + offset_s,
+        version=version,
+        published=sum(1 for flag in flags if flag & PUBLISHED and not flag & FAILED),
+        dropped=flags.count(0),
+        failed=sum(1 for flag in flags if flag & FAILED),
+        filters=tuple(
+            _span(name, components.get(name, ""), passage, trace.began_s, offset_s)
+            for name, passage in passed
+            if passage.began_s is not None or passage.published or passage.failed
+        ),
+    )
+
+
+def _span(name: str, component: str, passage: Passage, began_s: float, offset_s: float) -> FilterSpan:
+    # what counts in the end comes first
+    errors = sorted(passage.errors, key=itemgetter("is_final"), reverse=True)
+    began_s = began_s if passage.began_s is None else passage.began_s
+    return FilterSpan(
+        name=name,
+        component=component,
+        began_s=began_s + offset_s,
+        ended_s=(began_s if passage.ended_s is None else passage.ended_s) + offset_s,
+        packets_in=passage.arrived.count,
+        packets_out=sum(shown.count for shown in passage.sent.values()),
+        published=passage.published,
+        dropped=passage.dropped,
+        failed=passage.failed,
+        attempts=passage.attempts,
+        ran_s=passage.ran_s,
+        waited_s=passage.waited_s,
+        codes=tuple(Counter(error["code"] for error in errors).items()),
+        requests=tuple(replace(each, began_s=each.began_s + offset_s) for each in passage.requests),
+    )
 
 
 def _step(name: str, component: str, passage: Passage) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from pypes.core.trace_context import TraceContext, span_of
+from pypes.observe.spans import filter_part
 from pypes.packet import Packet
 from pypes.runtime.scheduler.tracing import Trace
 
@@ -23,7 +24,7 @@ class Carried(NamedTuple):
         if self.trace is None:
             return self.context
         context = self.context
-        return Recorded(context.trace_id, span_of(self.receipt, filter), True, context.state, self.trace)
+        return Recorded(context.trace_id, span_of(self.receipt, filter_part(filter)), True, context.state, self.trace)
 
 
 class Recorded(TraceContext, frozen=True, array_like=True):

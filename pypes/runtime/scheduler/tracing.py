@@ -7,12 +7,13 @@ epochs counts where one of them is traced, whatever else it was made of.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
 
 from pypes.core.shown import shown
 from pypes.core.trace_context import TraceContext
+from pypes.observe.spans import SharedRequest
 from pypes.runtime.scheduler.failures import Failure
 from pypes.runtime.scheduler.lineage import Lineage, flatten
 
@@ -36,17 +37,6 @@ class Traced(Protocol):
     @property
     def traces(self) -> tuple[Trace, ...]: ...
     def roots(self, lineages: Iterable[Lineage]) -> Iterable[tuple[Any, Iterable[int]]]: ...
-
-
-class SharedRequest(NamedTuple):
-    """A request that a filter made for several deliveries: a span of its own, which began after ``after_s`` of the trace.
-
-    ``links`` are trace and span of the filter for each of them, in the trace of the first; that of the others has none.
-    """
-
-    context: TraceContext
-    after_s: float
-    links: Sequence[tuple[str, str]]
 
 
 class Passage:
@@ -81,8 +71,9 @@ class Passage:
         self.dropped = self.kept = self.failed = self.published = 0
         self.attempts = 0
         self.ran_s = self.waited_s = 0.0
-        #: The begin of its first turn and the end of its last one, of the clock of the trace; 0 where it had none.
-        self.began_s = self.ended_s = 0.0
+        #: The begin of its first turn, or when it first took something, and the end of its last one, or its last commit.
+        self.began_s: float | None = None
+        self.ended_s: float | None = None
         self.requests: list[SharedRequest] = []
         self.errors: list[dict[str, Any]] = []
 
@@ -136,6 +127,8 @@ class Trace:
         passage = self.of(filter)
         passage.taken += self._count(epoch, lineages)
         passage.attempts = passage.attempts or 1
+        if passage.began_s is None:
+            passage.began_s = self._clock()
 
     def tried(self, epoch: Traced, filter: str, lineage: Lineage, code: str, reason: str, tries: int) -> None:
         """A packet is to be tried again after so many tries; 0: nobody counts them."""
@@ -163,13 +156,15 @@ class Trace:
         self.of(filter).kept += self._count(epoch, lineages)
 
     def committed(self, epoch: Traced, filter: str, lineages: Sequence[Lineage]) -> None:
-        self.of(filter).published += self._count(epoch, lineages)
+        passage = self.of(filter)
+        passage.published += self._count(epoch, lineages)
+        passage.ended_s = self._clock()
 
     def requested(self, filter: str, context: TraceContext, links: Sequence[tuple[str, str]]) -> None:
         """A filter makes a request for this and other deliveries."""
         requests = self.of(filter).requests
         if len(requests) < REQUESTS:
-            requests.append(SharedRequest(context, self._clock() - self.began_s, links[:LINKS]))
+            requests.append(SharedRequest(context, self._clock(), tuple(links[:LINKS])))
 
     # -- details --------------------------------------------------------------------------------------------
 
@@ -263,6 +258,7 @@ class TurnTimes:
             for trace in self._traces:
                 passage = trace.of(self._filter)
                 passage.ran_s += max(0.0, seconds)
-                passage.began_s = passage.began_s or self._since_s
+                if passage.began_s is None:
+                    passage.began_s = self._since_s
                 passage.ended_s = now_s
             self._traces.clear()

@@ -157,6 +157,8 @@ def config_of(settings: Settings, runtime_dir: Path, listener: socket.socket, li
         log_json=logs.is_json(s.log.format),
         log_level=s.log.level,
         log_ring_bytes=s.observe.log_ring_bytes,
+        otlp=None if s.otlp is None else s.otlp.of_node(node),
+        caller_traces_per_s=0.0 if s.otlp is None else s.observe.caller_traces_per_s,
     )
 
 

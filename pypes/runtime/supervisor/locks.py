@@ -11,7 +11,7 @@ import stat
 import time
 from pathlib import Path
 
-from pypes.config import split_bind
+from pypes.core.addresses import split_bind
 from pypes.errors import InvalidConfig, StoreError
 from pypes.observe.log_ring import SUFFIX
 from pypes.runtime.folders import MAX_RUNTIME_DIR as MAX_RUNTIME_DIR

@@ -6,6 +6,7 @@ import msgspec
 
 from pypes.access.settings import AccessSettings
 from pypes.core.limits import Limits
+from pypes.observe.otlp.settings import Otlp
 
 
 class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,8 +16,8 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     ``python -m pypes.api.server``: :meth:`read` takes it there. ``listen_fd`` is the bound, listening socket;
     ``lifeline_fd`` the reading end of a pipe that nobody writes to: its end means that the supervisor is gone.
     ``hosts`` holds what an operator added; the names of ``bind`` are implied. ``node`` is the node's number in receipts.
-    ``fleet_dir`` is the folder that the node shares with others, if it does. ``caller_traces_per_s``: how many deliveries are
-    traced because their callers are.
+    ``fleet_dir`` is the folder that the node shares with others, if it does. ``otlp``: where traces and metrics are
+    sent. ``caller_traces_per_s``: how many deliveries are traced because their callers are.
     """
 
     data_dir: str
@@ -42,6 +43,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     log_json: bool = True
     log_level: str = "INFO"
     log_ring_bytes: int = 0
+    otlp: Otlp | None = None
     caller_traces_per_s: float = 0.0
 
     @property

@@ -12,9 +12,12 @@ import os
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pypes.core.nodetime import Clock
 from pypes.errors import StoreError, Unavailable
 from pypes.ingest.contracts.queue import GraphUse
+from pypes.ingest.dispatch.dispatcher import Dispatcher
 from pypes.observe import metrics as m
 from pypes.observe.exposition import EOF, family
 from pypes.observe.tallies import Tallies
@@ -22,6 +25,9 @@ from pypes.runtime.contracts.supervisor import WorkerCalls
 from pypes.runtime.worker.config import WorkerConfig
 from pypes.runtime.worker.peers import Peers
 from pypes.runtime.worker.snapshot import look
+
+if TYPE_CHECKING:
+    from pypes.runtime.worker.exporting import Exporting
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +43,17 @@ def tally_file(config: WorkerConfig) -> Tallies:
     except OSError as error:
         log.warning("what this process counts is not shown: %s", error, extra={"path": str(path)})
         return Tallies()
+
+
+def exporting_of(config: WorkerConfig, clock: Clock, tallies: Tallies, dispatcher: Dispatcher) -> Exporting | None:
+    """Whoever tells a collector what happens in this process; ``None`` without a collector."""
+    if config.otlp is None:
+        return None
+    from pypes.runtime.worker.exporting import Exporting  # PERF: of many megabytes, and of an extra
+
+    exporting = Exporting(config.otlp, clock, tallies)
+    dispatcher.on_traced = exporting.finished
+    return exporting
 
 
 async def exposed(supervisor: WorkerCalls, peers: Peers, graphs: Collection[str], *, is_openmetrics: bool) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -16,7 +15,7 @@ from pypes.access.register import Register
 from pypes.core.limits import Limits
 from pypes.core.nodetime import node_clock
 from pypes.core.watched_tasks import WatchedTasks, watch_callbacks
-from pypes.errors import Draining, NotDeployed, StoreError, Unavailable
+from pypes.errors import Draining, NotDeployed, Unavailable
 from pypes.ingest.contracts.blobs import BlobWriter
 from pypes.ingest.contracts.intake import Key, Waiter
 from pypes.ingest.contracts.leasing import Stream
@@ -38,21 +37,19 @@ from pypes.runtime.worker.callbacks import Callbacks
 from pypes.runtime.worker.config import WorkerConfig
 from pypes.runtime.worker.desk import Append, ShardDesk
 from pypes.runtime.worker.ending import STOP_WAIT_S
-from pypes.runtime.worker.exposing import exposed, tally_file
+from pypes.runtime.worker.exposing import exporting_of, exposed, tally_file
 from pypes.runtime.worker.fleet import Fleet
 from pypes.runtime.worker.live import Live
 from pypes.runtime.worker.outboxes import Outboxes
 from pypes.runtime.worker.peers import Peers
 from pypes.runtime.worker.records import Records
 from pypes.runtime.worker.searching import Searches
+from pypes.runtime.worker.slots import lock_slot
 from pypes.runtime.worker.snapshot import Snapshot, snapshot
 from pypes.runtime.worker.sources import Sources
 
 log = logging.getLogger(__name__)
 
-#: Longest wait of a worker for its slot beyond the grace that a dying one may take.
-SLOT_WAIT_S = 10.0
-SLOT_POLL_S = 0.02
 #: Larger bodies go to another worker as a file, not within a message.
 MESSAGE_BYTES = 4 << 20
 
@@ -96,6 +93,8 @@ class IngestWorker:
         self.live = Live(self._tasks, self._dispatcher.taps, lambda: self._topology, self._clock)
         #: The clients that have tokens.
         self.register = Register(Path(config.data_dir) / "control.db", config.token)
+        #: Tells a collector what happens, if there is one.
+        self.exporting = exporting_of(config, self._clock, self.tallies, self._dispatcher)
         self._callbacks = Callbacks(
             config.callback_hosts, config.callback_secret or "", config.limits, clock=self._clock, on_failed=self._fail
         )
@@ -118,7 +117,7 @@ class IngestWorker:
         worker = cls(config, on_failed or (lambda: None), observer)
         watch_callbacks(asyncio.get_running_loop(), worker._fail)
         try:
-            shard = await worker._lock_slot()
+            shard = await lock_slot(worker._shards, config)
             worker._slot = shard.number
             worker._queue = await worker._open(shard)
             for abandoned in worker._shards.adopt(config.workers):
@@ -134,21 +133,12 @@ class IngestWorker:
             await worker._supervisor.ready()
             worker._tasks.start(observe_delay(worker.tallies, "worker"), "delay of the event loop")
             worker._tasks.start(worker.register.watch(), "tokens")
+            if worker.exporting is not None and shard.number == 0:
+                worker._tasks.start(worker.exporting.send_metrics(partial(worker.metrics, is_openmetrics=False)), "metrics")
         except BaseException:
             await worker.stop()
             raise
         return worker
-
-    async def _lock_slot(self) -> Shard:
-        deadline = time.monotonic() + self.config.grace_s + SLOT_WAIT_S
-        while True:
-            for number in range(self.config.workers):
-                try:
-                    return self._shards.lock(number)
-                except StoreError as error:
-                    if error.code != "store.locked" or (number == self.config.workers - 1 and time.monotonic() > deadline):
-                        raise
-            await asyncio.sleep(SLOT_POLL_S)
 
     async def _open(self, shard: Shard) -> Queue:
         config = self.config
@@ -373,6 +363,8 @@ class IngestWorker:
             await queue.close()
         if hasattr(self, "_client"):
             await self._client.close()
+        if self.exporting is not None:
+            await self.exporting.close()
         self.tallies.close()
         self.register.close()
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pypes import Packet
 from pypes.core.trace_context import TraceContext, parse, span_of
+from pypes.observe.spans import filter_part
 from pypes.runtime.scheduler.carrying import Carried, contexts_of, fields_for
 from pypes.runtime.scheduler.tracing import LINKS, REQUESTS, Trace
 
@@ -41,7 +42,7 @@ def test_one_context_is_passed_on_as_it_came() -> None:
 def test_of_a_delivery_that_is_recorded_the_filter_is_the_parent() -> None:
     carried = {receipt(1): Carried(receipt(1), context(1), trace())}
     sent = fields_for(contexts_of(carried, "out", packets(1)), "out")
-    assert parse([sent["traceparent"]]) == TraceContext(context(1).trace_id, span_of(receipt(1), "out"), True)
+    assert parse([sent["traceparent"]]) == TraceContext(context(1).trace_id, span_of(receipt(1), filter_part("out")), True)
     assert sent["tracestate"] == "n=1"
 
 
@@ -59,7 +60,7 @@ def test_a_request_for_several_is_a_span_that_is_linked_with_those_recorded() ->
     assert own.trace_id not in {context(n).trace_id for n in (1, 2, 3)}
     (first,), (second,) = (traces[n].of("out").requests for n in (1, 2))
     assert first.context == second.context == own
-    assert first.links == tuple((context(n).trace_id, span_of(receipt(n), "out")) for n in (1, 2))
+    assert first.links == tuple((context(n).trace_id, span_of(receipt(n), filter_part("out"))) for n in (1, 2))
     assert second.links == ()
 
 

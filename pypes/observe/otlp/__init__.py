@@ -1,0 +1,1 @@
+"""OpenTelemetry: traces and metrics of a node, sent to a collector by OTLP over HTTP (extra ``otel``)."""
