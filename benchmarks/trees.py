@@ -15,13 +15,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import date
 from pathlib import Path
 
 from benchmarks.documents import BATCH_DOCUMENTS, batches
 from benchmarks.endpoint import single_documents
 from benchmarks.load import Load
 from benchmarks.measure import NDJSON_GZIP, NodeSide, five_filters, measured
-from pypes.core.clock import wall
 from pypes.core.machine import cores
 from pypes.testing.node import Node, serving
 
@@ -41,10 +41,11 @@ LOADS: dict[str, tuple[str, Callable[[], Load]]] = {
 
 @contextmanager
 def checked_out(commit: str) -> Iterator[Path]:
-    """The files of a commit, in a folder of their own."""
+    """The files of a commit, in a folder of their own, and what is compiled of them."""
     with tempfile.TemporaryDirectory() as folder:
         archive = subprocess.run(["git", "archive", commit], cwd=HERE, capture_output=True, check=True).stdout
         subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)
+        subprocess.run([sys.executable, "setup.py", "-q", "build_ext", "--inplace"], cwd=folder, capture_output=True, check=True)
         yield Path(folder)
 
 
@@ -78,9 +79,8 @@ def row(what: str, found: Sequence[Sequence[float]]) -> str:
 
 
 def main(commit: str, names: Sequence[str]) -> None:
-    day = f"{wall():.0f} s since 1970"
-    load = f"load average {os.getloadavg()[0]:.1f} before"
-    print(f"{cores()} cores, {platform.machine()}, Python {platform.python_version()}, {day}, {load}; {ROUNDS} rounds")  # noqa: T201
+    machine = f"{cores()} cores, {platform.machine()}, Python {platform.python_version()}, {date.today().isoformat()}"
+    print(f"{machine}, load average {os.getloadavg()[0]:.1f} at the start, {ROUNDS} rounds")  # noqa: T201
     print(f"| µs for each document, median (least) | {commit} | this tree | again | this to {commit} | alike |")  # noqa: T201
     print("|---|---|---|---|---|---|")  # noqa: T201
     with checked_out(commit) as tree, ExitStack() as stack:
