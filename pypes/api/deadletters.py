@@ -10,6 +10,7 @@ import orjson
 
 from pypes.api.keys import check_keys
 from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, TEXT, TIME, Answer, Parameter, Schema, obj, operation
+from pypes.api.options import TRACED, is_traced
 from pypes.api.query import (
     AFTER,
     LIMIT,
@@ -290,10 +291,12 @@ class DeadLetters:
         {202: ACCEPTED},
         errors={404: UNKNOWN, 409: NOT_KEPT, 429: FULL, 503: BUSY, 507: NO_ROOM},
         body={"application/json": obj({"from": FROM})},
+        parameters=(TRACED,),
         scope="edit",
     )
     async def on_post_one_replay(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
-        replayed = await self._worker.records.replay(id, bool(_from_start(await _object(req, {"from"}))))
+        from_start, records = bool(_from_start(await _object(req, {"from"}))), self._worker.records
+        replayed = await records.replay(id, from_start, is_traced=is_traced(req))
         resp.status = 202
         resp.set_header("location", f"/receipts/{replayed.receipt}")
         answer: dict[str, Any] = {"receipt": replayed.receipt}

@@ -28,6 +28,12 @@ class Options(NamedTuple):
 
 PLAIN = Options()
 
+TRACED = Parameter(
+    "trace",
+    "1: keep with the receipt what each filter did with these documents; see /receipts/{id}/trace.",
+    {"type": "string", "enum": ["0", "1"]},
+)
+
 PARAMETERS = (
     Parameter(
         "on_error",
@@ -47,11 +53,7 @@ PARAMETERS = (
         "keep: names of files keep their folders, without drives and dots; by default the folders are cut off.",
         {"type": "string", "enum": ["cut", "keep"]},
     ),
-    Parameter(
-        "trace",
-        "1: keep with the receipt what each filter did with these documents; see /receipts/{id}/trace.",
-        {"type": "string", "enum": ["0", "1"]},
-    ),
+    TRACED,
     Parameter(
         "callback",
         "Address to which the finished receipt is posted, signed; the server's configuration must allow its host.",
@@ -97,8 +99,13 @@ def options_of(req: Request, limits: Limits, hosts: Collection[str]) -> Options:
         _checked_key(req.header(b"idempotency-key"), limits) if has_key else None,
         _preferred_wait_s(prefer) if prefer else 0.0,
         choice_of(req, "folders", ("cut", "keep")) == "keep",
-        choice_of(req, "trace", ("0", "1")) == "1",
+        is_traced(req),
     )
+
+
+def is_traced(req: Request) -> bool:
+    """True if a request asks for a trace. Raises :class:`BadRequest`."""
+    return choice_of(req, "trace", ("0", "1")) == "1"
 
 
 def _checked_key(key: str, limits: Limits) -> str:

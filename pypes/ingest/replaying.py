@@ -155,6 +155,11 @@ def from_filter(letter: DeadLetter, header: Header | None, *, is_edited: bool, i
     ), letter.packet
 
 
+def traced(header: Header, is_traced: bool) -> Header:
+    """The header of a replay whose filters are watched: if this is asked for, or the first run was."""
+    return structs.replace(header, is_traced=True) if is_traced else header
+
+
 class _Order(TypedDict):
     """Order keys of a replay in its graph."""
 

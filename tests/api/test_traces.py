@@ -142,6 +142,19 @@ def test_a_replay_of_a_traced_delivery_is_traced(node: Node) -> None:
     assert (steps(again)["json"]["packets_in"], steps(again)["refuse"]["packets_in"]) == (0, 1)
 
 
+@pytest.mark.parametrize("start", ["filter", "start"])
+def test_a_replay_is_traced_if_that_is_asked_for(node: Node, start: str) -> None:
+    receipt = post(node, b'{"refuse": true}', path="/docs").json()["receipt"]
+    finished(node, receipt)
+    [letter] = get(node, f"/deadletters?receipt={receipt}")["deadletters"]
+    address, wanted = f"{node.url}/deadletters/{letter['id']}/replay", {"from": start}
+    assert node.http.request("POST", f"{address}?trace=yes", json=wanted).status == 400
+    answer = node.http.request("POST", f"{address}?trace=1", json=wanted)
+    assert answer.status == 202
+    steps = {step["filter"]: step for step in trace(node, answer.json()["receipt"])["steps"]}
+    assert (steps["json"]["packets_in"], steps["refuse"]["failed"]) == (int(start == "start"), 1)
+
+
 def test_what_was_not_traced_says_how_to(node: Node) -> None:
     receipt = post(node, b'{"n": 1}').json()["receipt"]
     finished(node, receipt)

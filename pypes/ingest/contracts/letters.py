@@ -38,18 +38,20 @@ class Letters(Protocol):
         """Delete dead letters, durably on return; returns how many there were."""
         ...
 
-    async def replay(self, id: str, from_start: bool) -> str:
+    async def replay(self, id: str, from_start: bool, is_traced: bool = False) -> str:
         """Turn a dead letter into a new delivery in one transaction; returns the new receipt once it is durable.
 
         From the filter in which it failed on, with the packet as it was there (or was edited to); or from the start, with those
         documents of the delivery's body that it was made from, and all other dead letters of these documents go with it. What
-        failed before the first filter, or stands for many, always goes from the start, unless it was edited. Raises
-        :class:`NotFound`, :class:`Conflict` (``deadletters.not_kept``) if what it takes is not kept, :class:`QueueFull` and
-        :class:`StoreError`.
+        failed before the first filter, or stands for many, always goes from the start, unless it was edited. ``is_traced``: what
+        its filters do is kept, as it is if the first run was traced.
+
+        Raises :class:`NotFound`, :class:`Conflict` (``deadletters.not_kept``) if what it takes is not kept, :class:`QueueFull`
+        and :class:`StoreError`.
         """
         ...
 
-    async def replay_together(self, ids: Sequence[str], from_start: bool | None) -> Replayed:
+    async def replay_together(self, ids: Sequence[str], from_start: bool | None, is_traced: bool = False) -> Replayed:
         """Turn dead letters of one receipt into one delivery that runs their documents from the start, body read once.
 
         Without ``from_start`` only those that cannot go on from their filter; the others are ``left``, each to be replayed by

@@ -16,7 +16,7 @@ from pypes.ingest.queues.intake import StoredIntake
 from pypes.ingest.queues.receipts import StoredReceipts
 from pypes.ingest.queues.store_thread import StoreThread
 from pypes.ingest.queues.write_buffer import Change
-from pypes.ingest.replaying import from_filter, from_start, link_of
+from pypes.ingest.replaying import from_filter, from_start, link_of, traced
 from pypes.ingest.store.letter_reading import LetterReader
 
 
@@ -75,24 +75,25 @@ class StoredLetters:
 
     # -- replaying ---------------------------------------------------------------------------------------
 
-    async def replay(self, id: str, from_start: bool) -> str:
-        replayed = await self._replay((id,), from_start)
+    async def replay(self, id: str, from_start: bool, is_traced: bool = False) -> str:
+        replayed = await self._replay((id,), from_start, is_traced)
         if not replayed.left:
             return replayed.receipt
         self._guard((id,))
         try:
             letter, is_edited, kept = await self._reading.call(partial(self._reader.single, id))
             header, packet = from_filter(letter, kept.header, is_edited=is_edited, is_needed=kept.is_needed)
+            header = traced(header, is_traced)
             link = link_of([letter], header, from_start=False)
             self._receipts.note_replay()
             return await self._intake.put(header, packet, replays=(id,), link=link)
         finally:
             self._replaying.discard(id)
 
-    async def replay_together(self, ids: Sequence[str], from_start: bool | None) -> Replayed:
-        return await self._replay(tuple(ids), from_start)
+    async def replay_together(self, ids: Sequence[str], from_start: bool | None, is_traced: bool = False) -> Replayed:
+        return await self._replay(tuple(ids), from_start, is_traced)
 
-    async def _replay(self, ids: tuple[str, ...], is_from_start: bool | None) -> Replayed:
+    async def _replay(self, ids: tuple[str, ...], is_from_start: bool | None, is_traced: bool) -> Replayed:
         """Replay those of the dead letters from the start that go from there, with all that are of the same documents."""
         await self._committer.settled()
         guarded = set(ids)
@@ -109,6 +110,7 @@ class StoredLetters:
             if not plan.letters:
                 return Replayed("", 0, plan.left)
             header, body = from_start(plan.letters, plan.kept.header, plan.kept.body)
+            header = traced(header, is_traced)
             if isinstance(body, Spooled):
                 # the file may be that of other letters, too: the delivery gets a name of its own for it
                 body = await self._reading.call(partial(self._blobs.link, body))

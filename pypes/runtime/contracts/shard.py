@@ -64,11 +64,11 @@ class ShardCalls(Protocol):
         """As ``Queue.delete_letters``."""
 
     @once
-    async def replay(self, id: str, from_start: bool) -> str:
+    async def replay(self, id: str, from_start: bool, is_traced: bool = False) -> str:
         """As ``Queue.replay``."""
 
     @once
-    async def replay_together(self, ids: list[str], from_start: bool | None) -> Replayed:
+    async def replay_together(self, ids: list[str], from_start: bool | None, is_traced: bool = False) -> Replayed:
         """As ``Queue.replay_together``."""
 
     @once

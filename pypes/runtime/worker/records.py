@@ -166,14 +166,14 @@ class Records:
             count += await owner.delete_letters([letter.id for letter in letters])
             after = letters[-1].id
 
-    async def replay(self, id: str, from_start: bool) -> Replayed:
+    async def replay(self, id: str, from_start: bool, *, is_traced: bool = False) -> Replayed:
         """Turn a dead letter into a delivery, from the start with those of the same document. Raises as ``Queue.replay``."""
-        together = await self._owner_of_letter(id).replay_together([id], from_start)
-        return Replayed(await self._replay_single(id), 1) if together.left else together
+        together = await self._owner_of_letter(id).replay_together([id], from_start, is_traced)
+        return Replayed(await self._replay_single(id, is_traced=is_traced), 1) if together.left else together
 
-    async def _replay_single(self, id: str) -> str:
+    async def _replay_single(self, id: str, *, is_traced: bool = False) -> str:
         """The receipt of the delivery that goes on where a dead letter failed."""
-        return await self._owner_of_letter(id).replay(id, from_start=False)
+        return await self._owner_of_letter(id).replay(id, False, is_traced)
 
     async def replay_all(self, query: LetterQuery, from_start: bool | None, limit: int) -> ReplayedMany:
         """Replay ``limit`` dead letters that match, the oldest first; ``from_start`` as for ``Queue.replay_together``.

@@ -11,7 +11,7 @@ from pypes.errors import NotFound
 from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, LetterQuery, Replayed
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import DeadLetter, receipt_of
-from pypes.ingest.replaying import from_filter, from_the_start, is_versioned_part, link_of, together
+from pypes.ingest.replaying import from_filter, from_the_start, is_versioned_part, link_of, together, traced
 from pypes.ingest.replaying import from_start as start_again
 from tests.ingest.memory.bodies import link_body
 from tests.ingest.memory.intake import MemoryIntake
@@ -73,19 +73,19 @@ class MemoryLetters:
         await step()
         return sum(self._shelf.delete_letter(id) for id in ids)
 
-    async def replay(self, id: str, from_start: bool) -> str:
-        replayed = await self.replay_together([id], from_start)
+    async def replay(self, id: str, from_start: bool, is_traced: bool = False) -> str:
+        replayed = await self.replay_together([id], from_start, is_traced)
         if not replayed.left:
             return replayed.receipt
         shelf = self._shelf
         letter, (old, _, is_needed) = shelf.letters[id], self._kept(receipt_of(id))
         header, packet = from_filter(letter, old, is_edited=id in shelf.edited, is_needed=is_needed)
-        receipt = shelf.put(header, packet, is_replay=True)
+        receipt = shelf.put(traced(header, is_traced), packet, is_replay=True)
         shelf.links[receipt] = link_of([letter], header, from_start=False)
         shelf.delete_letter(id)
         return await self._intake.later(receipt)
 
-    async def replay_together(self, ids: Sequence[str], from_start: bool | None) -> Replayed:
+    async def replay_together(self, ids: Sequence[str], from_start: bool | None, is_traced: bool = False) -> Replayed:
         await step()
         shelf = self._shelf
         asked = [shelf.letters[id] for id in ids if id in shelf.letters]
@@ -100,7 +100,7 @@ class MemoryLetters:
         header, body = start_again(letters, *self._kept(origin)[:2])
         if isinstance(body, Spooled):
             body = link_body(body, f"{body.path}-{shelf.last_key + 1:x}")
-        receipt = shelf.put(header, body, is_replay=True)
+        receipt = shelf.put(traced(header, is_traced), body, is_replay=True)
         shelf.links[receipt] = link_of(letters, header, from_start=True)
         edits = sum(letter.id in shelf.edited for letter in letters)
         gone = {letter.id for letter in letters if shelf.delete_letter(letter.id)}
