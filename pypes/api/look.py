@@ -22,10 +22,13 @@ MOST_CAUSES: Final = 5
 async def look(worker: IngestWorker) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The status of the node as JSON values with its ``concerns``, and its dead letters by cause, most first.
 
+    While a shard cannot be asked, there are no causes: the status says which shard that is.
     Raises :class:`Unavailable` without a connection to the supervisor.
     """
     status: dict[str, Any] = msgspec.to_builtins(await worker.snapshot())
-    groups = await worker.records.letter_groups(LetterQuery())
+    # one that cannot be asked, because its worker is stopped or being replaced, would hold up the whole look
+    can_ask = all(shard["queue"] is not None for shard in status["shards"])
+    groups = await worker.records.letter_groups(LetterQuery()) if can_ask else []
     causes = [
         {"graph": each.graph, "filter": each.filter, "code": each.code, "count": each.count, "latest": rfc3339(each.latest)}
         for each in groups
