@@ -15,6 +15,13 @@ SCOPES: Final = ("ingest", "read", "edit", "admin")
 _WITH: Final = {"edit": ("edit", "read"), "admin": SCOPES}
 
 
+#: Rights of whoever changes a graph: any filter may be placed; none that runs programs, or reads or writes files of the server;
+#: nor one that shares an outbox with another graph.
+ALL: Final = "all"
+UNPRIVILEGED: Final = "unprivileged"
+LIMITED: Final = "limited"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Client:
     """The sender of a request. ``name`` is that of its token, and of the poster of its documents; empty without one.
@@ -27,6 +34,15 @@ class Client:
     scopes: frozenset[str]
     graphs: tuple[str, ...] = ()
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def rights(self) -> str:
+        """Rights in changing graphs: :data:`ALL`, :data:`UNPRIVILEGED` or :data:`LIMITED`."""
+        return ALL if "admin" in self.scopes else LIMITED if self.graphs else UNPRIVILEGED
+
+    def has(self, graph: str) -> bool:
+        """True if it may have to do with a graph, which need not exist."""
+        return not self.graphs or is_among(graph, self.graphs)
 
 
 def client_of(name: str, scopes: Iterable[str], graphs: Iterable[str] = ()) -> Client:

@@ -17,14 +17,17 @@ IF_NONE_MATCH = Parameter("If-None-Match", "*: the graph must not exist yet.", p
 CHANGED = "The live version is not the one in If-Match."
 #: Parameters for the author of a change and its reason, which are kept with the version.
 AUTHORSHIP = (
-    Parameter("by", "Author of the change; by default the address of the client."),
+    Parameter("by", "Author of the change, kept beside the name of the token; by default that, or the address of the client."),
     Parameter("note", "Reason for the change."),
 )
 
 
 def authorship(req: Request) -> tuple[str, str]:
     """Author and reason of a change."""
-    return req.get_param("by") or req.remote_addr or "", req.get_param("note") or ""
+    given, name = req.get_param("by"), req.client.name
+    # whoever is named: it is known whose token it was
+    author = f"{given} ({name})" if given and name and given != name else given or name or req.remote_addr
+    return author or "", req.get_param("note") or ""
 
 
 def answer(resp: falcon.asgi.Response, graph: dict[str, Any]) -> None:

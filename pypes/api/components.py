@@ -31,6 +31,7 @@ EXAMPLE = obj(
 #: installed. ``needs`` maps modules to the lines that install them, ``missing`` names those that are not there. An ``isolated``
 #: component runs in a process of its own; one that ``fetches`` is a source, which triggers and schedules run. A filter of one
 #: that ``batches`` may have the options ``batch_size``, ``batch_bytes`` and ``batch_s``. ``icon`` is the name of one of Lucide's.
+#: A ``privileged`` one is placed with the scope admin only.
 #: ``parts`` are the kinds of parts that its code makes. One that ``completes`` is told of each document that is complete,
 #: one that ``concludes`` of each that is done everywhere. One that ``searches`` can be asked by ``GET /search``.
 COMPONENT = obj(
@@ -38,6 +39,7 @@ COMPONENT = obj(
         "error": {"type": ["string", "null"]},
         "accepts": {"type": "array", "items": TEXT},
         "isolated": BOOLEAN,
+        "privileged": BOOLEAN,
         "batches": BOOLEAN,
         "fetches": BOOLEAN,
         "completes": BOOLEAN,

@@ -29,10 +29,11 @@ from pypes.api.receipts import BUSY, GRAPH, MAX_INDEX, MAYBE_TEXT, SOUGHT, VERSI
 from pypes.api.request import Request
 from pypes.core.limits import MIB
 from pypes.errors import BadRequest, InvalidInput
-from pypes.ingest.deadletter import KeptLetter, LetterQuery
+from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery
 from pypes.ingest.outcome import DeadLetter
 from pypes.ingest.receipt import rfc3339
 from pypes.packet import Packet
+from pypes.runtime.worker.records import no_letter
 
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
@@ -142,18 +143,7 @@ class DeadLetters:
         query = _query(req, "order", "limit", "after", "group")
         if choice_of(req, "group", ("code",)):
             groups = await self._worker.records.letter_groups(query)
-            shown = [
-                {
-                    "graph": g.graph,
-                    "filter": g.filter,
-                    "code": g.code,
-                    "count": g.count,
-                    "failures": g.failures,
-                    "latest": rfc3339(g.latest),
-                }
-                for g in groups
-            ]
-            resp.data = orjson.dumps({"groups": shown})
+            resp.data = orjson.dumps({"groups": [_counted(group) for group in groups]})
             return
         limit = limit_of(req)
         found = await self._worker.records.letters(query, limit, req.get_param("after") or "", newest=is_newest_first(req))
@@ -169,7 +159,7 @@ class DeadLetters:
     )
     async def on_delete(self, req: Request, resp: falcon.asgi.Response) -> None:
         query = _query(req)
-        if query == LetterQuery() and not req.get_param("since"):
+        if query == LetterQuery(among=query.among) and not req.get_param("since"):
             raise BadRequest(
                 f"no criterion selects the dead letters; give {', '.join(TEXTS)}, index or since (since=0 selects all)",
                 code="request.invalid",
@@ -215,6 +205,7 @@ class DeadLetters:
             **{own: _text(wanted, name) for name, own in TEXTS.items()},
             since=since_of(None if since is None else str(since)),
             index=index,
+            among=req.client.graphs,
         )
         limit = wanted.get("limit", REPLAYED)
         if type(limit) is not int or not 1 <= limit <= MAX_REPLAYED:
@@ -244,7 +235,7 @@ class DeadLetters:
         scope="read",
     )
     async def on_get_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
-        resp.data = _whole(await self._worker.records.letter(id))
+        resp.data = _whole(await self._letter(req, id))
 
     @operation(
         "Replace the packet of a dead letter, for a later replay",
@@ -270,7 +261,7 @@ class DeadLetters:
         if "packet" not in wanted:
             raise BadRequest('send {"packet": {"fields": {…}, "meta": {…}}}', code="request.invalid", where="packet")
         records = self._worker.records
-        edited = _with_meta(wanted["packet"], (await records.letter(id)).letter)
+        edited = _with_meta(wanted["packet"], (await self._letter(req, id)).letter)
         packet = orjson.dumps(edited)
         try:
             # reading takes its object apart
@@ -283,6 +274,7 @@ class DeadLetters:
 
     @operation("Delete a dead letter", {204: Answer("It is gone.")}, errors={404: UNKNOWN, 503: BUSY, 507: NO_ROOM}, scope="edit")
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
+        await self._letter(req, id)
         await self._worker.records.delete_letter(id)
         resp.status = 204
 
@@ -295,6 +287,7 @@ class DeadLetters:
         scope="edit",
     )
     async def on_post_one_replay(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
+        await self._letter(req, id)
         from_start, records = bool(_from_start(await _object(req, {"from"}))), self._worker.records
         replayed = await records.replay(id, from_start, is_traced=is_traced(req))
         resp.status = 202
@@ -304,6 +297,13 @@ class DeadLetters:
             answer["edits_forgotten"] = replayed.edits
         resp.data = orjson.dumps(answer)
 
+    async def _letter(self, req: Request, id: str) -> KeptLetter:
+        """A dead letter; one of a graph that is not one of the client's is none. Raises :class:`NotFound`."""
+        found = await self._worker.records.letter(id)
+        if not req.client.has(found.letter.graph):
+            raise no_letter()
+        return found
+
 
 def _query(req: Request, *known: str) -> LetterQuery:
     """The criteria in the query; other parameters than they and those ``known`` are refused."""
@@ -312,6 +312,7 @@ def _query(req: Request, *known: str) -> LetterQuery:
         **{own: criterion_of(req, name) or "" for name, own in TEXTS.items()},
         since=since_of(criterion_of(req, "since")),
         index=None if criterion_of(req, "index") is None else number_of(req, "index", 0, 0, MAX_INDEX),
+        among=req.client.graphs,
     )
 
 
@@ -367,6 +368,11 @@ def _shown(letter: DeadLetter) -> dict[str, Any]:
         "document": {"index": letter.index, "id": letter.named.id, "file": letter.named.file, "route": letter.named.route},
         **many,
     }
+
+
+def _counted(group: LetterGroup) -> dict[str, Any]:
+    names = {"graph": group.graph, "filter": group.filter, "code": group.code}
+    return {**names, "count": group.count, "failures": group.failures, "latest": rfc3339(group.latest)}
 
 
 def _whole(kept: KeptLetter) -> bytes:

@@ -20,7 +20,7 @@ from pypes.api.counting import ROUTE
 from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, Answer, Parameter, Schema, obj, operation
 from pypes.api.options import PLAIN, Options, options_of
 from pypes.api.pace import Pace
-from pypes.api.permission import check_current
+from pypes.api.permission import check_current, permitted
 from pypes.api.receipts import RECEIPT, wait_receipt
 from pypes.api.reception import Reception, grown_bytes
 from pypes.api.request import Request
@@ -152,7 +152,7 @@ class Documents:
             _accept(resp, *await self._take_whole(*given))
             return
         # resolved first: what no graph would take is not worth reading
-        graph = self._worker.resolve(route)
+        graph = self._graph_of(req.client, route)
         header = Header(
             graph,
             req.method,
@@ -186,6 +186,10 @@ class Documents:
         context = context_of(req)
         is_sampled = context is not None and context.is_sampled
         return context, wanted.is_traced or (is_sampled and self.sampling.take())
+
+    def _graph_of(self, client: Client, route: str | None) -> str:
+        """The graph that takes documents of a route. Raises as ``resolve``, and :class:`Forbidden` if it is not the client's."""
+        return permitted(client, self._worker.resolve, route) if client.graphs else self._worker.resolve(route)
 
     def _turn(self, header: Header, length: int | None) -> AbstractAsyncContextManager[None]:
         """The turn of a body of ``length`` bytes (None: not announced). Small live ones are always let in."""
@@ -223,7 +227,7 @@ class Documents:
     ) -> tuple[str, int, str]:
         """Check a body that is there whole, and queue it; returns its receipt, once durable, number of documents, and graph."""
         self._pace.live_at = time.monotonic()
-        graph = self._worker.resolve(route)
+        graph = self._graph_of(req.client, route)
         poster = req.client.name
         header = Header(graph, req.method, content_type, encoding, route, id, filename, 1, len(body), meta=meta, poster=poster)
         if context is not None:
@@ -242,7 +246,7 @@ class Documents:
         ``INLINE_COSTLY_BYTES`` if it is multipart.
         """
         self._pace.live_at = time.monotonic()
-        graph = self._worker.resolve(None)
+        graph = self._graph_of(client, None)
         header = Header(graph, "POST", content_type, length=len(body), poster=client.name, context=context)
         seen = Survey(header, True) if self._worker.is_ordered(graph) else None
         documents, decoded = check(header, body, self._limits, seen)
@@ -300,7 +304,7 @@ class Documents:
         wanted = options_of(req, self._limits, self._hosts)
         context, is_traced = self._trace(req, wanted)
         began_s = wall()
-        graph = self._worker.resolve(route)
+        graph = self._graph_of(req.client, route)
         header = Header(graph, "DELETE", route=route, id=id, is_lenient=wanted.is_lenient, is_bulk=wanted.is_bulk)
         header = msgspec.structs.replace(
             header, callback=wanted.callback, meta=meta, poster=req.client.name, is_traced=is_traced, context=context

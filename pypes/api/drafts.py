@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import falcon.asgi
@@ -46,7 +47,7 @@ class Drafts:
         scope="read",
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
-        await answer_page(req, resp, self._worker.control.drafts.page, req.get_param("after"))
+        await answer_page(req, resp, partial(self._worker.control.drafts.page, among=req.client.graphs), req.get_param("after"))
 
     @operation(
         "Draw a wire in the draft of a graph; ends are filter.port, with the id of a filter",
@@ -105,7 +106,7 @@ class Drafts:
     )
     async def on_post_deploy(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         await req.discard()
-        deployed = await self._worker.control.drafts.deploy(name, *authorship(req))
+        deployed = await self._worker.control.drafts.deploy(name, *authorship(req), rights=req.client.rights)
         deployed.pop("created")
         resp.data = orjson.dumps(deployed)
 

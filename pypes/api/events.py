@@ -56,7 +56,9 @@ class Events:
         if unknown := [kind for kind in kinds if kind not in KINDS]:
             raise invalid("kind", f"some of {', '.join(KINDS)}, separated by commas, not {unknown[0]!r}")
         recent = number_of(req, "recent", 0, 0, MOST_RECENT)
-        viewer = await self._worker.live.events.open(graphs, kinds, req.header(b"last-event-id").strip(), recent)
+        viewer = await self._worker.live.events.open(
+            graphs, kinds, req.header(b"last-event-id").strip(), recent, req.client.graphs
+        )
         stream(req, resp, viewer, self._stopping)
 
 

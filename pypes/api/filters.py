@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import falcon
@@ -11,6 +12,7 @@ import orjson
 from pypes.api.change import AUTHORSHIP, CHANGED, IF_MATCH, authorship, expected
 from pypes.api.keys import check_keys
 from pypes.api.operation import JSON_OBJECT, NAMES, TEXT, Answer, Parameter, obj, operation
+from pypes.api.permission import permit_everything, permit_graph
 from pypes.api.query import LINK, LISTED, answer_page
 from pypes.api.request import FORM, Request, parse_json
 from pypes.component import KINDS
@@ -52,7 +54,9 @@ class Filters:
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         kind = req.get_param("node")
         if kind is None:
-            await answer_page(req, resp, self._worker.control.filters.page, req.get_param("after"))
+            await answer_page(
+                req, resp, partial(self._worker.control.filters.page, among=req.client.graphs), req.get_param("after")
+            )
             return
         if kind not in KINDS:
             raise BadRequest(f"node must be one of {', '.join(KINDS)}", code="request.invalid", where="node")
@@ -74,6 +78,7 @@ class Filters:
         scope="edit",
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
+        permit_everything(req.client)
         component, params = await _wanted(req)
         created = await self._worker.control.filters.create(component, params)
         resp.status = 201
@@ -82,6 +87,7 @@ class Filters:
 
     @operation("One filter", {200: Answer("The filter.", FILTER)}, errors={404: UNKNOWN}, scope="read")
     async def on_get_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
+        _check(req, id)
         resp.data = orjson.dumps(await self._worker.control.filters.get(id))
 
     @operation(
@@ -98,11 +104,14 @@ class Filters:
         scope="edit",
     )
     async def on_put_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
+        _check(req, id)
         body = await req.json(MAX_FILTER_BYTES)
         params = body.get("params") if isinstance(body, dict) else None
         if not isinstance(params, dict):
             raise BadRequest('send {"params": {…}}', code="request.invalid", where="params")
-        resp.data = orjson.dumps(await self._worker.control.filters.update(id, params, *authorship(req), expected(req)))
+        resp.data = orjson.dumps(
+            await self._worker.control.filters.update(id, params, *authorship(req), expected(req), rights=req.client.rights)
+        )
 
     @operation(
         "Delete a filter",
@@ -117,8 +126,18 @@ class Filters:
         scope="edit",
     )
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
-        await self._worker.control.filters.delete(id, *authorship(req), expected(req))
+        _check(req, id)
+        await self._worker.control.filters.delete(id, *authorship(req), expected(req), rights=req.client.rights)
         resp.status = 204
+
+
+def _check(req: Request, id: str) -> None:
+    """Raise :class:`Forbidden` for a filter of a graph that is not one of the client's. A draft is of no graph."""
+    graph, dot, _ = id.partition(".")
+    if dot:
+        permit_graph(req.client, graph)
+    else:
+        permit_everything(req.client)
 
 
 async def _wanted(req: Request) -> tuple[str, dict[str, Any]]:

@@ -5,6 +5,7 @@ The version is the entity tag: with ``If-Match``, nobody overwrites what somebod
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import falcon.asgi
@@ -12,6 +13,7 @@ import falcon.asgi
 from pypes.api import problems
 from pypes.api.change import AUTHORSHIP, CHANGED, ETAG, IF_MATCH, IF_NONE_MATCH, answer, authorship, expected
 from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, NAMES, PROBLEMS, TEXT, TIME, Answer, Parameter, obj, operation
+from pypes.api.permission import permit_graph
 from pypes.api.query import LINK, LISTED, answer_page
 from pypes.api.request import Request
 from pypes.errors import BadRequest, Changed, Conflict, InvalidGraph
@@ -74,7 +76,7 @@ class Graphs:
         scope="read",
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
-        await answer_page(req, resp, self._worker.control.graphs.page, req.get_param("after"))
+        await answer_page(req, resp, partial(self._worker.control.graphs.page, among=req.client.graphs), req.get_param("after"))
 
     @operation(
         "Deploy a new graph; a project of the original Pypes is converted first",
@@ -110,8 +112,9 @@ class Graphs:
         elif form != "pypes":
             raise BadRequest(f"there is no format {form!r}; pypes or pypes1", code="request.invalid", where="format")
         name = name or str(graph.get("name", ""))
+        permit_graph(req.client, name)
         try:
-            deployed = await self._worker.control.graphs.put(name, graph, *authorship(req), [0])
+            deployed = await self._worker.control.graphs.put(name, graph, *authorship(req), [0], rights=req.client.rights)
         except Changed as error:
             raise Conflict("a graph of that name exists already; change it with PUT", code="graph.exists", where=name) from error
         except InvalidGraph as error:
@@ -148,7 +151,7 @@ class Graphs:
     )
     async def on_put_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         graph = await _graph(req)
-        deployed = await self._worker.control.graphs.put(name, graph, *authorship(req), expected(req))
+        deployed = await self._worker.control.graphs.put(name, graph, *authorship(req), expected(req), rights=req.client.rights)
         if deployed.pop("created"):
             resp.status = 201
             resp.set_header("location", req.path)

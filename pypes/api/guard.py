@@ -200,9 +200,9 @@ class Guard:
         path = scope["path"]
         if (origin is None or _is_own(origin, host)) and self._sessions.may_look(scope["method"], path, cookies):
             return SESSION
-        if path in self._open_paths:
-            return VISITOR
-        return NOBODY if path in ASKING_PATHS else None
+        if path in PROBE_PATHS & self._open_paths or path in ASKING_PATHS:
+            return NOBODY
+        return VISITOR if path in self._open_paths else None
 
     def _bad_token(self, token: bytes | None) -> Unauthorized:
         if token is None:

@@ -54,6 +54,8 @@ class Readiness:
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         state, degraded = self._worker.readiness()
+        client = req.client
+        degraded = {graph: reason for graph, reason in degraded.items() if "read" in client.scopes and client.has(graph)}
         resp.status = 200 if state == "ready" else 503
         resp.data = orjson.dumps({"status": state, "degraded": degraded} if degraded else {"status": state})
 

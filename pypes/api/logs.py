@@ -92,6 +92,7 @@ class Logs:
             since=_moment_of(req.get_param("since")),
             after=_position_of(req, "after"),
             before=_position_of(req, "before"),
+            among=req.client.graphs,
         )
         if query.after is not None and query.before is not None:
             raise invalid("before", "left out where after is given")

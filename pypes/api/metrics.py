@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 import falcon.asgi
 
+from pypes.access.client import Client
 from pypes.api.operation import Answer, operation
 from pypes.api.request import Request
 from pypes.observe.exposition import OPENMETRICS, PROMETHEUS
 
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
+
+#: The label with the name of a graph, in a sample.
+_GRAPH: Final = re.compile(r'^\w+\{graph="([^"]*)"')
 
 
 class Metrics:
@@ -33,7 +38,14 @@ class Metrics:
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         is_openmetrics = "application/openmetrics-text" in (req.accept or "")
-        resp.text = await self._worker.metrics(is_openmetrics=is_openmetrics)
+        text = await self._worker.metrics(is_openmetrics=is_openmetrics)
+        resp.text = _limited(text, req.client) if req.client.graphs else text
         resp.content_type = OPENMETRICS if is_openmetrics else PROMETHEUS
 
     on_head = on_get
+
+
+def _limited(text: str, client: Client) -> str:
+    """The metrics without the series of graphs that are not the client's; those of the whole node stay."""
+    lines = text.splitlines(keepends=True)
+    return "".join(line for line in lines if (found := _GRAPH.search(line)) is None or client.has(found[1]))

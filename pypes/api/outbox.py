@@ -9,10 +9,12 @@ import falcon.asgi
 import msgspec
 import orjson
 
+from pypes.access.client import Client
 from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, Answer, Parameter, Schema, obj, operation
 from pypes.api.permission import check_current
 from pypes.api.query import LIMIT, MAX_WAIT_S, check_names, limit_of, seconds_of
 from pypes.api.request import Request
+from pypes.outbox.giving import unknown
 
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
@@ -71,7 +73,11 @@ class Outbox:
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         check_names(req, ())
-        resp.data = orjson.dumps(msgspec.to_builtins(await self._worker.outboxes.uses()))
+        uses = await self._worker.outboxes.uses()
+        if req.client.graphs:
+            own = await outboxes_of(self._worker, req.client)
+            uses = [use for use in uses if use.name in own]
+        resp.data = orjson.dumps(msgspec.to_builtins(uses))
 
     @operation(
         "The oldest results of an outbox that nobody has acknowledged",
@@ -103,6 +109,7 @@ class Outbox:
         check_names(req, ("limit", "wait", "lease"))
         most, wait_s, lease_s = limit_of(req), seconds_of(req, "wait", MAX_WAIT_S), seconds_of(req, "lease", MAX_LEASE_S)
         client = req.client
+        await self._check(client, name)
         given = await self._worker.outboxes.give(
             name, most, lease_s, wait_s, lambda: self._stopping.is_set() or client.ended.is_set()
         )
@@ -124,4 +131,16 @@ class Outbox:
         scope="read",
     )
     async def on_delete_cursor(self, req: Request, resp: falcon.asgi.Response, name: str, cursor: str) -> None:
+        await self._check(req.client, name)
         resp.data = orjson.dumps({"acknowledged": await self._worker.outboxes.acknowledge(name, cursor)})
+
+    async def _check(self, client: Client, name: str) -> None:
+        """Raise :class:`NotFound` for an outbox that others publish to, as if it was none."""
+        if client.graphs and name not in await outboxes_of(self._worker, client):
+            raise unknown(name)
+
+
+async def outboxes_of(worker: IngestWorker, client: Client) -> set[str]:
+    """The outboxes that graphs of a client publish to, and no other graph."""
+    found = await worker.control.graphs.outboxes()
+    return {outbox for outbox, graphs in found.items() if all(map(client.has, graphs))}

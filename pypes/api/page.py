@@ -13,7 +13,7 @@ from pypes.access.client import EVERYONE, NOBODY
 from pypes.api.look import look
 from pypes.api.markup import HEADERS, MEDIA_TYPE, document, state, table, text
 from pypes.api.operation import OPEN, TEXT, Answer, Parameter, Schema, obj, operation
-from pypes.api.permission import permit
+from pypes.api.permission import permit, permit_everything
 from pypes.api.query import number_of
 from pypes.api.request import FORM, Request
 from pypes.api.sessions import Sessions
@@ -79,6 +79,7 @@ class Page:
             _answer(resp, _login(""), status=401)
             return
         permit(req.client, ("read",))
+        permit_everything(req.client)
         try:
             body = await self._body()
         except Unavailable as error:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
-from pypes.access.client import NOBODY, Client, is_among
-from pypes.errors import Forbidden, Unauthorized
+from pypes.access.client import NOBODY, Client
+from pypes.errors import Forbidden, NotFound, Unauthorized
 
 
 def permit(client: Client, scopes: Collection[str], graph: str | None = None) -> None:
@@ -25,9 +25,32 @@ def permit(client: Client, scopes: Collection[str], graph: str | None = None) ->
 
 def permit_graph(client: Client, graph: str) -> None:
     """Raise :class:`Forbidden` unless a client may have to do with a graph, which need not exist."""
-    if client.graphs and not is_among(graph, client.graphs):
+    if not client.has(graph):
         raise Forbidden(
             f"the token {client.name!r} is for other graphs: {', '.join(client.graphs)}", code="graph.forbidden", where=graph
+        )
+
+
+def permitted(client: Client, resolve: Callable[[str | None], str], route: str | None) -> str:
+    """The graph of a route, if it is one of the client's. Names no other graph: raises :class:`Forbidden`, or as ``resolve``."""
+    try:
+        graph = resolve(route)
+    except NotFound as error:
+        raise NotFound(f"no graph has the route {route!r}", code=error.code, where=error.where) from error
+    if not client.has(graph):
+        what = "without a route" if route is None else f"of the route {route!r}"
+        raise Forbidden(
+            f"documents {what} go to a graph that the token {client.name!r} is not for; it is for {', '.join(client.graphs)}",
+            code="graph.forbidden",
+        )
+    return graph
+
+
+def permit_everything(client: Client) -> None:
+    """Raise :class:`Forbidden` if a client is for some graphs only: of what is asked, nobody knows whose it is."""
+    if client.graphs:
+        raise Forbidden(
+            f"this is about the whole node, and the token {client.name!r} is for some graphs only", code="graph.forbidden"
         )
 
 

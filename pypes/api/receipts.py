@@ -30,6 +30,7 @@ from pypes.api.query import (
 from pypes.api.request import Request
 from pypes.errors import NotFound
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId
+from pypes.runtime.worker.records import no_receipt
 
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
@@ -179,7 +180,9 @@ class Receipts:
             except NotFound:
                 raise invalid("after", "the id of a receipt: next of the previous page") from None
         newest, graph = is_newest_first(req), criterion_of(req, "graph") or ""
-        found = await self._worker.records.receipts(state, since, limit, after, newest=newest, graph=graph)
+        found = await self._worker.records.receipts(
+            state, since, limit, after, newest=newest, graph=graph, among=req.client.graphs
+        )
         more = found[-1].receipt if len(found) == limit else None
         resp.data = orjson.dumps({"receipts": [receipt.to_obj() for receipt in found], "next": more})
 
@@ -192,6 +195,7 @@ class Receipts:
     )
     async def on_get_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
         wait_s = wait_of(req)
+        await self._check(req.client, id)
         receipt = await wait_receipt(self._worker, self._stopping, req.client, id, wait_s)
         resp.data = orjson.dumps(receipt.to_obj())
 
@@ -212,6 +216,7 @@ class Receipts:
     )
     async def on_get_documents(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
         limit, after = limit_of(req), number_of(req, "after", -1, 0, MAX_INDEX)
+        await self._check(req.client, id)
         found = await self._worker.records.documents(id, limit, after)
         more = found[-1].index if len(found) == limit else None
         resp.data = orjson.dumps({"documents": [_shown(document) for document in found], "next": more})
@@ -227,9 +232,15 @@ class Receipts:
         scope="read",
     )
     async def on_get_trace(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
+        await self._check(req.client, id)
         found = await self._worker.records.trace(id)
         # it is kept as JSON, an object
         resp.data = b'{"run":%d,%b' % (found.run, found.data[1:])
+
+    async def _check(self, client: Client, id: str) -> None:
+        """Raise :class:`NotFound` for the receipt of a graph that is not one of the client's, as if it was none."""
+        if client.graphs and not client.has((await self._worker.records.receipt(id)).graph):
+            raise no_receipt()
 
 
 async def wait_receipt(worker: IngestWorker, stopping: asyncio.Event, client: Client, id: str, wait_s: float) -> Receipt:

@@ -8,6 +8,7 @@ import falcon.asgi
 
 from pypes.api.graphs import UNKNOWN
 from pypes.api.operation import BOOLEAN, JSON_OBJECT, NAMES, TEXT, Answer, Parameter, obj, operation
+from pypes.api.permission import permit_graph, permitted
 from pypes.api.query import check_names, choice_of, criterion_of, number_of
 from pypes.api.request import Request
 from pypes.component.searching import SearchQuery
@@ -105,6 +106,10 @@ class Searching:
             timeout_s=SEARCH_S,
         )
         worker = self._worker
-        graph = criterion_of(req, "graph") or worker.resolve(None)
+        graph = criterion_of(req, "graph")
+        if graph is not None:
+            permit_graph(req.client, graph)
+        else:
+            graph = permitted(req.client, worker.resolve, None)
         publisher = await worker.control.graphs.searched(graph, criterion_of(req, "index"))
         resp.data = await worker.searches.ask(Search(graph, **publisher, data_dir=worker.config.data_dir, query=query))

@@ -81,6 +81,7 @@ class Shadows:
             documents=_number(wanted, "documents", 1000, MAX_DOCUMENTS),
             record=_number(wanted, "record", 0, MAX_RECORDED),
             redact=_names(wanted.get("redact", [])),
+            rights=req.client.rights,
         )
         resp.status = 202
         resp.set_header("location", f"{req.path}/{found['shadow']}")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import falcon.asgi
 import msgspec
 import orjson
 
+from pypes.access.client import Client
 from pypes.api.graphs import SUMMARY
 from pypes.api.look import look
 from pypes.api.operation import BOOLEAN, COUNT, NAMES, TEXT, Answer, Schema, obj, operation
 from pypes.api.outbox import USE as OUTBOX
+from pypes.api.outbox import outboxes_of
 from pypes.api.request import Request
 from pypes.ingest.contracts.queue import GraphUse, QueueStats
 from pypes.runtime.contracts.supervisor import FilterWork, WireWork
@@ -37,6 +39,7 @@ USE = obj(
         "description": "Documents within the last seconds; null of a shard that was just opened.",
     },
 )
+NO_QUEUE = "null while its owner cannot be asked, and with a token that is for some graphs only."
 
 
 def _list(entry: Schema) -> Schema:
@@ -63,7 +66,10 @@ STATUS = obj(
     shards=_list(
         obj(
             shard=COUNT,
-            queue={"anyOf": [QUEUE, {"type": "null"}], "description": "null while its owner cannot be asked."},
+            queue={
+                "anyOf": [QUEUE, {"type": "null"}],
+                "description": "null while its owner cannot be asked, and with a token for some graphs only.",
+            },
             graphs={"type": "object", "additionalProperties": USE, "description": "The usage of each graph."},
             reason={**TEXT, "description": "Why it cannot be asked, or empty."},
         )
@@ -147,6 +153,43 @@ class Status:
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         status, _ = await look(self._worker)
+        if req.client.graphs:
+            status = _limited(status, req.client, await outboxes_of(self._worker, req.client))
         resp.data = orjson.dumps(status)
 
     on_head = on_get
+
+
+#: Parts of the state of a node that are about no graph.
+_OF_THE_NODE = (
+    *("node", "version", "state", "pid", "url", "uptime_s", "generation", "arbiter", "workers", "generations"),
+    *("processes", "restarts", "disk", "max_memory_bytes"),
+)
+
+
+def _limited(status: dict[str, Any], client: Client, outboxes: set[str]) -> dict[str, Any]:
+    """The state of a node without what belongs to graphs that are not the client's, nor sums with those in them."""
+
+    def own(by_graph: dict[str, Any]) -> dict[str, Any]:
+        return {graph: value for graph, value in by_graph.items() if client.has(graph)}
+
+    def has_all(graphs: list[str]) -> bool:
+        return bool(graphs) and all(map(client.has, graphs))
+
+    pools = [
+        {**pool, "filters": [each for each in pool["filters"] if client.has(each.partition(".")[0])]} for pool in status["pools"]
+    ]
+    default, lately = status["default"], status["lately"]
+    return {
+        **{name: status[name] for name in _OF_THE_NODE},
+        "default": default if default is not None and client.has(default) else None,
+        "graphs": [graph for graph in status["graphs"] if client.has(graph["name"])],
+        "shards": [{**shard, "queue": None, "graphs": own(shard["graphs"])} for shard in status["shards"]],
+        "instances": [{**each, "graphs": [*filter(client.has, each["graphs"])]} for each in status["instances"]],
+        "pools": [pool for pool in pools if pool["filters"]],
+        "work": own(status["work"]),
+        "lately": None if lately is None else {**lately, "work": own(lately["work"])},
+        "endings": [ending for ending in status["endings"] if has_all(ending["graphs"])],
+        "concerns": [concern for concern in status["concerns"] if has_all([concern["graph"]] if concern["graph"] else [])],
+        "outboxes": [outbox for outbox in status["outboxes"] if outbox["name"] in outboxes],
+    }

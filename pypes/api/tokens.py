@@ -12,7 +12,7 @@ from pypes.api.keys import check_keys
 from pypes.api.operation import NAMES, TEXT, TIME, Answer, Schema, obj, operation
 from pypes.api.query import LINK, LISTED, answer_page, moment_of
 from pypes.api.request import Request
-from pypes.errors import BadRequest, InvalidInput
+from pypes.errors import BadRequest
 
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
@@ -145,8 +145,6 @@ async def _wanted(req: Request, *known: str) -> dict[str, Any]:
         names = wanted.get(key, [])
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise BadRequest(f"{key} must be a list of texts", code="request.invalid", where=key)
-    if wanted.get("graphs") or "edit" in wanted.get("scopes", ()):
-        raise InvalidInput("tokens with the scope edit, and those for some graphs only, are to come", code="token.to_come")
     if wanted.get("expires") is not None:
         end = wanted["expires"]
         if isinstance(end, bool) or not isinstance(end, (str, int, float)) or end == "":

@@ -52,7 +52,7 @@ class Trials:
     )
     async def on_post_validate(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         graph = await req.json(MAX_GRAPH_BYTES)
-        resp.data = orjson.dumps(await self._worker.control.trials.validate(name, graph))
+        resp.data = orjson.dumps(await self._worker.control.trials.validate(name, graph, req.client.rights))
 
     @operation(
         "Run one body through a graph and show the results of each filter; nothing is published",
@@ -86,7 +86,7 @@ class Trials:
             raise BadRequest('send {"content_type": TYPE, "body": TEXT}', code="request.invalid")
         check_keys(wanted, ("content_type", "body", "graph"))
         trying = asyncio.ensure_future(
-            self._worker.control.trials.dryrun(name, content_type, wanted["body"], wanted.get("graph"))
+            self._worker.control.trials.dryrun(name, content_type, wanted["body"], wanted.get("graph"), rights=req.client.rights)
         )
         gone = asyncio.ensure_future(req.until_gone())
         try:

@@ -94,7 +94,10 @@ class Versions:
         version = body.get("version") if isinstance(body, dict) else None
         if type(version) is not int or not 0 < version < 1 << 31:
             raise BadRequest('send {"version": NUMBER}', code="request.invalid", where="version")
-        answer(resp, await self._worker.control.graphs.rollback(name, version, *authorship(req), expected(req)))
+        answer(
+            resp,
+            await self._worker.control.graphs.rollback(name, version, *authorship(req), expected(req), rights=req.client.rights),
+        )
 
     @operation(
         "Pause a graph: its documents are accepted and kept, none are run",

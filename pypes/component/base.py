@@ -100,6 +100,10 @@ class Component(OriginalStyle):
     #: with bounded memory, which is killed when a packet takes too long.
     isolated: ClassVar[bool] = False
 
+    #: True for a component that runs programs, or reads or writes files of the server, in another way than by parameters that are
+    #: paths. Only clients with the scope ``admin`` may place such a filter in a graph, or one with a path, or change it.
+    privileged: ClassVar[bool] = False
+
     # What the catalogue, the documentation and an editor show beside ports, parameters and the docstring.
 
     #: Name of an icon, a plain word such as ``file``, ``table`` or ``search``: those of Lucide (https://lucide.dev/icons). Empty,

@@ -52,6 +52,8 @@ class ComponentSpec:
     ``completes``: it is told of each document that is complete, with the parameters that it has by default; ``concludes``: of
     each that is done everywhere. ``searches``: it can be asked by ``GET /search``.
 
+    ``privileged``: only a client with the scope ``admin`` may place it (:mod:`pypes.graph.privileges`).
+
     ``unpooled`` says why it cannot run in a pool, empty if it can. ``max_attempts`` and ``timeout_s`` are those of the class.
 
     ``parts`` are the kinds of parts that its code says it makes (:mod:`pypes.graph.part_kinds`).
@@ -77,6 +79,7 @@ class ComponentSpec:
     batch_bytes: int | None = None
     batch_s: float = 0.0
     isolated: bool = False
+    privileged: bool = False
     unpooled: str = ""
     max_attempts: int = 5
     timeout_s: float | None = None
@@ -158,6 +161,7 @@ def describe(
         # what runs in a process of its own is set up anew there
         reconfigures=made.reconfigure is not None and not made.isolated,
         isolated=bool(made.isolated),
+        privileged=bool(made.privileged),
         unpooled=why_unpooled(made),
         **_numbers(made),
         fetches=getattr(made, "fetch", None) is not None,

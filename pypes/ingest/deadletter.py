@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from pypes.access.client import is_among
 from pypes.ingest.outcome import DeadLetter
 
 
@@ -22,10 +23,13 @@ class LetterQuery(msgspec.Struct, frozen=True, gc=False):
     file: str = ""
     route: str = ""
     index: int | None = None
+    #: Only those of graphs with these names or patterns; empty: of all.
+    among: tuple[str, ...] = ()
 
     def matches(self, letter: DeadLetter) -> bool:
         return (
             (not self.graph or letter.graph == self.graph)
+            and (not self.among or is_among(letter.graph, self.among))
             and (not self.filter or letter.filter == self.filter)
             and (not self.code or letter.code == self.code)
             and letter.time >= self.since

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -204,3 +205,23 @@ def test_no_secret_is_compared_with_what_is_sent(tmp_path: Path, monkeypatch: py
     assert compared
     assert {b for _, b in compared} == {own}
     assert all(len(a) == len(own) for a, _ in compared)
+
+
+def test_it_looks_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing hangs on a message: that may never come, where a process is killed between commit and message."""
+    assert module.LOOK_S <= 0.5
+    monkeypatch.setattr(module, "LOOK_S", 0.01)
+    with kept(tmp_path) as (issuer, register):
+        _, secret = issuer.create("t", ["read"])
+        client = bearer(register, secret)
+        assert client is not None
+
+        async def run() -> None:
+            watching = asyncio.ensure_future(register.watch())
+            issuer.revoke("t")
+            await asyncio.wait_for(client.ended.wait(), 20)
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+        asyncio.run(run())
+        assert bearer(register, secret) is None

@@ -39,11 +39,20 @@ class Receipts(Protocol):
         ...
 
     async def find(
-        self, state: str | None, since: float, limit: int, after: str = "", *, newest: bool = False, graph: str = ""
+        self,
+        state: str | None,
+        since: float,
+        limit: int,
+        after: str = "",
+        *,
+        newest: bool = False,
+        graph: str = "",
+        among: tuple[str, ...] = (),
     ) -> list[Receipt]:
         """Up to ``limit`` receipts beyond ``after`` in the order of their ids, accepted at ``since`` or later.
 
         With ``newest``, in the opposite order. ``since`` is seconds since the epoch. ``state``: only those in it, ``None`` for
-        all; ``graph``: only those of it, empty for all.
+        all; ``graph``: only those of it, empty for all; ``among``: only those of graphs with these names or patterns, empty
+        for all.
         """
         ...

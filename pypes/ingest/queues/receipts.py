@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
 
+from pypes.access.client import is_among
 from pypes.core.nodetime import Clock
 from pypes.errors import Gone
 from pypes.ingest.accounts import Account, report, report_pending
@@ -156,7 +157,15 @@ class StoredReceipts(LinkedReceipts):
     # -- lists -------------------------------------------------------------------------------------------
 
     async def find(
-        self, state: str | None, since: float, limit: int, after: str = "", *, newest: bool = False, graph: str = ""
+        self,
+        state: str | None,
+        since: float,
+        limit: int,
+        after: str = "",
+        *,
+        newest: bool = False,
+        graph: str = "",
+        among: tuple[str, ...] = (),
     ) -> list[Receipt]:
         first, last = first_key(self._times.first(since)), _LAST_KEY
         edge: tuple[int, int] | None = None
@@ -165,19 +174,22 @@ class StoredReceipts(LinkedReceipts):
             edge = (rid.key, rid.position)
             first, last = (first, rid.key) if newest else (max(first, rid.key), last)
         found: list[Receipt] = []
-        async with aclosing(self._entries(state, first, last, limit, newest=newest, graph=graph)) as entries:
+        entries_of = self._entries(state, first, last, limit, newest=newest, graphs=(graph,) if graph else among)
+        async with aclosing(entries_of) as entries:
             async for rid, account, group in entries:
                 place = (rid.key, rid.position)
                 if edge is None or (place < edge if newest else place > edge):
                     receipt = await self._listed(rid, account, group)
-                    if receipt is not None and state in (None, receipt.state) and graph in ("", receipt.graph):
+                    if receipt is None or state not in (None, receipt.state) or graph not in ("", receipt.graph):
+                        continue
+                    if not among or is_among(receipt.graph, among):
                         found.append(receipt)
                         if len(found) == limit:
                             break
         return found
 
     async def _entries(
-        self, state: str | None, first: int, last: int, page: int, *, newest: bool, graph: str
+        self, state: str | None, first: int, last: int, page: int, *, newest: bool, graphs: tuple[str, ...]
     ) -> AsyncGenerator[tuple[ReceiptId, Account | None, Group | None], None]:
         """Candidates for a state between two commits, in order, with the group of deliveries unfinished now or before."""
         has_finished = state in (None, "done", "failed")
@@ -193,7 +205,7 @@ class StoredReceipts(LinkedReceipts):
         while True:
             stored: dict[int, list[Entry]] = {}
             if has_finished:
-                read = partial(self._ledger.entries, first, last, page, newest=newest, only_failed=only_failed, graph=graph)
+                read = partial(self._ledger.entries, first, last, page, newest=newest, only_failed=only_failed, graphs=graphs)
                 stored = await self._reading.call(read)
             until = [*stored][-1] if len(stored) == page else None
             low = until if newest and until is not None else first

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -71,12 +71,13 @@ class Ledger:
         return born <= key <= forgotten
 
     def entries(
-        self, first: int, last: int, limit: int, *, newest: bool, only_failed: bool, graph: str = ""
+        self, first: int, last: int, limit: int, *, newest: bool, only_failed: bool, graphs: Sequence[str] = ()
     ) -> dict[int, list[Entry]]:
         """Finished deliveries of up to ``limit`` commits from one key to another, in order or in the opposite one, by commit.
 
-        ``only_failed``: those with a failed document, and perhaps others of their commits. With a ``graph``, those of others
-        may be missing. All of these of each commit are there, but for those in rows and blocks that are damaged.
+        ``only_failed``: those with a failed document, and perhaps others of their commits. With ``graphs``, names or
+        patterns, those of others may be missing. All of these of each commit are there, but for those in rows and blocks that are
+        damaged.
         """
         order, where = "DESC" if newest else "", "AND failed" if only_failed else ""
         sql = f"SELECT key, salt, data FROM receipts WHERE key BETWEEN ? AND ? {where} ORDER BY key {order} LIMIT ?"
@@ -93,11 +94,13 @@ class Ledger:
         bound = _Nearest(limit, newest=newest)
         for key in found:
             bound.add(key)
-        of_graph = "AND graph = ?4" if graph else ""
+        # a pattern has no other wildcard than *, as GLOB has it
+        globs = " OR ".join(f"graph GLOB ?{4 + number}" for number in range(len(graphs)))
+        of_graph = f"AND ({globs})" if graphs else ""
         edge, order = ("last", "DESC") if newest else ("first", "")
         sql = f"""SELECT id, {edge} FROM blocks WHERE last BETWEEN ?1 AND ?2 AND first <= ?3 {where} {of_graph}
           ORDER BY {edge} {order}"""
-        parameters = (first, last // SPAN * SPAN + SPAN - 1, last, *([graph] if graph else []))
+        parameters = (first, last // SPAN * SPAN + SPAN - 1, last, *graphs)
         for id, nearest in self._store.each(sql, parameters):
             if bound.is_beyond(nearest):
                 break

@@ -150,6 +150,10 @@ class LetterReader:
             if value := getattr(query, name):
                 conditions.append(f"AND {column} = ?")
                 parameters.append(value)
+        if query.among:
+            # a pattern has no other wildcard than *, as GLOB has it
+            conditions.append(f"AND ({' OR '.join(['graph GLOB ?'] * len(query.among))})")
+            parameters += query.among
         if query.receipt:
             conditions.append("AND id > ? AND id < ?")
             parameters += (f"{query.receipt}-", f"{query.receipt}.")

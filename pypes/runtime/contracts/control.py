@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from pypes.access.client import ALL
 from pypes.runtime.rpc.contract import Caller, once, stub, while_wanted
 
 #: An object as HTTP shows it.
@@ -27,6 +28,8 @@ class Page(msgspec.Struct, frozen=True):
 class LogQuery(msgspec.Struct, frozen=True):
     """The log lines that are asked for: of at least ``level``, since a time in seconds since the epoch, of these names.
 
+    ``among``: only those about graphs, all of which have these names or patterns; empty: all.
+
     ``after`` and ``before`` are positions from a :class:`LogPage`.
     """
 
@@ -37,6 +40,7 @@ class LogQuery(msgspec.Struct, frozen=True):
     since: float = 0.0
     after: str | None = None
     before: str | None = None
+    among: tuple[str, ...] = ()
 
 
 class LogPage(msgspec.Struct, frozen=True):
@@ -54,8 +58,8 @@ class LogPage(msgspec.Struct, frozen=True):
 class GraphCalls(Protocol):
     """Deployed graphs."""
 
-    async def page(self, limit: int, after: str | None = None) -> Page:
-        """Summaries by name."""
+    async def page(self, limit: int, after: str | None = None, among: tuple[str, ...] = ()) -> Page:
+        """Summaries by name, of those ``among`` these names and patterns; empty: of all."""
 
     async def get(self, name: str) -> Shown:
         """One graph. Raises :class:`NotFound`."""
@@ -66,8 +70,15 @@ class GraphCalls(Protocol):
         ``filter`` names one if there are several that can be searched. Raises :class:`NotFound`, :class:`Conflict`.
         """
 
-    async def put(self, name: str, obj: Any, by: str = "", note: str = "", expected: list[int] | None = None) -> Shown:
+    async def outboxes(self) -> dict[str, list[str]]:
+        """Outboxes, and the graphs that publish to each."""
+
+    async def put(
+        self, name: str, obj: Any, by: str = "", note: str = "", expected: list[int] | None = None, *, rights: str = ALL
+    ) -> Shown:
         """Check a graph and deploy it; returns it with ``created``.
+
+        ``rights``, here and in other groups: which filters may be placed and changed (:class:`pypes.access.client.Client`).
 
         ``expected`` are the versions one of which must be live: ``[0]`` for none yet, ``[]`` for any.
         """
@@ -78,7 +89,16 @@ class GraphCalls(Protocol):
     async def delete(self, name: str, force: bool = False, expected: list[int] | None = None) -> None:
         """Take a graph down when all that was accepted for it is done; with ``force``, at once."""
 
-    async def rollback(self, name: str, version: int, by: str = "", note: str = "", expected: list[int] | None = None) -> Shown:
+    async def rollback(
+        self,
+        name: str,
+        version: int,
+        by: str = "",
+        note: str = "",
+        expected: list[int] | None = None,
+        *,
+        rights: str = ALL,
+    ) -> Shown:
         """Deploy an earlier version again, as a new one."""
 
     async def pause(self, name: str, is_paused: bool) -> Shown:
@@ -101,8 +121,8 @@ class VersionCalls(Protocol):
 class DraftCalls(Protocol):
     """Graphs that are built step by step."""
 
-    async def page(self, limit: int, after: str | None = None) -> Page:
-        """Drafts by name."""
+    async def page(self, limit: int, after: str | None = None, among: tuple[str, ...] = ()) -> Page:
+        """Drafts by name; ``among`` as for graphs."""
 
     async def get(self, name: str) -> Shown:
         """The draft of a graph: what it would be, and what is wrong with it yet."""
@@ -113,7 +133,7 @@ class DraftCalls(Protocol):
     async def unwire(self, name: str, source: str, target: str) -> Shown:
         """Take a drawn wire away; returns the draft."""
 
-    async def deploy(self, name: str, by: str = "", note: str = "") -> Shown:
+    async def deploy(self, name: str, by: str = "", note: str = "", *, rights: str = ALL) -> Shown:
         """Deploy a draft, which is gone then."""
 
     async def discard(self, name: str) -> None:
@@ -123,15 +143,22 @@ class DraftCalls(Protocol):
 class TrialCalls(Protocol):
     """Graphs that are tried out; nothing of it is published."""
 
-    async def validate(self, name: str, obj: Any) -> Shown:
+    async def validate(self, name: str, obj: Any, rights: str = ALL) -> Shown:
         """Everything that would keep a graph from being deployed under a name."""
 
     @while_wanted
-    async def dryrun(self, name: str, content_type: str, body: Any, graph: Any = None) -> Shown:
+    async def dryrun(self, name: str, content_type: str, body: Any, graph: Any = None, *, rights: str = ALL) -> Shown:
         """One document through a graph, the deployed one unless it is given: a report filter by filter."""
 
     async def shadow(
-        self, name: str, graph: Any = None, documents: int = 1000, record: int = 0, redact: Sequence[str] = ()
+        self,
+        name: str,
+        graph: Any = None,
+        documents: int = 1000,
+        record: int = 0,
+        redact: Sequence[str] = (),
+        *,
+        rights: str = ALL,
     ) -> Shown:
         """Run a candidate on copies of live deliveries; returns ``{shadow: id}`` at once."""
 
@@ -145,8 +172,8 @@ class TrialCalls(Protocol):
 class FilterCalls(Protocol):
     """Configured components: drafts, and the nodes of deployed graphs (``graph.filter``)."""
 
-    async def page(self, limit: int, after: str | None = None) -> Page:
-        """Filters, drafts last."""
+    async def page(self, limit: int, after: str | None = None, among: tuple[str, ...] = ()) -> Page:
+        """Filters, drafts last; with ``among``, as for graphs, no drafts."""
 
     async def get(self, id: str) -> Shown:
         """One filter."""
@@ -154,10 +181,21 @@ class FilterCalls(Protocol):
     async def create(self, component: str, params: Any = None) -> Shown:
         """Draft a filter."""
 
-    async def update(self, id: str, params: Any, by: str = "", note: str = "", expected: list[int] | None = None) -> Shown:
+    async def update(
+        self,
+        id: str,
+        params: Any,
+        by: str = "",
+        note: str = "",
+        expected: list[int] | None = None,
+        *,
+        rights: str = ALL,
+    ) -> Shown:
         """Give a filter other parameters; one of a deployed graph is deployed with them."""
 
-    async def delete(self, id: str, by: str = "", note: str = "", expected: list[int] | None = None) -> None:
+    async def delete(
+        self, id: str, by: str = "", note: str = "", expected: list[int] | None = None, *, rights: str = ALL
+    ) -> None:
         """Delete a filter."""
 
 

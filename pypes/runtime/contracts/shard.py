@@ -43,7 +43,15 @@ class ShardCalls(Protocol):
         """As ``Queue.trace``."""
 
     async def receipts(
-        self, state: str | None, since: float, limit: int, after: str = "", *, newest: bool = False, graph: str = ""
+        self,
+        state: str | None,
+        since: float,
+        limit: int,
+        after: str = "",
+        *,
+        newest: bool = False,
+        graph: str = "",
+        among: tuple[str, ...] = (),
     ) -> list[Receipt]:
         """As ``Queue.receipts``."""
 

@@ -8,14 +8,17 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+from pypes.access.client import ALL, LIMITED
 from pypes.config import Settings
 from pypes.core.graph_limits import GraphLimits
 from pypes.core.paths import Paths
-from pypes.errors import Conflict, InvalidGraph, NotFound, Problem
+from pypes.errors import Conflict, Forbidden, InvalidGraph, NotFound, Problem
 from pypes.graph import codec
 from pypes.graph.beside import route_problems
+from pypes.graph.privileges import newly_privileged, outboxes_in
 from pypes.graph.schedule import sources
 from pypes.ingest.dispatch.topology import Topology
+from pypes.outbox.file import OUTBOXES
 from pypes.registry import Catalogue, Code, codes_of, differences, digest_of
 from pypes.runtime.folders import paths_of
 from pypes.runtime.generations.generation import SetupFailure
@@ -153,6 +156,14 @@ class DeployedGraphs:
         params = self._graph(name).graph["nodes"][chosen].get("params") or {}
         return {"filter": chosen, "component": found[chosen].to_obj(), "params": params}
 
+    def outboxes(self) -> dict[str, list[str]]:
+        """Outboxes by name, and the graphs that publish to each. Of a name with ``${NAME}`` nobody knows which outbox that is."""
+        found: dict[str, list[str]] = {}
+        for graph in sorted(self.live):
+            for outbox in outboxes_in(self.live[graph].graph["nodes"], self.catalogue or {}):
+                found.setdefault(outbox, []).append(graph)
+        return found
+
     def _graph(self, name: str) -> StoredGraph:
         graph = self.live.get(name)
         if graph is None:
@@ -205,10 +216,60 @@ class DeployedGraphs:
 
     # -- what may be ------------------------------------------------------------------------------------
 
-    def checked(self, name: str, obj: Any) -> dict[str, Any]:
-        """The graph in canonical form; raises :class:`InvalidGraph` with everything that is wrong with it."""
+    def _permit(self, name: str, graph: dict[str, Any], rights: str) -> None:
+        """Raise :class:`Forbidden` for a graph with filters that may not be placed with these ``rights``.
+
+        Those that are in the live version, just as they are in the graph, stay.
+        """
+        assert self.catalogue is not None
+        live = self.live[name].graph["nodes"] if name in self.live else {}
+        if found := newly_privileged(live, graph["nodes"], self.catalogue):
+            raise Forbidden(
+                f"{', '.join(found)}: filters that run programs, or read or write files of the server, are placed and changed "
+                "with a token that has the scope admin",
+                code="component.privileged",
+                where=f"{name}.{found[0]}",
+            )
+        if rights == LIMITED and (shared := self._shared_outboxes(name, graph)):
+            raise Forbidden(
+                f"the outbox {shared[0]!r} may have results of other graphs; name another one, or have it placed with a token "
+                "that is for all graphs",
+                code="outbox.shared",
+                where=name,
+            )
+
+    def _permit_routes(self, name: str, obj: dict[str, Any]) -> None:
+        """Raise :class:`Forbidden` if a graph, as it was sent, would get documents that go to other graphs now.
+
+        Asked first: what else is wrong with its routes tells of other graphs.
+        """
+        given = obj.get("routes")
+        routes = {route for route in given if isinstance(route, str)} if isinstance(given, list) else set()
+        live = set(self.live[name].graph.get("routes", ())) if name in self.live else {name}
+        if routes - live - {name} or bool(routes) != bool(live):
+            raise Forbidden(
+                f"a token for some graphs only may give a graph no other routes than it has, and its name: {name}",
+                code="graph.route_forbidden",
+                where=name,
+            )
+
+    def _shared_outboxes(self, name: str, graph: dict[str, Any]) -> list[str]:
+        """Outboxes that a version of a graph would be the first to publish to, while there is something of others in them."""
+        own = outboxes_in(self.live[name].graph["nodes"], self.catalogue or {}) if name in self.live else set()
+        wanted = outboxes_in(graph["nodes"], self.catalogue or {}) - own
+        others = {outbox for outbox, graphs in self.outboxes().items() if {*graphs} != {name}}
+        folder = self.settings.server.data / OUTBOXES
+        return sorted(outbox for outbox in wanted if "$" in outbox or outbox in others or (folder / f"{outbox}.db").exists())
+
+    def checked(self, name: str, obj: Any, rights: str = ALL) -> dict[str, Any]:
+        """The graph in canonical form; raises :class:`InvalidGraph` with everything that is wrong with it.
+
+        Raises :class:`Forbidden` for what may not be deployed with these ``rights`` (:class:`pypes.access.client.Client`).
+        """
         if not isinstance(obj, dict):
             raise InvalidGraph("a graph is a JSON object", where=name)
+        if rights == LIMITED:
+            self._permit_routes(name, obj)
         if obj.get("name", name) != name:
             problem = Problem(
                 "name",
@@ -228,10 +289,14 @@ class DeployedGraphs:
         if any(problem.code == "graph.unknown_component" for problem in problems):
             problems += [Problem("nodes", reason, "component.broken") for reason in self.catalogue.unread]
         others = [(n, live.graph.get("routes", ())) for n, live in self.live.items() if n != name]
-        problems += route_problems(graph.routes, {route: f"graph {n!r}" for n, routes in others for route in routes})
+        # who is for some graphs is not told the names of others
+        called = {n: "another graph" if rights == LIMITED else f"graph {n!r}" for n, _ in others}
+        problems += route_problems(graph.routes, {route: called[n] for n, routes in others for route in routes})
         if problems:
             raise InvalidGraph("the graph is not valid", where=name, problems=problems)
         canonical: dict[str, Any] = codec.to_obj(graph)
+        if rights != ALL:
+            self._permit(name, canonical, rights)
         return canonical
 
     def components_of(self, *graphs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from pypes import logs
+from pypes.access.client import ALL
 from pypes.config import Settings
 from pypes.core.watched_tasks import OnFailed, WatchedTasks
 from pypes.core.wording import counted
@@ -78,32 +79,34 @@ class Deployer(DeployedGraphs):
 
     # -- what is changed --------------------------------------------------------------------------------
 
-    async def put(self, name: str, obj: Any, by: str = "", note: str = "", expected: list[int] | None = None) -> dict[str, Any]:
+    async def put(
+        self, name: str, obj: Any, by: str = "", note: str = "", expected: list[int] | None = None, *, rights: str = ALL
+    ) -> dict[str, Any]:
         """Validate a graph and deploy it; as :meth:`get`, with ``created`` telling whether the name is new.
 
         ``expected``: the live version must be one of these (0: there must be none; an empty list: any, but there must be one).
         Returns when it is live. Raises :class:`Changed`, :class:`InvalidGraph` with all problems, or :class:`ComponentError`
         (``graph.setup_failed``) naming the filter that could not be set up: what ran before still runs then, and the version is
-        kept as failed.
+        kept as failed. :class:`Forbidden` as :meth:`checked`.
         """
         async with self._lock:
             old = self.live.get(name)
             self._expect(name, expected)
-            graph = self.checked(name, obj)
+            graph = self.checked(name, obj, rights)
             if old is None or old.graph != graph or name in self.failed:
                 new = StoredGraph(name, self._store.next_version(name), graph, self._store.clock.now(), by, note)
                 await self._deploy(new)
             return {**self.get(name), "created": old is None}
 
     async def rollback(
-        self, name: str, version: int, by: str = "", note: str = "", expected: list[int] | None = None
+        self, name: str, version: int, by: str = "", note: str = "", expected: list[int] | None = None, *, rights: str = ALL
     ) -> dict[str, Any]:
         """Deploy an earlier version again, as a new one; as :meth:`put`, with ``other_code`` where that has changed since."""
         async with self._lock:
             self.get(name)
             self._expect(name, expected)
             wanted = self._store.version(name, version)
-            graph = self.checked(name, wanted.graph)
+            graph = self.checked(name, wanted.graph, rights)
             note = note or f"rollback to version {version}"
             new = StoredGraph(name, self._store.next_version(name), graph, self._store.clock.now(), by, note)
             await self._deploy(new)

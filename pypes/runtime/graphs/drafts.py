@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from pypes.access.client import ALL
 from pypes.errors import Conflict, InvalidGraph, InvalidInput, NotFound
 from pypes.graph import codec
 from pypes.graph.codec import NAME
@@ -66,10 +67,10 @@ class GraphDrafts:
         errors = [problem.to_obj() for problem in problems]
         return {"name": name, "graph": graph, "names": names, "errors": errors}
 
-    async def deploy(self, name: str, by: str = "", note: str = "") -> dict[str, Any]:
+    async def deploy(self, name: str, by: str = "", note: str = "", *, rights: str = ALL) -> dict[str, Any]:
         """Deploy the draft, as :meth:`Deployer.put`; then it is gone. If it cannot be deployed, it stays."""
         graph, names = self._build(name)
-        deployed = await self._deployer.put(name, graph, by, note)
+        deployed = await self._deployer.put(name, graph, by, note, rights=rights)
         self._store.discard(name, names)
         return deployed
 

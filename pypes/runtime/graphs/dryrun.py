@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from pypes.access.client import ALL
 from pypes.errors import BadRequest, ComponentError, InvalidGraph, Problem, TooLarge, Unavailable
 from pypes.runtime.graphs.check import scrub
 from pypes.runtime.graphs.deployer import Deployer
@@ -32,16 +33,16 @@ class DryRuns:
         self._lifeline_fd = lifeline_fd
         self._running = 0
 
-    def validate(self, name: str, obj: Any) -> dict[str, Any]:
+    def validate(self, name: str, obj: Any, rights: str = ALL) -> dict[str, Any]:
         """``{valid, errors: [{path, message, code}]}``: everything that would keep a graph from being deployed as ``name``."""
         try:
-            self._deployer.checked(name, obj)
+            self._deployer.checked(name, obj, rights)
         except InvalidGraph as error:
             listed = error.problems or (Problem("", error.message, error.code),)
             return {"valid": False, "errors": [problem.to_obj() for problem in listed]}
         return {"valid": True, "errors": []}
 
-    async def run(self, name: str, content_type: str, body: Any, graph: Any = None) -> dict[str, Any]:
+    async def run(self, name: str, content_type: str, body: Any, graph: Any = None, *, rights: str = ALL) -> dict[str, Any]:
         """One document through a graph (the deployed one unless it is given): the report of a trial.
 
         ``body`` is text, or ``{"base64": …}``. Raises :class:`NotFound`, :class:`InvalidGraph`, :class:`BadRequest` for what the
@@ -49,7 +50,7 @@ class DryRuns:
         :class:`TooLarge` when there is too much to report, or :class:`Unavailable` while ``dryruns`` of them run.
         """
         limits = self._deployer.settings.limits
-        obj = self._deployer.checked(name, graph) if graph is not None else self._deployer.get(name)["graph"]
+        obj = self._deployer.checked(name, graph, rights) if graph is not None else self._deployer.get(name)["graph"]
         job = Job(
             graph=obj,
             components=self._deployer.components_of(obj),

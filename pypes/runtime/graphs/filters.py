@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from pypes.access.client import ALL
 from pypes.component import ERROR_PORT
 from pypes.core.clock import wall
 from pypes.errors import Changed, Conflict, InvalidComponent, InvalidInput, NotFound
@@ -69,7 +70,14 @@ class Filters:
         self._store.put_draft(draft)
 
     async def update(
-        self, id: str, params: Any, by: str = "", note: str = "", expected: list[int] | None = None
+        self,
+        id: str,
+        params: Any,
+        by: str = "",
+        note: str = "",
+        expected: list[int] | None = None,
+        *,
+        rights: str = ALL,
     ) -> dict[str, Any]:
         """Replace a filter's parameters; for one of a deployed graph, returns when the new version is live.
 
@@ -86,10 +94,12 @@ class Filters:
             nodes = graph["nodes"]
             return {**graph, "nodes": {**nodes, filter: {**nodes[filter], "params": checked}}}
 
-        await self._change(id, changed, by, note, expected)
+        await self._change(id, changed, by, note, expected, rights=rights)
         return self.get(id)
 
-    async def delete(self, id: str, by: str = "", note: str = "", expected: list[int] | None = None) -> None:
+    async def delete(
+        self, id: str, by: str = "", note: str = "", expected: list[int] | None = None, *, rights: str = ALL
+    ) -> None:
         """Delete a filter; one of a deployed graph goes with its wires, provided that the graph is still valid then."""
         if "." not in id:
             self._store.delete_draft(id)
@@ -102,10 +112,17 @@ class Filters:
             wires = [wire for wire in graph["wires"] if filter not in (end.partition(".")[0] for end in wire)]
             return {**graph, "nodes": nodes, "wires": wires, **({"layout": layout} if "layout" in graph else {})}
 
-        await self._change(id, changed, by, note, expected)
+        await self._change(id, changed, by, note, expected, rights=rights)
 
     async def _change(
-        self, id: str, change: Callable[[dict[str, Any]], dict[str, Any]], by: str, note: str, expected: list[int] | None
+        self,
+        id: str,
+        change: Callable[[dict[str, Any]], dict[str, Any]],
+        by: str,
+        note: str,
+        expected: list[int] | None,
+        *,
+        rights: str,
     ) -> None:
         """Deploy what a change makes of the live version, and never of one that is not live any more."""
         name = id.partition(".")[0]
@@ -114,7 +131,7 @@ class Filters:
             live = self._deployer.live[name]
             wanted = [live.version] if expected is None else expected
             try:
-                await self._deployer.put(name, change(live.graph), by, note, wanted)
+                await self._deployer.put(name, change(live.graph), by, note, wanted, rights=rights)
             except Changed:
                 if expected is not None:
                     raise

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from pypes import logs
+from pypes.access.client import ALL
 from pypes.core.clock import wall
 from pypes.core.watched_tasks import OnFailed, WatchedTasks
 from pypes.errors import BadRequest, Conflict, NotFound
@@ -103,7 +104,14 @@ class Shadows:
         return {shadow.graph: shadow.socket for shadow in self._known.values() if shadow.state == "running"}
 
     async def start(
-        self, name: str, graph: Any = None, documents: int = 1000, record: int = 0, redact: Sequence[str] = ()
+        self,
+        name: str,
+        graph: Any = None,
+        documents: int = 1000,
+        record: int = 0,
+        redact: Sequence[str] = (),
+        *,
+        rights: str = ALL,
     ) -> dict[str, Any]:
         """Start one; returns ``{"shadow": id}`` at once, set-up goes on.
 
@@ -116,7 +124,7 @@ class Shadows:
             raise BadRequest("what is recorded is the deployed graph; leave out graph or record", code="request.invalid")
         if not record and graph is None:
             raise BadRequest('send {"graph": {…}}: the version to compare with the live one', code="request.invalid")
-        candidate = None if graph is None else self._deployer.checked(name, graph)
+        candidate = None if graph is None else self._deployer.checked(name, graph, rights)
         running = [shadow for shadow in self._known.values() if not shadow.is_over]
         if any(shadow.graph == name for shadow in running):
             raise Conflict("the graph has a shadow already; DELETE it, or wait for its end", code="shadow.running", where=name)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pypes.access.client import ALL, is_among
 from pypes.access.issuing import shown
 from pypes.core.clock import wall
 from pypes.core.secrets import masked
@@ -171,6 +172,17 @@ class _Logs:
         return self._logbook.page(query, limit)
 
 
+def _among(entries: Iterable[Shown], graphs: tuple[str, ...]) -> list[Shown]:
+    """Those with the names of some graphs, or fitting their patterns; all without any."""
+    return [entry for entry in entries if not graphs or is_among(entry["name"], graphs)]
+
+
+def _is_of(filter: str, graphs: tuple[str, ...]) -> bool:
+    """True for a filter of one of the graphs; a draft is of none."""
+    graph, dot, _ = filter.partition(".")
+    return bool(dot) and is_among(graph, graphs)
+
+
 class _Graphs:
     def __init__(self, deployer: Deployer) -> None:
         self._deployer = deployer
@@ -179,8 +191,11 @@ class _Graphs:
         self.rollback = deployer.rollback
         self.pause = deployer.pause
 
-    async def page(self, limit: int, after: str | None = None) -> Page:
-        return page(GRAPHS, self._deployer.summaries(), limit, after)
+    async def page(self, limit: int, after: str | None = None, among: tuple[str, ...] = ()) -> Page:
+        return page(GRAPHS, _among(self._deployer.summaries(), among), limit, after)
+
+    async def outboxes(self) -> dict[str, list[str]]:
+        return self._deployer.outboxes()
 
     async def get(self, name: str) -> Shown:
         return self._deployer.get(name)
@@ -214,8 +229,8 @@ class _Drafts:
         self._drafts = drafts
         self.deploy = drafts.deploy
 
-    async def page(self, limit: int, after: str | None = None) -> Page:
-        return page(DRAFTS, self._drafts.all(), limit, after)
+    async def page(self, limit: int, after: str | None = None, among: tuple[str, ...] = ()) -> Page:
+        return page(DRAFTS, _among(self._drafts.all(), among), limit, after)
 
     async def get(self, name: str) -> Shown:
         return self._drafts.get(name)
@@ -238,8 +253,8 @@ class _Trials:
         self.shadow = shadows.start
         self.end_shadow = shadows.end
 
-    async def validate(self, name: str, obj: Any) -> Shown:
-        return self._dryruns.validate(name, obj)
+    async def validate(self, name: str, obj: Any, rights: str = ALL) -> Shown:
+        return self._dryruns.validate(name, obj, rights)
 
     async def shadow_report(self, name: str, id: str) -> Shown:
         return self._shadows.get(name, id)
@@ -251,8 +266,9 @@ class _Filters:
         self.update = filters.update
         self.delete = filters.delete
 
-    async def page(self, limit: int, after: str | None = None) -> Page:
-        return page(FILTERS, self._filters.summaries(), limit, after)
+    async def page(self, limit: int, after: str | None = None, among: tuple[str, ...] = ()) -> Page:
+        found = self._filters.summaries()
+        return page(FILTERS, [each for each in found if not among or _is_of(each["id"], among)], limit, after)
 
     async def get(self, id: str) -> Shown:
         return self._filters.get(id)

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pypes import logs
+from pypes.access.client import is_among
 from pypes.core.clock import wall
 from pypes.observe.log_line import Line
 from pypes.observe.log_ring import SUFFIX, RingReader
@@ -67,6 +68,7 @@ class Entry(NamedTuple):
             and (query.graph is None or query.graph in self.graphs)
             and (query.filter is None or query.filter in self.filters)
             and (query.receipt is None or query.receipt in self.receipts)
+            and (not query.among or (bool(self.graphs) and all(is_among(graph, query.among) for graph in self.graphs)))
         )
 
 

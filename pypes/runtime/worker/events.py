@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
+from typing import NamedTuple
 
+from pypes.access.client import is_among
 from pypes.core.watched_tasks import WatchedTasks
 from pypes.errors import Unavailable
 from pypes.observe.events import Event
@@ -22,12 +24,20 @@ GATHER_S = 0.5
 QUIET_S = 15.0
 
 
-class EventViewer(Viewer):
-    """A viewer of events of some ``kinds``, about some ``graphs``; empty: of all."""
+class Wanted(NamedTuple):
+    """Events of some ``kinds``, about some ``graphs``, and about none but those ``among`` these names or patterns; empty: all."""
 
-    def __init__(self, worker: Events, graphs: frozenset[str], kinds: frozenset[str]) -> None:
+    graphs: frozenset[str] = frozenset()
+    kinds: frozenset[str] = frozenset()
+    among: tuple[str, ...] = ()
+
+
+class EventViewer(Viewer):
+    """A viewer of some events."""
+
+    def __init__(self, worker: Events, wants: Wanted) -> None:
         super().__init__(lambda: worker.forget(self))
-        self.wants = graphs, kinds
+        self.wants = wants
         #: Events that came before it was told those that are kept.
         self._early: list[tuple[Event, bytes]] | None = []
         self._seen = 0
@@ -56,10 +66,12 @@ class EventViewer(Viewer):
             self.put(b"".join(chunk for event, chunk in events if not event.number or event.number > self._seen))
 
 
-def wants(wanted: tuple[frozenset[str], frozenset[str]], event: Event) -> bool:
-    """True if an event is about one of these graphs, and of one of these kinds; empty: any."""
-    graphs, kinds = wanted
-    return (not kinds or event.kind in kinds) and (not graphs or not graphs.isdisjoint(event.graphs))
+def wants(wanted: Wanted, event: Event) -> bool:
+    """True for an event that is wanted."""
+    graphs, kinds, among = wanted
+    if (kinds and event.kind not in kinds) or (graphs and graphs.isdisjoint(event.graphs)):
+        return False
+    return not among or (bool(event.graphs) and all(is_among(graph, among) for graph in event.graphs))
 
 
 def encoded(event: Event, start: str) -> bytes:
@@ -85,7 +97,14 @@ class Events:
         self._tick = 0
         self._is_counting = False
 
-    async def open(self, graphs: Collection[str], kinds: Collection[str], after: str = "", recent: int = 0) -> EventViewer:
+    async def open(
+        self,
+        graphs: Collection[str],
+        kinds: Collection[str],
+        after: str = "",
+        recent: int = 0,
+        among: tuple[str, ...] = (),
+    ) -> EventViewer:
         """A viewer of the events behind an id, or without one of the last ``recent`` that are kept and of those to come.
 
         Raises :class:`Unavailable` if there are too many, or without a supervisor.
@@ -94,7 +113,7 @@ class Events:
             raise Unavailable(
                 f"{MOST_VIEWERS} clients look at events already; let one of them end, or ask again later", code="events.viewers"
             )
-        viewer = EventViewer(self, frozenset(graphs), frozenset(kinds))
+        viewer = EventViewer(self, Wanted(frozenset(graphs), frozenset(kinds), among))
         self._viewers.add(viewer)
         try:
             async with self._joining:
@@ -120,7 +139,7 @@ class Events:
             self._task = None
 
     def _wants_counters(self) -> bool:
-        return any(not kinds or "counters" in kinds for _, kinds in (viewer.wants for viewer in self._viewers))
+        return any(not viewer.wants.kinds or "counters" in viewer.wants.kinds for viewer in self._viewers)
 
     def _restart(self) -> None:
         if self._task is not None:
@@ -155,7 +174,7 @@ class Events:
         events = [(event, encoded(event, start)) for event in (*told.events, *told.counters)]
         gap = as_sse("gap", {"reason": told.gap}) if told.gap else b""
         # PERF: most viewers want the same
-        chosen: dict[tuple[frozenset[str], frozenset[str]], tuple[list[tuple[Event, bytes]], bytes]] = {}
+        chosen: dict[Wanted, tuple[list[tuple[Event, bytes]], bytes]] = {}
         for viewer in list(self._viewers):
             found = chosen.get(viewer.wants)
             if found is None:

@@ -59,14 +59,14 @@ class Records:
         if parsed.node != self._node:
             raise _of_another_node(parsed.node, self._node)
         if parsed.shard not in self._peers.numbers():
-            raise _no_receipt()
+            raise no_receipt()
         return self._peers.shard(parsed.shard)
 
     def _owner_of_letter(self, id: str) -> ShardCalls:
         try:
             return self._owner_of(receipt_of(id))
         except NotFound as error:
-            raise (error if error.code == ELSEWHERE else _no_letter()) from None
+            raise (error if error.code == ELSEWHERE else no_letter()) from None
 
     # -- receipts ---------------------------------------------------------------------------------------
 
@@ -74,7 +74,7 @@ class Records:
         """The receipt of a delivery, after its end or ``wait_s``. Raises :class:`NotFound`, or :class:`Gone` once forgotten."""
         found = await self._owner_of(id).wait_receipt(id, wait_s)
         if found is None:
-            raise _no_receipt()
+            raise no_receipt()
         return self._explained(found)
 
     def _explained(self, receipt: Receipt) -> Receipt:
@@ -96,23 +96,31 @@ class Records:
         """The fates of the documents of a delivery; raises as :meth:`receipt`."""
         found = await self._owner_of(id).documents(id, limit, after)
         if found is None:
-            raise _no_receipt()
+            raise no_receipt()
         return found
 
     async def trace(self, id: str) -> KeptTrace:
         """The trace of a delivery; raises as :meth:`receipt`, and as ``Queue.trace``."""
         found = await self._owner_of(id).trace(id)
         if found is None:
-            raise _no_receipt()
+            raise no_receipt()
         return found
 
     async def receipts(
-        self, state: str | None, since: float, limit: int, after: str, *, newest: bool = False, graph: str = ""
+        self,
+        state: str | None,
+        since: float,
+        limit: int,
+        after: str,
+        *,
+        newest: bool = False,
+        graph: str = "",
+        among: tuple[str, ...] = (),
     ) -> list[Receipt]:
         """Receipts of all shards as ``Queue.receipts`` has them: ids sort by time."""
         owners = self._peers.every()
         found = await asyncio.gather(
-            *(owner.receipts(state, since, limit, after, newest=newest, graph=graph) for owner in owners)
+            *(owner.receipts(state, since, limit, after, newest=newest, graph=graph, among=among) for owner in owners)
         )
         merged = sorted((receipt for part in found for receipt in part), key=lambda receipt: receipt.receipt, reverse=newest)
         return [self._explained(receipt) for receipt in merged[:limit]]
@@ -128,7 +136,7 @@ class Records:
         """One dead letter with what is kept of it; raises :class:`NotFound`."""
         found = await self._owner_of_letter(id).letter(id)
         if found is None:
-            raise _no_letter()
+            raise no_letter()
         return found
 
     async def letter_groups(self, query: LetterQuery) -> list[LetterGroup]:
@@ -145,12 +153,12 @@ class Records:
     async def edit_letter(self, id: str, packet: bytes) -> None:
         """Give a dead letter another packet (its JSON form); raises :class:`NotFound`."""
         if not await self._owner_of_letter(id).edit_letter(id, packet):
-            raise _no_letter()
+            raise no_letter()
 
     async def delete_letter(self, id: str) -> None:
         """Delete a dead letter; raises :class:`NotFound`."""
         if not await self._owner_of_letter(id).delete_letters([id]):
-            raise _no_letter()
+            raise no_letter()
 
     async def delete_letters(self, query: LetterQuery) -> int:
         """Delete the dead letters that match; returns how many there were."""
@@ -265,9 +273,11 @@ def _of_another_node(node: int, here: int) -> NotFound:
     )
 
 
-def _no_receipt() -> NotFound:
+def no_receipt() -> NotFound:
+    """The error of a receipt that is not there."""
     return NotFound("no such receipt; this node never issued the id", code="receipt.not_found")
 
 
-def _no_letter() -> NotFound:
+def no_letter() -> NotFound:
+    """The error of a dead letter that is not there."""
     return NotFound("no such dead letter; it may have been replayed or deleted", code="deadletters.not_found")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pypes.access.client import is_among
 from pypes.ingest.accounts import Account, report, report_pending
 from pypes.ingest.backlog.deliveries import Delivery
 from pypes.ingest.outcome import KeptTrace
@@ -71,7 +72,15 @@ class MemoryReceipts(LinkedReceipts):
         return found[:latest]
 
     async def find(
-        self, state: str | None, since: float, limit: int, after: str = "", *, newest: bool = False, graph: str = ""
+        self,
+        state: str | None,
+        since: float,
+        limit: int,
+        after: str = "",
+        *,
+        newest: bool = False,
+        graph: str = "",
+        among: tuple[str, ...] = (),
     ) -> list[Receipt]:
         shelf = self._shelf
         found: list[Receipt] = []
@@ -81,6 +90,8 @@ class MemoryReceipts(LinkedReceipts):
             is_beyond = not after or (id < after if newest else id > after)
             if is_beyond and key >= first:
                 receipt = await self.plain(id)
-                if receipt is not None and state in (None, receipt.state) and graph in ("", receipt.graph):
+                if receipt is None or state not in (None, receipt.state) or graph not in ("", receipt.graph):
+                    continue
+                if not among or is_among(receipt.graph, among):
                     found.append(receipt)
         return found[:limit]

@@ -120,9 +120,13 @@ def test_dead_letters_are_found_grouped_and_shown(play: Callable[..., None]) -> 
         assert await found(code="component.failed", graph="g") == [first[1].id]
         assert await found(since=3.0) == [second[0].id]
         assert await found(graph="other") == []
+        assert await found(among=("x", "g")) == await found(among=("g*",)) == await found()
+        assert await found(among=("G", "gg*")) == await found(graph="g", among=("x",)) == []
         groups = await queue.letters.groups()
         assert groups == [LetterGroup("g", "html", "rejected", 2, 5.0, 2), LetterGroup("g", "pdf", "component.failed", 1, 2.0, 1)]
         assert await queue.letters.groups(LetterQuery(filter="pdf")) == groups[1:]
+        assert await queue.letters.groups(LetterQuery(among=("g",))) == groups
+        assert await queue.letters.groups(LetterQuery(among=("x",))) == []
         kept = await queue.letters.get(first[0].id)
         assert kept == KeptLetter(first[0], False, True, b"x", "text/plain", "", 1)
         assert await queue.letters.get(f"{first[0].receipt}-0000000000") is None

@@ -239,14 +239,17 @@ def test_receipts_are_listed_newest_first(play: Callable[..., None]) -> None:
             queue.leasing.ack(lease, published("index"))
             await queue.leasing.settled()
 
-        async def listed(limit: int, after: str = "", graph: str = "") -> list[str]:
-            found = await queue.receipts.find(None, 0.0, limit, after, newest=True, graph=graph)
+        async def listed(limit: int, after: str = "", graph: str = "", among: tuple[str, ...] = ()) -> list[str]:
+            found = await queue.receipts.find(None, 0.0, limit, after, newest=True, graph=graph, among=among)
             return [receipt.receipt for receipt in found]
 
         for _ in range(2):
             assert await listed(10) == ids
             assert [*await listed(2), *await listed(3, ids[1]), *await listed(9, ids[4])] == ids
             assert await listed(10, graph="h") == others
+            assert await listed(10, among=("h",)) == await listed(10, among=("x", "h*")) == others
+            assert [*await listed(2, among=("h",)), *await listed(2, others[1], among=("h",))] == others
+            assert await listed(10, among=("H", "hh*")) == await listed(10, graph="h", among=("x",)) == []
             newest = await queue.intake.append(header(), b"x")
             # what comes meanwhile moves no page
             assert await listed(3, ids[1]) == ids[2:5]

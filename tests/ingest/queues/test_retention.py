@@ -58,17 +58,19 @@ async def seen(queue: EmbeddedQueue, ids: list[str]) -> list[object]:
     for id in ids:
         found += [await queue.receipts.get(id), await queue.receipts.documents(id, 9)]
     for state in (None, "done", "failed"):
-        for graph in ("", "g", "other"):
+        for graph, among in (("", ()), ("g", ()), ("other", ()), ("", ("none", "o*r")), ("", ("g", "other"))):
             for newest in (True, False):
                 for page in (3, 1000):
-                    found.append(await listed(queue, state, graph, page, newest=newest))
+                    found.append(await listed(queue, state, graph, page, among, newest=newest))
     return found
 
 
-async def listed(queue: EmbeddedQueue, state: str | None, graph: str, page: int, *, newest: bool) -> list[str]:
+async def listed(
+    queue: EmbeddedQueue, state: str | None, graph: str, page: int, among: tuple[str, ...] = (), *, newest: bool
+) -> list[str]:
     ids: list[str] = []
     after = ""
-    while found := await queue.receipts.find(state, 0, page, after, newest=newest, graph=graph):
+    while found := await queue.receipts.find(state, 0, page, after, newest=newest, graph=graph, among=among):
         ids += [receipt.receipt for receipt in found]
         after = ids[-1]
     return ids

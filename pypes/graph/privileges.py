@@ -1,0 +1,34 @@
+"""Privileges: filters that run programs, or read or write files of the server, and outboxes, which graphs may share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pypes.component.parameters import paths_in
+from pypes.graph.spec import ComponentSpec
+
+#: Filters of a graph in its JSON form, by name.
+Nodes = Mapping[str, Mapping[str, Any]]
+
+
+def newly_privileged(old: Nodes, new: Nodes, catalogue: Mapping[str, ComponentSpec]) -> list[str]:
+    """The filters among ``new`` ones that need a privilege and are not exactly as among ``old`` ones, by name."""
+    return sorted(name for name, node in new.items() if node != old.get(name) and is_privileged(node, catalogue))
+
+
+def is_privileged(node: Mapping[str, Any], catalogue: Mapping[str, ComponentSpec]) -> bool:
+    """True for a filter whose component says so, or which has a parameter that is a path, be it by default."""
+    spec = catalogue.get(node["component"])
+    return spec is not None and (spec.privileged or any(path for _, path in paths_in(spec.schema, node.get("params") or {})))
+
+
+def outboxes_in(nodes: Nodes, catalogue: Mapping[str, ComponentSpec]) -> set[str]:
+    """The outboxes that filters publish to, as their parameters name them."""
+    found = set()
+    for node in nodes.values():
+        spec = catalogue.get(node["component"])
+        for name, schema in (spec.schema.get("properties", {}) if spec is not None else {}).items():
+            if schema.get("format") == "outbox":
+                found.add(str((node.get("params") or {}).get(name, schema.get("default"))))
+    return found

@@ -1,0 +1,163 @@
+"""What tokens with the scope edit may place in graphs, for all of them and for some, on a real node."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from pypes.testing.node import Node, running
+from tests.api.callers import Caller
+
+ADMIN = "the-token-of-the-node"
+#: The graph of the limited token, and one of others.
+OWN, OTHER = "team-a", "zweiter"
+
+
+def graph(name: str, routes: list[str] | None = None, **filters: dict[str, Any]) -> dict[str, Any]:
+    """A graph of filters in a row."""
+    nodes = {"json": {"component": "JSON"}, **filters, "null": {"component": "Null"}}
+    names = [*nodes]
+    wires = [[f"{one}.out", f"{two}.in"] for one, two in pairwise(names)]
+    return {"pypes": 1, "name": name, "nodes": nodes, "wires": wires, **({"routes": routes} if routes else {})}
+
+
+PROGRAM = {"component": "Exec", "params": {"program": "/bin/cat"}}
+HARMLESS = {"component": "SetField", "params": {"field": "seen", "value": "yes"}}
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    base = tmp_path_factory.mktemp("editing")
+    with running(base, graph(OTHER, [OTHER, "shared"]), workers=1, instances=1, environ={"PYPES_TOKEN": ADMIN}) as node:
+        yield node
+
+
+@pytest.fixture(scope="module")
+def caller(node: Node) -> Iterator[Caller]:
+    made = Caller(node.port)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def editor(caller: Caller) -> str:
+    return str(caller.ask("POST", "/tokens", ADMIN, {"name": "editor", "scopes": ["edit"]})[1]["secret"])
+
+
+@pytest.fixture(scope="module")
+def limited(caller: Caller) -> str:
+    body = {"name": "limited", "scopes": ["edit", "ingest"], "graphs": ["team-*"]}
+    return str(caller.ask("POST", "/tokens", ADMIN, body)[1]["secret"])
+
+
+def refused(caller: Caller, method: str, path: str, secret: str, body: Any = None) -> str:
+    status, problem = caller.ask(method, path, secret, body)
+    assert status == 403, problem
+    assert OTHER not in json.dumps(problem)
+    return str(problem["code"])
+
+
+def test_programs_and_files_are_placed_by_an_administrator_only(caller: Caller, editor: str) -> None:
+    with_program = graph("e", ["e"], cat=PROGRAM)
+    for method, path, body in (
+        ("PUT", "/graphs/e", with_program),
+        ("POST", "/graphs", with_program),
+        ("POST", "/graphs/e/dryrun", {"graph": with_program, "content_type": "application/json", "body": "{}"}),
+    ):
+        assert refused(caller, method, path, editor, body) == "component.privileged"
+    assert caller.ask("GET", "/graphs/e", ADMIN)[0] == 404
+    assert caller.ask("PUT", "/graphs/e", ADMIN, with_program)[0] == 201
+    # one that is there may stay, and the rest of its graph be changed
+    assert caller.ask("PUT", "/graphs/e", editor, graph("e", ["e"], cat=PROGRAM, set=HARMLESS))[0] == 200
+    other_program = {"component": "Exec", "params": {"program": "/bin/true"}}
+    assert refused(caller, "PUT", "/graphs/e", editor, graph("e", ["e"], cat=other_program)) == "component.privileged"
+    assert refused(caller, "PUT", "/filters/e.cat", editor, {"params": {"program": "/bin/true"}}) == "component.privileged"
+    shadow = {"graph": graph("e", ["e"], cat=other_program)}
+    assert refused(caller, "POST", "/graphs/e/shadow", editor, shadow) == "component.privileged"
+    assert refused(caller, "POST", "/graphs/e/validate", editor, graph("e", ["e"], cat=other_program)) == "component.privileged"
+    assert caller.ask("PUT", "/filters/e.set", editor, {"params": {"field": "seen", "value": "no"}})[0] == 200
+    # without it, and back again
+    version = caller.ask("GET", "/graphs/e", editor)[1]["version"]
+    assert caller.ask("PUT", "/graphs/e", editor, graph("e", ["e"]))[0] == 200
+    assert refused(caller, "POST", "/graphs/e/rollback", editor, {"version": version}) == "component.privileged"
+    assert caller.ask("POST", "/graphs/e/rollback", ADMIN, {"version": version})[0] == 200
+
+
+def test_a_draft_with_a_program_is_deployed_by_an_administrator_only(caller: Caller, editor: str) -> None:
+    ids = [
+        caller.ask("POST", "/filters", editor, {"component": one["component"], "params": one.get("params", {})})[1]["id"]
+        for one in ({"component": "JSON"}, PROGRAM, {"component": "Null"})
+    ]
+    for one, two in pairwise(ids):
+        status, problem = caller.ask("POST", "/graphs/drafted/wires", editor, {"source": f"{one}.out", "target": f"{two}.in"})
+        assert status in (200, 201), problem
+    assert refused(caller, "POST", "/graphs/drafted/deploy", editor) == "component.privileged"
+
+
+def test_a_limited_token_makes_graphs_of_its_names_with_no_route_but_their_own(caller: Caller, limited: str) -> None:
+    assert refused(caller, "PUT", "/graphs/mine", limited, graph("mine", ["mine"])) == "graph.forbidden"
+    for routes in (None, ["anything"], [OWN, "anything"], ["shared"]):
+        assert refused(caller, "PUT", f"/graphs/{OWN}", limited, graph(OWN, routes)) == "graph.route_forbidden"
+        assert refused(caller, "POST", f"/graphs/{OWN}/validate", limited, graph(OWN, routes)) == "graph.route_forbidden"
+    assert caller.ask("PUT", f"/graphs/{OWN}", limited, graph(OWN, [OWN]))[0] == 201
+    assert refused(caller, "PUT", f"/graphs/{OWN}", limited, graph(OWN)) == "graph.route_forbidden"
+    assert caller.ask("PUT", f"/graphs/{OWN}", limited, graph(OWN, [OWN], set=HARMLESS))[0] == 200
+    assert caller.ask("POST", f"/docs/{OWN}", limited, {"a": 1})[0] == 202
+    # routes that it was given stay
+    assert caller.ask("PUT", f"/graphs/{OWN}", ADMIN, graph(OWN, [OWN, "given"]))[0] == 200
+    assert caller.ask("PUT", f"/graphs/{OWN}", limited, graph(OWN, [OWN, "given"], set=HARMLESS))[0] == 200
+
+
+def test_a_route_that_is_taken_names_no_other_graph(caller: Caller, limited: str) -> None:
+    assert caller.ask("PUT", "/graphs/thief", ADMIN, graph("thief", ["team-x"]))[0] == 201
+    status, problem = caller.ask("PUT", "/graphs/team-x", limited, graph("team-x", ["team-x"]))
+    assert status == 422
+    assert "thief" not in json.dumps(problem)
+    assert "another graph" in json.dumps(problem)
+
+
+def test_a_limited_token_meets_no_results_of_others(caller: Caller, limited: str) -> None:
+    def with_outbox(name: str, outbox: str) -> dict[str, Any]:
+        box = {"component": "Outbox", "params": {"name": outbox}}
+        return {
+            "pypes": 1,
+            "name": name,
+            "routes": [name],
+            "nodes": {"json": {"component": "JSON"}, "box": box},
+            "wires": [["json.out", "box.in"]],
+        }
+
+    assert caller.ask("PUT", "/graphs/boxed", ADMIN, with_outbox("boxed", "theirs"))[0] == 201
+    receipt = caller.ask("POST", "/docs/boxed", ADMIN, {"a": 1})[1]["receipt"]
+    assert caller.ask("GET", f"/receipts/{receipt}?wait=30", ADMIN)[1]["state"] == "done"
+    for outbox in ("theirs", "${SOME}"):
+        answer = caller.ask("PUT", "/graphs/team-box", limited, with_outbox("team-box", outbox))
+        assert answer[0] in (403, 422), answer
+    assert refused(caller, "PUT", "/graphs/team-box", limited, with_outbox("team-box", "theirs")) == "outbox.shared"
+    # also when nobody publishes there any more
+    assert caller.ask("DELETE", "/graphs/boxed?force=true", ADMIN)[0] == 204
+    assert refused(caller, "PUT", "/graphs/team-box", limited, with_outbox("team-box", "theirs")) == "outbox.shared"
+    assert caller.ask("PUT", "/graphs/team-box", limited, with_outbox("team-box", "ours"))[0] == 201
+    receipt = caller.ask("POST", "/docs/team-box", limited, {"a": 1})[1]["receipt"]
+    assert caller.ask("GET", f"/receipts/{receipt}?wait=30", limited)[1]["state"] == "done"
+    assert len(caller.ask("GET", "/outbox/ours", limited)[1]["results"]) == 1
+    assert caller.ask("PUT", "/graphs/team-box", limited, with_outbox("team-box", "ours"))[0] == 200
+
+
+def test_drafts_of_filters_are_for_all_graphs_only(caller: Caller, limited: str, editor: str) -> None:
+    assert refused(caller, "POST", "/filters", limited, {"component": "Null"}) == "graph.forbidden"
+    id = caller.ask("POST", "/filters", editor, {"component": "Null"})[1]["id"]
+    for method in ("GET", "DELETE"):
+        assert refused(caller, method, f"/filters/{id}", limited) == "graph.forbidden"
+    assert id not in json.dumps(caller.ask("GET", "/filters", limited)[1])
+
+
+def test_the_author_of_a_version_is_the_token(caller: Caller, editor: str) -> None:
+    assert caller.ask("PUT", "/graphs/by", editor, graph("by", ["by"]))[0] == 201
+    assert caller.ask("PUT", "/graphs/by?by=ada", editor, graph("by", ["by"], set=HARMLESS))[0] == 200
+    versions = caller.ask("GET", "/graphs/by/versions", editor)[1]
+    assert [version["by"] for version in versions] == ["ada (editor)", "editor"]
