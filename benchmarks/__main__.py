@@ -31,6 +31,7 @@ from benchmarks import (
     scheduler,
     searchable,
     tables,
+    tokens,
 )
 from benchmarks.load import Skipped
 from benchmarks.report import Line
@@ -59,6 +60,7 @@ CLAIMS: dict[str, Callable[[], Iterable[Line]]] = {
     "pools": pools.lines,
     "pipelines": pipelines.lines,
     "disk": disk.lines,
+    "tokens": lambda: [tokens.many()],
     "ordering": lambda: [promises.ordering()],
 }
 HEAD = """# Results

@@ -84,6 +84,8 @@ class Server:
         self.log_path = log_path
         self.process: subprocess.Popen[bytes] | None = None
         self.http = urllib3.PoolManager(maxsize=16, retries=False, timeout=urllib3.Timeout(30.0))
+        #: Sent along with each request, such as a token.
+        self.headers: dict[str, str] = {}
         #: Every process ever seen, so that none outlives the test.
         self.seen: dict[int, float] = {}
 
@@ -179,10 +181,12 @@ class Server:
         self.http.clear()
 
     def post(self, body: bytes, path: str = "/docs", content_type: str = "application/json", **headers: str) -> Any:
-        return self.http.request("POST", self.url + path, body=body, headers={"Content-Type": content_type, **headers})
+        return self.http.request(
+            "POST", self.url + path, body=body, headers={"Content-Type": content_type, **self.headers, **headers}
+        )
 
     def get(self, path: str) -> Any:
-        return self.http.request("GET", self.url + path)
+        return self.http.request("GET", self.url + path, headers=self.headers)
 
 
 class Node(Server):
