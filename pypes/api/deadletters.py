@@ -377,11 +377,8 @@ def _counted(group: LetterGroup) -> dict[str, Any]:
 
 def _whole(kept: KeptLetter) -> bytes:
     letter = kept.letter
-    shown = {
-        **_shown(letter),
-        "packet": orjson.Fragment(letter.packet) if letter.packet else None,
-        "traceback": letter.traceback,
-    }
+    packet = orjson.Fragment(letter.packet) if letter.packet else None
+    shown = {**_shown(letter), "packet": packet, "traceback": letter.traceback}
     if not letter.packet:
         shown["delivery"] = _delivery(kept)
     if kept.is_edited:

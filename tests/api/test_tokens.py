@@ -217,6 +217,31 @@ def test_who_waits_is_let_go_with_the_token(node: Node, callers: list[Caller]) -
     assert callers[0].ask("DELETE", "/graphs/paused?force=true", OWN)[0] == 204
 
 
+def test_who_waits_for_results_is_let_go_with_the_token(node: Node, callers: list[Caller]) -> None:
+    boxed = {
+        "pypes": 1,
+        "name": "boxed",
+        "routes": ["boxed"],
+        "nodes": {"json": {"component": "JSON"}, "box": {"component": "Outbox", "params": {"name": "box"}}},
+        "wires": [["json.out", "box.in"]],
+    }
+    assert callers[0].ask("PUT", "/graphs/boxed", OWN, boxed)[0] == 201
+    receipt = callers[0].ask("POST", "/docs/boxed", OWN, {"a": 1})[1]["receipt"]
+    assert callers[0].ask("GET", f"/receipts/{receipt}?wait=30", OWN)[1]["state"] == "done"
+    given = callers[0].ask("GET", "/outbox/box", OWN)[1]
+    assert callers[0].ask("DELETE", f"/outbox/box/{given['cursor']}", OWN)[1] == {"acknowledged": 1}
+    secret = make(callers[0], "fetching", "read")
+    other = Caller(node.port)
+    found: list[tuple[int, Any]] = []
+    waiting = threading.Thread(target=lambda: found.append(other.ask("GET", "/outbox/box?wait=60", secret)))
+    waiting.start()
+    assert callers[0].ask("DELETE", "/tokens/fetching", OWN)[0] == 204
+    waiting.join(50)
+    assert not waiting.is_alive()
+    other.close()
+    assert found[0][0] == 401
+
+
 def test_a_body_that_is_still_coming_is_not_accepted(node: Node, callers: list[Caller]) -> None:
     secret = make(callers[0], "slow", "ingest")
     sending = http.client.HTTPConnection("127.0.0.1", node.port, timeout=20)
