@@ -78,6 +78,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "test_sources::test_a_time_that_was_missed": ("A scheduled time is missed",),
     "test_sync": ("The end of the log is damaged",),
     "test_sync::test_without_durability": ("Power fails with",),
+    "test_tokens": ("An ingest worker is killed", "The supervisor is killed"),
     "test_upgrade": (),
     "test_waiting_bodies": ("More comes than is run",),
     "test_chaos": (
