@@ -24,6 +24,7 @@ METHODS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 
 #: Lines about no graph, filter or delivery, by module: about a process, a shard, the disk, the clock, a connection.
 NODE: dict[str, tuple[str, ...]] = {
+    "access/issuing.py": ("token revoked",),
     "api/door.py": ("too few file descriptors", "too many connections"),
     "api/problems.py": ("request failed",),
     "api/protocol.py": ("not a valid HTTP request",),
