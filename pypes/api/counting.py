@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from pypes.api.methods import METHODS
-from pypes.observe.metrics import HTTP_REQUESTS, HTTP_SECONDS
+from pypes.observe.metrics import HTTP_REQUESTS, HTTP_SECONDS, POSTS_REFUSED
 from pypes.observe.tallies import Tallies, Timed
 
 #: Route of requests that lead nowhere or were refused before, and method of those that no address knows.
@@ -15,6 +15,18 @@ UNKNOWN: Final = "unknown"
 
 #: The key of the ASGI scope under which the router leaves the template of an address.
 ROUTE: Final = "pypes.route"
+
+#: The key under which the code of the problem is left with which a request is answered.
+REASON: Final = "pypes.reason"
+
+#: Routes that are named in counts of refused POSTs, the longest name, and what stands for all others.
+MOST_ROUTES: Final = 20
+ROUTE_CHARS: Final = 64
+OTHERS: Final = "others"
+
+#: Addresses to which documents are posted, and statuses of those that are not taken for want of room or of a graph.
+_POSTS: Final = frozenset({"/docs", "/docs/{route}"})
+_REFUSALS: Final = frozenset({429, 503, 507})
 
 _METHODS: Final = frozenset((*METHODS, "HEAD", "OPTIONS"))
 
@@ -24,6 +36,7 @@ class RequestTallies:
 
     def __init__(self, tallies: Tallies) -> None:
         self._tallies = tallies
+        self._routes: set[str] = set()
         self._known: dict[tuple[str, str, int], Timed] = {}
         #: Counts a request whose documents were accepted on the short path, by the seconds that it took.
         self.posted = self._of("/docs", "POST", 202).observe
@@ -31,6 +44,18 @@ class RequestTallies:
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request that is answered."""
         self._of(route, method if method in _METHODS else UNKNOWN, status).observe(seconds)
+
+    def not_taken(self, status: int, code: str, route: str = "") -> None:
+        """Count a POST of documents to a route that was answered with a problem."""
+        if status not in _REFUSALS:
+            return
+        # anybody may make up routes
+        if route not in self._routes and route:
+            if len(self._routes) < MOST_ROUTES and len(route) <= ROUTE_CHARS:
+                self._routes.add(route)
+            else:
+                route = OTHERS
+        self._tallies.counter(POSTS_REFUSED, str(status), code, route).add()
 
     def refused(self, status: int) -> None:
         """A request was refused before it was read."""
@@ -65,7 +90,10 @@ class Counting:
         async def counted(message: Any) -> None:
             if message["type"] == "http.response.start":
                 seconds = time.perf_counter() - began
-                self._requests.answered(scope.get(ROUTE, UNKNOWN), scope["method"], message["status"], seconds)
+                route = scope.get(ROUTE, UNKNOWN)
+                self._requests.answered(route, scope["method"], message["status"], seconds)
+                if REASON in scope and scope["method"] == "POST" and route in _POSTS:
+                    self._requests.not_taken(message["status"], scope[REASON], scope["path"].removeprefix("/docs").strip("/"))
             await send(message)
 
         await self._app(scope, receive, counted)

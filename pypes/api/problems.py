@@ -14,6 +14,7 @@ import orjson
 
 from pypes import errors
 from pypes.api import former
+from pypes.api.counting import REASON
 from pypes.api.request import Disconnected, Request
 from pypes.core.secrets import masked
 from pypes.errors import Problem, PypesError
@@ -143,6 +144,7 @@ async def _on_pypes_error(req: Request, resp: falcon.asgi.Response, error: Pypes
     status = status_of(type(error))
     if status >= 500 and not isinstance(error, errors.Unavailable):
         log.error("request failed", extra={"path": req.path, "code": error.code, "error": str(error)}, exc_info=error)
+    req.scope[REASON] = error.code
     answer(resp, document_of(error, status), headers_of(error))
     await _clear(req, resp)
 

@@ -308,6 +308,7 @@ class Post(msgspec.Struct, eq=False):
         head = self._short_path.head(b"%d %b" % (status, HTTPStatus(status).phrase.encode()), default)
         more = b"".join(b"%b: %b\r\n" % field for field in fields)
         self._short_path.requests.answered("/docs", "POST", status, perf_counter() - self._began)
+        self._short_path.requests.not_taken(status, error.code)
         self._send(b"%b%b%b%b" % (head, more, self._end_of_head.encode(), body))
 
     @property

@@ -123,7 +123,10 @@ STATUS = obj(
                     "type": "object",
                     "additionalProperties": _work(FilterWork),
                 },
-                refused={**COUNTS, "description": "POSTs of documents that were refused, by status."},
+                refused={
+                    **_list(obj(status=TEXT, code=TEXT, route=TEXT, count=COUNT)),
+                    "description": "POSTs of documents that were answered 429, 503 or 507, by the code of the problem.",
+                },
             ),
             {"type": "null"},
         ],
@@ -135,6 +138,10 @@ STATUS = obj(
         "description": "What needs a look, in sentences; none of a node that keeps up with its load.",
     },
     graphs=_list(SUMMARY),
+    undeployed={
+        **_list(obj(file=TEXT, graph=TEXT, routes=NAMES, reason=TEXT)),
+        "description": "Graph files that are not deployed, with the routes that their graphs would have.",
+    },
     outboxes=_list(OUTBOX),
 )
 

@@ -132,7 +132,7 @@ def picture_of(before: Look, last: Look, width: int, height: int, interval_s: fl
     rates = Sample.of(before.status, before.at).rates(Sample.of(status, last.at))
     filters = filter_rates(before.status, last.status, last.at - before.at)
     tables = [
-        picture.graphs({**status, "graphs": most_work_first(status, rates)}, rates),
+        picture.graphs(status, rates, most_work_first(status, rates)),
         picture.filters(status, filters),
         picture.letters(last.groups, CAUSES),
         picture.instances(status),
@@ -149,4 +149,4 @@ def most_work_first(status: Mapping[str, Any], rates: Mapping[str, Rate]) -> lis
         is_well = graph["state"] == "live" and not graph.get("resting")
         return is_well, -sum(rates.get(graph["name"], ())), graph["name"]
 
-    return sorted(status["graphs"], key=rank)
+    return sorted(picture.shown_graphs(status), key=rank)

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from pypes.core.wording import lasting, sized
+from pypes.errors import Draining, NotDeployed, QueueFull, WorkerEnding
 from pypes.observe.delays import Delays
 
 #: A disk is short of room with less than both of this, and full with less than a hundredth of it.
@@ -25,6 +26,15 @@ GROWING_BYTES: Final = 1 << 20
 GROWN_BYTES: Final = 16 << 20
 #: Characters of a reason that is not ours.
 REASON_CHARS: Final = 160
+#: Addresses that are named of POSTs that were refused.
+MOST_ROUTES: Final = 5
+#: Reasons for which POSTs are refused, by the code of the problem.
+_REASONS: Final = {
+    NotDeployed.code: "no graph that is deployed takes them",
+    QueueFull.code: "a queue, or the share of a graph in it, is full",
+    Draining.code: "the node was stopping",
+    WorkerEnding.code: "an ingest worker was ending",
+}
 
 
 class Concern(NamedTuple):
@@ -43,6 +53,8 @@ def concerns(status: Mapping[str, Any], causes: Sequence[Mapping[str, Any]], now
     """
     return [
         *_of_node(status),
+        *_of_files(status),
+        *_of_refused(status),
         *_of_graphs(status, now),
         *_of_shards(status),
         *_of_pools(status),
@@ -57,8 +69,7 @@ def _of_node(status: Mapping[str, Any]) -> Iterator[Concern]:
     if status["state"] != "ready":
         yield Concern("node", "", "", f"The node is {status['state']}.")
     disk = status.get("disk")
-    refused = (status.get("lately") or {}).get("refused", {})
-    full = refused.get("507", 0)
+    full = sum(each["count"] for each in _refused(status) if each["status"] == "507")
     told = f" {counted(full, 'POST was', 'POSTs were')} refused with 507 (store.full) in the last minute." if full else ""
     if disk is not None and disk["free_bytes"] < min(LOW_BYTES, LOW_SHARE * disk["total_bytes"]):
         is_full = disk["free_bytes"] < FULL_BYTES or full
@@ -67,13 +78,62 @@ def _of_node(status: Mapping[str, Any]) -> Iterator[Concern]:
         yield Concern("disk", "", "", f"{text} Make room there; the node goes on by itself.")
     elif full:
         yield Concern("disk", "", "", f"A disk, or the disk_bytes of a graph, is full.{told}")
-    for code, name in (("503", "the queue is full, or the node was not ready"), ("429", "a limit was reached")):
-        if refused.get(code):
-            found = counted(refused[code], "POST was", "POSTs were")
-            yield Concern("refused", "", "", f"{found} refused with {code} in the last minute: {name}.")
     for outbox in status["outboxes"]:
         if outbox["reason"]:
             yield Concern("outbox", "", "", f"Outbox {outbox['name']} cannot be read: {outbox['reason']}")
+
+
+def _refused(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """POSTs of documents that were refused in the last minute, by status, code and route."""
+    found: list[Mapping[str, Any]] = (status.get("lately") or {}).get("refused", [])
+    return found
+
+
+def _of_files(status: Mapping[str, Any]) -> Iterator[Concern]:
+    """Graph files that are not deployed, with the POSTs that find no graph for that."""
+    live = {graph["name"]: graph for graph in status["graphs"]}
+    for file in status["undeployed"]:
+        name = file["graph"]
+        how = f"runs without what is new in its file {file['file']}" if name in live else "is not running"
+        text = f"Graph {name} {how}: {_in_a_line(file['reason'])}."
+        lost = sum(each["count"] for each in _refused(status) if _is_of(file, each)) if name not in live else 0
+        if lost:
+            text += (
+                f" {counted(lost, 'POST', 'POSTs')} for it {'was' if lost == 1 else 'were'} refused with 503 in the last minute."
+            )
+        what = "Mend what it names" if name in live else f"Its file is {file['file']}: mend it, or what it names"
+        yield Concern("failed", name, "", f"{text} {what}, and save the file again, or send the node SIGHUP.")
+
+
+def _is_of(file: Mapping[str, Any], refused: Mapping[str, Any]) -> bool:
+    return refused["code"] == NotDeployed.code and refused["route"] in file["routes"]
+
+
+def _of_refused(status: Mapping[str, Any]) -> Iterator[Concern]:
+    """POSTs that were refused for another reason than a full disk, or a graph that does not run, by code."""
+    live = {graph["name"] for graph in status["graphs"]}
+    files = [file for file in status["undeployed"] if file["graph"] not in live]
+    alike: dict[tuple[str, str], dict[str, int]] = {}
+    for each in _refused(status):
+        if each["status"] != "507" and not any(_is_of(file, each) for file in files):
+            counts = alike.setdefault((each["status"], each["code"]), {})
+            counts[each["route"]] = counts.get(each["route"], 0) + each["count"]
+    for (code, reason), counts in alike.items():
+        routes = sorted(counts, key=lambda route: (-counts[route], route))
+        where = ", ".join(f"/docs/{route}" if route else "/docs" for route in routes[:MOST_ROUTES])
+        more = len(routes) - MOST_ROUTES
+        where += f" and {more} more" if more > 0 else ""
+        found = counted(sum(counts.values()), "POST", "POSTs")
+        verb = "was" if sum(counts.values()) == 1 else "were"
+        why = f": {_REASONS[reason]}" if reason in _REASONS else ""
+        yield Concern("refused", "", "", f"{found} to {where} {verb} refused with {code} ({reason}) in the last minute{why}.")
+
+
+def _in_a_line(reason: str) -> str:
+    """A reason with its problems, one behind the other, shortened."""
+    first, *problems = [line.strip().rstrip(".") for line in reason.strip().splitlines()] or [""]
+    line = "; ".join(problems) or first
+    return line if len(line) <= 2 * REASON_CHARS else f"{line[: 2 * REASON_CHARS]}…"
 
 
 def _of_graphs(status: Mapping[str, Any], now: float) -> Iterator[Concern]:

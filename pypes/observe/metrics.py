@@ -109,6 +109,12 @@ HTTP_REQUESTS: Final = Metric(
     "Requests that were answered. The route is the template of the address, unknown for what has none.",
     ("route", "method", "status"),
 )
+POSTS_REFUSED: Final = Metric(
+    "pypes_posts_refused_total",
+    "counter",
+    "POSTs of documents that were answered 429, 503 or 507, by the code of the problem. Each worker names 20 routes at most.",
+    ("status", "code", "route"),
+)
 HTTP_SECONDS: Final = Metric(
     "pypes_http_request_seconds",
     "histogram",
@@ -197,7 +203,10 @@ NODE_START: Final = Metric(
 )
 NODE_READY: Final = Metric("pypes_node_ready", "gauge", "1 if the node takes documents and runs them, else 0.")
 GRAPH_RUNNING: Final = Metric(
-    "pypes_graph_running", "gauge", "1 if a graph runs; 0 if it could not be set up, lost its pool, or is paused.", _GRAPH
+    "pypes_graph_running",
+    "gauge",
+    "1 if a graph runs; 0 if it could not be set up, its file is not deployed, it lost its pool, or it is paused.",
+    _GRAPH,
 )
 GRAPH_PAUSED: Final = Metric("pypes_graph_paused", "gauge", "1 if somebody has paused a graph, else 0.", _GRAPH)
 GRAPH_VERSION: Final = Metric("pypes_graph_version", "gauge", "The version of a graph that is live.", _GRAPH)
@@ -279,6 +288,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     WIRE_PACKETS,
     WIRE_PARKED,
     HTTP_REQUESTS,
+    POSTS_REFUSED,
     HTTP_SECONDS,
     DELIVERY_SECONDS,
     NEW_DEAD_LETTERS,

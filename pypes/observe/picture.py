@@ -156,8 +156,8 @@ def rates_lately(status: Status) -> dict[str, Rate]:
     return {graph: Rate(*rates) for graph, rates in sums.items()}
 
 
-def graphs(status: Status, rates: Mapping[str, Rate]) -> Table:
-    """Graphs with their state, their rates, and the documents in each."""
+def graphs(status: Status, rates: Mapping[str, Rate], shown: Sequence[Mapping[str, Any]] | None = None) -> Table:
+    """Graphs with their state, their rates, and the documents in each; ``shown`` are all of them in another order."""
     sums: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     oldest: dict[str, float] = defaultdict(float)
     for shard in status["shards"]:
@@ -167,7 +167,7 @@ def graphs(status: Status, rates: Mapping[str, Rate]) -> Table:
                     sums[graph][name] += number
             oldest[graph] = max(oldest[graph], *(lane["oldest_s"] for lane in use["lanes"].values()), 0.0)
     rows = []
-    for graph in status["graphs"]:
+    for graph in shown_graphs(status) if shown is None else shown:
         name = graph["name"]
         use, of_late = sums[name], rates.get(name)
         state = "resting" if graph.get("resting") and graph["state"] == "live" else graph["state"]
@@ -189,6 +189,14 @@ def graphs(status: Status, rates: Mapping[str, Rate]) -> Table:
     counts = ("Accepted", "Published", "Dropped", "Failed", "Dead letters")
     numbers = (*_RATES.values(), "Waiting", "Oldest", "Size", *counts)
     return Table("Graphs", ("Graph", "State", *numbers), rows, frozenset(numbers), "No graph is deployed.")
+
+
+def shown_graphs(status: Status) -> list[Mapping[str, Any]]:
+    """The graphs that are deployed, and those of files that are not: these have failed."""
+    names = {graph["name"] for graph in status["graphs"]}
+    lost = {each["graph"]: each["reason"] for each in status["undeployed"] if each["graph"] not in names}
+    files = [{"name": name, "state": "failed", "error": reason} for name, reason in lost.items()]
+    return sorted([*status["graphs"], *files], key=lambda graph: str(graph["name"])) if files else status["graphs"]
 
 
 def filters(status: Status, rates: Sequence[FilterRate]) -> Table:

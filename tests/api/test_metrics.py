@@ -236,6 +236,17 @@ def test_methods_that_nobody_knows_are_one() -> None:
     assert len({series.labels for series in tallies.series if series.metric == "pypes_http_requests_total"}) == 2
 
 
+def test_routes_that_anybody_may_make_up_are_few() -> None:
+    tallies = Tallies()
+    requests = RequestTallies(tallies)
+    for number in range(50):
+        requests.not_taken(503, "graph.none_deployed", f"r{number}")
+    requests.not_taken(404, "route.unknown", "r0")
+    found = [series.labels for series in tallies.series if series.metric == "pypes_posts_refused_total"]
+    assert len(found) == 21
+    assert ("503", "graph.none_deployed", "others") in found
+
+
 def test_no_tally_files_are_left(tmp_path: Path) -> None:
     with running(tmp_path, GRAPH, workers=1, instances=1) as node:
         from pypes.runtime.folders import find_runtime_dir

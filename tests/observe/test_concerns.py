@@ -19,7 +19,11 @@ def told(*causes: dict[str, Any], now: float = NOW, **changes: Any) -> list[str]
 
 
 def lately(**changes: Any) -> dict[str, Any]:
-    return {"seconds": 60.0, "work": {}, "refused": {}, **changes}
+    return {"seconds": 60.0, "work": {}, "refused": [], **changes}
+
+
+def refusal(status: str, code: str, count: int, route: str = "") -> dict[str, Any]:
+    return {"status": status, "code": code, "route": route, "count": count}
 
 
 def test_a_node_that_works_has_none() -> None:
@@ -72,16 +76,16 @@ def test_a_destination_that_does_not_answer_has_a_time_and_a_reason() -> None:
     [
         (
             0,
-            {"507": 3100},
+            3100,
             "is full: 0 B of 48.0 MiB are free. 3,100 POSTs were refused with 507 (store.full) in the last minute.",
         ),
-        (0, {}, "is full: 0 B of 48.0 MiB are free."),
-        (2 * MIB, {}, "is nearly full: 2.0 MiB of 48.0 MiB are free."),
+        (0, 0, "is full: 0 B of 48.0 MiB are free."),
+        (2 * MIB, 0, "is nearly full: 2.0 MiB of 48.0 MiB are free."),
     ],
 )
-def test_a_disk_without_room_is_named(free: int, refused: dict[str, int], text: str) -> None:
+def test_a_disk_without_room_is_named(free: int, refused: int, text: str) -> None:
     disk = {"folder": "/data", "total_bytes": 48 * MIB, "free_bytes": free}
-    [found] = told(disk=disk, lately=lately(refused=refused))
+    [found] = told(disk=disk, lately=lately(refused=[refusal("507", "store.full", refused)]))
     assert found == f"The disk of the data folder /data {text} Make room there; the node goes on by itself."
 
 
@@ -90,10 +94,43 @@ def test_a_large_disk_has_room_with_a_small_share() -> None:
 
 
 def test_posts_that_were_refused_are_counted() -> None:
-    assert told(lately=lately(refused={"503": 1, "429": 2, "507": 3})) == [
+    refused = [
+        refusal("503", "queue.full", 3),
+        refusal("503", "queue.full", 2, "shop"),
+        refusal("507", "store.full", 3),
+        refusal("503", "unheard", 1, "mail"),
+    ]
+    assert told(lately=lately(refused=refused)) == [
         "A disk, or the disk_bytes of a graph, is full. 3 POSTs were refused with 507 (store.full) in the last minute.",
-        "1 POST was refused with 503 in the last minute: the queue is full, or the node was not ready.",
-        "2 POSTs were refused with 429 in the last minute: a limit was reached.",
+        "5 POSTs to /docs, /docs/shop were refused with 503 (queue.full) in the last minute: a queue, or the share of a graph in "
+        "it, is full.",
+        "1 POST to /docs/mail was refused with 503 (unheard) in the last minute.",
+    ]
+
+
+def test_routes_beyond_some_are_counted() -> None:
+    refused = [refusal("503", "graph.none_deployed", 1, f"r{number}") for number in range(7)]
+    assert told(lately=lately(refused=refused)) == [
+        "7 POSTs to /docs/r0, /docs/r1, /docs/r2, /docs/r3, /docs/r4 and 2 more were refused with 503 (graph.none_deployed) in "
+        "the last minute: no graph that is deployed takes them."
+    ]
+
+
+def test_a_graph_whose_file_is_not_deployed_is_named_with_the_posts_for_it() -> None:
+    reason = "orders: the graph is not valid\n  nodes.send: component 'Webhook' cannot be used: no module\n  nodes: no more."
+    orders = {"file": "/g/orders.json", "graph": "orders", "routes": ["orders"], "reason": reason}
+    shop = {"file": "/g/shop.json", "graph": "shop", "routes": ["shop"], "reason": "not JSON"}
+    refused = [refusal("503", "graph.none_deployed", 651, "orders"), refusal("503", "graph.none_deployed", 1, "else")]
+    found = concerns(status(undeployed=[orders, shop], lately=lately(refused=refused)), (), NOW)
+    assert [(each.kind, each.graph) for each in found] == [("failed", "orders"), ("failed", "shop"), ("refused", "")]
+    assert [each.text for each in found] == [
+        "Graph orders is not running: nodes.send: component 'Webhook' cannot be used: no module; nodes: no more. 651 POSTs for "
+        "it were refused with 503 in the last minute. Its file is /g/orders.json: mend it, or what it names, and save the file "
+        "again, or send the node SIGHUP.",
+        "Graph shop runs without what is new in its file /g/shop.json: not JSON. Mend what it names, and save the file again, or "
+        "send the node SIGHUP.",
+        "1 POST to /docs/else was refused with 503 (graph.none_deployed) in the last minute: no graph that is deployed takes "
+        "them.",
     ]
 
 

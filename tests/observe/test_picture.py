@@ -37,7 +37,8 @@ def status(**changes: Any) -> dict[str, Any]:
         "work": {},
         "endings": [],
         "disk": {"folder": "/data", "total_bytes": 100 << 30, "free_bytes": 50 << 30},
-        "lately": {"seconds": 60.0, "work": {}, "refused": {}},
+        "lately": {"seconds": 60.0, "work": {}, "refused": []},
+        "undeployed": [],
         "max_memory_bytes": 512 << 20,
         "concerns": [],
         **changes,
@@ -105,6 +106,11 @@ def test_the_node_in_a_line() -> None:
 def test_a_graph_with_a_filter_that_rests_is_resting() -> None:
     [row] = picture.graphs(status(graphs=[{"name": "c", "state": "live", "resting": [{}]}]), {}).rows
     assert row[:2] == ("c", "resting")
+
+
+def test_a_graph_whose_file_is_not_deployed_has_failed() -> None:
+    files: list[dict[str, Any]] = [{"file": "/g/a.json", "graph": name, "routes": [], "reason": "?"} for name in ("a", "shop")]
+    assert [row[:2] for row in picture.graphs(status(undeployed=files), {}).rows] == [("a", "failed"), ("shop", "live")]
 
 
 def test_causes_beyond_the_most_are_added_up() -> None:

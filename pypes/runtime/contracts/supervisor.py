@@ -98,12 +98,21 @@ class GraphWork(msgspec.Struct, frozen=True):
     wires: dict[str, WireWork]
 
 
+class Refused(msgspec.Struct, frozen=True):
+    """POSTs of documents to one route that were refused for one reason; without a route, it is empty."""
+
+    status: str
+    code: str
+    route: str
+    count: int
+
+
 class Lately(msgspec.Struct, frozen=True):
-    """Counts of the last ``seconds``: the work of filters by graph, and POSTs of documents that were refused, by status."""
+    """Counts of the last ``seconds``: the work of filters by graph, and POSTs of documents that were refused."""
 
     seconds: float
     work: dict[str, dict[str, FilterWork]]
-    refused: dict[str, int]
+    refused: list[Refused]
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -128,12 +137,21 @@ class DiskStatus(msgspec.Struct, frozen=True):
     free_bytes: int
 
 
+class UndeployedFile(msgspec.Struct, frozen=True):
+    """A graph file that is not deployed, with the routes that its graph would have, and why."""
+
+    file: str
+    graph: str
+    routes: list[str]
+    reason: str
+
+
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A node as its supervisor knows it. ``state`` is ``starting``, ``ready`` or ``draining``; ``graphs`` as ``GET /graphs``.
 
     ``arbiter`` is ``None`` while there is none. ``restarts`` are instances that ended unasked, by cause; ``work`` is by graph.
     ``endings`` are the last of those instances, the oldest first. ``disk`` and ``lately`` are ``None`` while nothing is known.
-    ``max_memory_bytes`` is what an instance may have, 0 for no bound.
+    ``max_memory_bytes`` is what an instance may have, 0 for no bound. ``undeployed`` are graph files.
     """
 
     state: str
@@ -154,6 +172,7 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     disk: DiskStatus | None = None
     lately: Lately | None = None
     max_memory_bytes: int = 0
+    undeployed: list[UndeployedFile] = []
 
 
 class WorkerCalls(Protocol):

@@ -30,7 +30,7 @@ from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.check import scrub
 from pypes.runtime.graphs.consolidation import Consolidation
 from pypes.runtime.graphs.deployed import DeployedGraphs
-from pypes.runtime.graphs.files import GraphFile, GraphFiles
+from pypes.runtime.graphs.files import GraphFile, GraphFiles, Undeployed
 from pypes.runtime.graphs.launching import Launcher
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
 from pypes.runtime.pools.node_pools import NodePools
@@ -96,6 +96,7 @@ class Deployer(DeployedGraphs):
             if old is None or old.graph != graph or name in self.failed:
                 new = StoredGraph(name, self._store.next_version(name), graph, self._store.clock.now(), by, note)
                 await self._deploy(new)
+                self._files.forget(name)
             return {**self.get(name), "created": old is None}
 
     async def rollback(
@@ -290,7 +291,15 @@ class Deployer(DeployedGraphs):
                 try:
                     await self._bring_up(fresh, stored, failed, is_start=False)
                 except SetupFailed as error:
-                    self._log.error("graph files not deployed", reason=self._scrubbed(error.failure), **error.failure.names)
+                    reason = self._scrubbed(error.failure, *(file.graph for file in fresh.values()))
+                    self._log.error("graph files not deployed", reason=reason, **error.failure.names)
+                    for file in fresh.values():
+                        self._files.not_deployed(file, reason)
+
+    @property
+    def undeployed(self) -> list[Undeployed]:
+        """The graph files that are not deployed."""
+        return list(self._files.undeployed.values())
 
     async def _bring_up(
         self, fresh: dict[str, GraphFile], stored: dict[str, StoredGraph], failed: dict[str, SetupFailure], *, is_start: bool
@@ -324,6 +333,7 @@ class Deployer(DeployedGraphs):
                     else:
                         about = {**error.failure.names, "graph": name}
                         self._log.error("graph file not deployed", file=file.path, reason=reason, **about)
+                        self._files.not_deployed(file, reason)
                 elif name in may_fail and name in wanted:
                     failed[name] = error.failure
                     about = {**error.failure.names, "graph": name}

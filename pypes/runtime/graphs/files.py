@@ -31,6 +31,16 @@ class GraphFile:
     graph: StoredGraph
 
 
+@dataclass(frozen=True, slots=True)
+class Undeployed:
+    """A file that is not deployed, and why; ``graph`` is the name in it, or that of the file if it cannot be read."""
+
+    path: str
+    graph: str
+    routes: tuple[str, ...]
+    reason: str
+
+
 def is_graph_file(change: object, path: str) -> bool:
     """True for a path that may hold a graph: what else changes in the folder, such as a log, is no reason to look at it."""
     return path.endswith(SUFFIX)
@@ -51,6 +61,8 @@ class GraphFiles:
 
     def __init__(self, store: ControlStore) -> None:
         self._store = store
+        #: Files that are not deployed, by path, as far as the last look at the folder has found.
+        self.undeployed: dict[str, Undeployed] = {}
         self._log = logs.get("pypes.deployments")
 
     def fresh(self, folder: Path, check: Callable[[str, Any], dict[str, Any]]) -> dict[str, GraphFile]:
@@ -59,10 +71,12 @@ class GraphFiles:
         ``check(name, obj)`` gives a graph in canonical form or raises what is wrong with it.
         """
         found: dict[str, GraphFile] = {}
+        self.undeployed = {}
         beside = Beside()
         live = self._store.live()
         for path in sorted(folder.glob(f"*{SUFFIX}")) if folder.is_dir() else []:
             about = {"file": str(path)}
+            routes: tuple[str, ...] = ()
             try:
                 data = path.read_bytes()
                 digest = hashlib.sha256(data).hexdigest()
@@ -70,11 +84,13 @@ class GraphFiles:
                     continue
                 parsed = codec.loads(data)
                 about["graph"] = parsed.name
+                routes = tuple(parsed.routes)
                 graph = check(parsed.name, codec.to_obj(parsed))
                 if problems := beside.add(parsed, str(path)):
                     raise InvalidGraph("the graph is not valid", where=parsed.name, problems=problems)
             except (OSError, PypesError) as error:
                 self._log.error("graph file not deployed", reason=str(error), **about)
+                self.undeployed[str(path)] = Undeployed(str(path), about.get("graph", path.stem), routes, str(error))
                 continue
             old = live.get(parsed.name)
             if old is not None and old.graph == graph:
@@ -85,3 +101,12 @@ class GraphFiles:
                 str(path), digest, StoredGraph(parsed.name, version, graph, self._store.clock.now(), str(path))
             )
         return found
+
+    def not_deployed(self, file: GraphFile, reason: str) -> None:
+        """Keep in mind that a file was fresh, but cannot be deployed."""
+        graph = file.graph
+        self.undeployed[file.path] = Undeployed(file.path, graph.name, tuple(graph.graph.get("routes", ())), reason)
+
+    def forget(self, graph: str) -> None:
+        """A graph was deployed in another way: what is wrong with its file matters no more."""
+        self.undeployed = {path: each for path, each in self.undeployed.items() if each.graph != graph}

@@ -14,16 +14,13 @@ import msgspec
 from pypes.observe import metrics as m
 from pypes.observe.gathering import Gathering
 from pypes.observe.tallies import Series
-from pypes.runtime.contracts.supervisor import FilterWork, Lately, NodeStatus, PoolStatus, ProcessStatus
+from pypes.runtime.contracts.supervisor import FilterWork, Lately, NodeStatus, PoolStatus, ProcessStatus, Refused
 from pypes.runtime.supervisor.picture import FILTER
 from pypes.runtime.supervisor.tallying import WORKERS
 
 #: Seconds between two looks, and for which they are kept.
 EVERY_S: Final = 10.0
 WINDOW_S: Final = 60.0
-#: Addresses to which documents are posted, and statuses of those that are not taken for want of room.
-_POSTS: Final = frozenset({"/docs", "/docs/{route}"})
-_REFUSALS: Final = frozenset({"429", "503", "507"})
 
 
 class _Look(NamedTuple):
@@ -75,12 +72,13 @@ class LatelySeen:
             return node
         first = self._looks[0]
         work: dict[str, dict[str, dict[str, float]]] = {graph: {} for graph in node.work}
-        refused: dict[str, int] = {}
+        refused: list[Refused] = []
         for series, count in self._counts().items():
             change = count - first.counts.get(series, 0.0)
-            if series.metric == m.HTTP_REQUESTS.name:
+            if series.metric == m.POSTS_REFUSED.name:
                 if change:
-                    refused[series.labels[2]] = refused.get(series.labels[2], 0) + int(change)
+                    status, code, route = series.labels
+                    refused.append(Refused(status, code, route, int(change)))
             elif series.labels[0] in work:
                 work[series.labels[0]].setdefault(series.labels[1], {})[FILTER[series.metric]] = change
         lately = Lately(
@@ -89,7 +87,7 @@ class LatelySeen:
                 graph: {name: msgspec.convert(counts, FilterWork, strict=False) for name, counts in sorted(filters.items())}
                 for graph, filters in work.items()
             },
-            refused,
+            sorted(refused, key=lambda each: (-each.count, each.status, each.code, each.route)),
         )
         processes = [self._with_memory(each) for each in node.processes]
         return msgspec.structs.replace(node, lately=lately, processes=processes, pools=[self._with_busy(p) for p in node.pools])
@@ -114,7 +112,4 @@ def _busy(pool: PoolStatus) -> float:
 
 
 def _is_wanted(series: Series) -> bool:
-    if series.metric == m.HTTP_REQUESTS.name:
-        route, method, status = series.labels
-        return method == "POST" and status in _REFUSALS and route in _POSTS
-    return series.metric in FILTER
+    return series.metric == m.POSTS_REFUSED.name or series.metric in FILTER

@@ -25,6 +25,7 @@ from pypes.runtime.contracts.supervisor import (
     NodeStatus,
     PoolStatus,
     ProcessStatus,
+    UndeployedFile,
     WireWork,
 )
 from pypes.runtime.generations.generations import Generations
@@ -75,6 +76,7 @@ def picture(
         endings=[Ending(**each) for each in generations.endings],
         disk=_disk_of(settings.server.data),
         max_memory_bytes=settings.server.max_memory_bytes,
+        undeployed=[UndeployedFile(each.path, each.graph, [*each.routes], each.reason) for each in deployer.undeployed],
     )
 
 

@@ -120,7 +120,10 @@ class Tallying(Observer):
             m.BUILD: {(__version__, platform.python_version()): 1},
             m.NODE_START: {(): self._start_time},
             m.NODE_READY: {(): float(node.state == "ready")},
-            m.GRAPH_RUNNING: {(each["name"],): float(each["state"] in ("live", "closing")) for each in node.graphs},
+            m.GRAPH_RUNNING: {
+                **{(each.graph,): 0.0 for each in node.undeployed},
+                **{(each["name"],): float(each["state"] in ("live", "closing")) for each in node.graphs},
+            },
             m.GRAPH_PAUSED: {(each["name"],): float(each["state"] == "paused") for each in node.graphs},
             m.GRAPH_VERSION: {(each["name"],): each["version"] for each in node.graphs},
             m.INSTANCES: {(state,): sum(each.state == state for each in node.instances) for state in states},

@@ -27,8 +27,13 @@ def test_of_two_new_files_with_one_route_only_the_first_is_deployed(tmp_path: Pa
     write(tmp_path, "a", "people")
     write(tmp_path, "b", "people")
     write(tmp_path, "c", "places")
+    files = GraphFiles(store)
     with caplog.at_level(logging.ERROR):
-        assert [*GraphFiles(store).fresh(tmp_path, as_it_is)] == ["a", "c"]
+        assert [*files.fresh(tmp_path, as_it_is)] == ["a", "c"]
     (record,) = caplog.records
+    (left,) = files.undeployed.values()
+    assert (left.path, left.graph, left.routes) == (str(tmp_path / "b.json"), "b", ("people",))
+    files.forget("b")
+    assert not files.undeployed
     assert f"route 'people' belongs to graph 'a' ({tmp_path / 'a.json'})" in record.__dict__["reason"]
     store.close()

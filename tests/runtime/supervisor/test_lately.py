@@ -8,7 +8,7 @@ import pytest
 
 from pypes.observe import metrics as m
 from pypes.observe.gathering import Gathering
-from pypes.runtime.contracts.supervisor import FilterWork, Lately, PoolStatus, PoolWorkerStatus, ProcessStatus
+from pypes.runtime.contracts.supervisor import FilterWork, Lately, PoolStatus, PoolWorkerStatus, ProcessStatus, Refused
 from pypes.runtime.supervisor.lately import EVERY_S, LatelySeen
 from pypes.runtime.supervisor.picture import with_counts
 from tests.runtime.supervisor.test_tallying import graph_of, node_of
@@ -34,8 +34,8 @@ class Setting:
     def took(self, packets: int) -> None:
         self.gathering.own.counter(m.FILTER_IN, "g", "filter-0").add(packets)
 
-    def refused(self, status: str, route: str = "/docs", method: str = "POST") -> None:
-        self.gathering.own.counter(m.HTTP_REQUESTS, route, method, status).add()
+    def refused(self, status: str, code: str, route: str = "") -> None:
+        self.gathering.own.counter(m.POSTS_REFUSED, status, code, route).add()
 
     def lately(self) -> Lately:
         graphs = {"g": graph_of(1)}
@@ -62,14 +62,13 @@ def test_only_what_came_within_the_last_minute_counts(setting: Setting) -> None:
     assert setting.lately().seconds == 70.0
 
 
-def test_posts_that_were_refused_are_counted_by_status(setting: Setting) -> None:
-    setting.refused("507")
+def test_posts_that_were_refused_are_counted_by_reason_and_route(setting: Setting) -> None:
+    setting.refused("507", "store.full")
+    setting.refused("429", "queue.full")
     setting.seen.look()
-    for status in ("507", "507", "503", "202", "404"):
-        setting.refused(status)
-    setting.refused("507", "/docs/{route}")
-    setting.refused("503", "/metrics", "GET")
-    assert setting.lately().refused == {"507": 3, "503": 1}
+    for route in ("", "shop", ""):
+        setting.refused("507", "store.full", route)
+    assert setting.lately().refused == [Refused("507", "store.full", "", 2), Refused("507", "store.full", "shop", 1)]
 
 
 def test_a_graph_that_is_gone_is_not_shown(setting: Setting) -> None:
