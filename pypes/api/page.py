@@ -147,7 +147,7 @@ class Page:
         concerns = "".join(f"<li>{text(each['text'])}</li>" for each in status["concerns"])
         return "".join(
             (
-                f"<header><h1>Pypes {state(status['state'])}</h1><p>{text(picture.headline(status))}</p></header><main>",
+                f"<header><h1>Pypes {state(picture.state_of(status))}</h1><p>{text(picture.headline(status))}</p></header><main>",
                 f"<p>{text(picture.waiting(status))}</p>",
                 f'<section class="warnings"><h2>What needs a look</h2><ul>{concerns}</ul></section>'
                 if concerns

@@ -75,9 +75,20 @@ def _line(table: Table, cells: Sequence[str], widths: Sequence[int], width: int,
 def fitted(tables: Sequence[Table], width: int, height: int) -> list[str]:
     """Tables below each other within ``height`` lines; rows are shared out, and whatever the first leave goes to the next.
 
-    A table without room for a row is left out.
+    A table without room for a row is left out, and named in the last line.
     """
+    whole = _fitted(tables, width, height)
+    if not whole[1]:
+        return whole[0]
+    lines, missing = _fitted(tables, width, height - 1)
+    told = ", ".join(f"{table.title} ({len(table.rows)})" for table in missing)
+    return [*lines, click.style(cut(f"No room for {told}", width), dim=True)] if height > 0 else []
+
+
+def _fitted(tables: Sequence[Table], width: int, height: int) -> tuple[list[str], list[Table]]:
+    """The lines, and the tables that have no room in them."""
     lines: list[str] = []
+    missing: list[Table] = []
     left = [table for table in tables if table.rows or table.empty]
     for number, table in enumerate(left):
         # a blank line, a title and headings before the rows
@@ -86,4 +97,6 @@ def fitted(tables: Sequence[Table], width: int, height: int) -> list[str]:
         rows = min(len(table.rows), max(room - later, min(room, 3)))
         if rows > 0 or (not table.rows and room >= 0):
             lines += ["", *table_lines(table, width, rows)]
-    return lines
+        else:
+            missing.append(table)
+    return lines, missing

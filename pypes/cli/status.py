@@ -25,7 +25,7 @@ def status(client: Client, as_json: bool) -> None:
         print_json(found)
         return
     groups = client.ask("GET", "/deadletters", {"group": "code"})["groups"]
-    click.echo(f"Pypes {found['state']} · {printable(picture.headline(found))}")
+    click.echo(f"Pypes {picture.state_of(found)} · {printable(picture.headline(found))}")
     click.echo(picture.waiting(found))
     for line in concern_lines([each["text"] for each in found["concerns"]], _WIDTH, _WIDTH):
         click.echo(line)

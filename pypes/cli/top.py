@@ -18,7 +18,7 @@ from pypes.errors import Unavailable
 from pypes.ingest.receipt import rfc3339
 from pypes.observe import picture
 from pypes.observe.picture import Rate, Sample
-from pypes.observe.work import filter_rates
+from pypes.observe.work import FilterRate, filter_rates
 
 #: Size of a picture that nobody sees while it is made.
 ONCE = (120, 1000)
@@ -124,7 +124,8 @@ def as_values(before: Look, last: Look) -> dict[str, Any]:
 def picture_of(before: Look, last: Look, width: int, height: int, interval_s: float) -> list[str]:
     """The node in at most ``height`` lines, each of ``width`` columns; rates are those between two looks."""
     status = last.status
-    state = click.style(status["state"], fg="green" if status["state"] in picture.GOOD else "red", bold=True)
+    told = picture.state_of(status)
+    state = click.style(told, fg="green" if told in picture.GOOD else "red", bold=True)
     clock = f"{picture.moment(rfc3339(wall()))[11:]} · every {lasting(interval_s)} · q ends"
     lines = [f"{click.style('Pypes', bold=True)} {state}  {cut(clock, max(0, width - 20))}"]
     lines += [cut(picture.headline(status), width), cut(picture.waiting(status), width)]
@@ -133,8 +134,8 @@ def picture_of(before: Look, last: Look, width: int, height: int, interval_s: fl
     filters = filter_rates(before.status, last.status, last.at - before.at)
     tables = [
         picture.graphs(status, rates, most_work_first(status, rates)),
-        picture.filters(status, filters),
-        picture.letters(last.groups, CAUSES),
+        picture.filters(status, named_first(status, filters), is_measuring=last.at <= before.at),
+        picture.letters(status, last.groups, CAUSES),
         picture.instances(status),
         picture.pools(status),
         picture.outboxes(status),
@@ -143,10 +144,17 @@ def picture_of(before: Look, last: Look, width: int, height: int, interval_s: fl
 
 
 def most_work_first(status: Mapping[str, Any], rates: Mapping[str, Rate]) -> list[Mapping[str, Any]]:
-    """Graphs for a terminal in which not all have room: those in trouble, then those with the highest rates, then by name."""
+    """Graphs for a terminal in which not all have room: those that a sentence names or that are in trouble, then by rates."""
+    named = {concern["graph"] for concern in status["concerns"]}
 
     def rank(graph: Mapping[str, Any]) -> tuple[bool, float, str]:
-        is_well = graph["state"] == "live" and not graph.get("resting")
+        is_well = graph["state"] == "live" and not graph.get("resting") and graph["name"] not in named
         return is_well, -sum(rates.get(graph["name"], ())), graph["name"]
 
     return sorted(picture.shown_graphs(status), key=rank)
+
+
+def named_first(status: Mapping[str, Any], rates: Sequence[FilterRate]) -> list[FilterRate]:
+    """Filters, those first that a sentence names, and otherwise as they are."""
+    named = {(concern["graph"], concern["filter"]) for concern in status["concerns"]}
+    return sorted(rates, key=lambda rate: (rate.graph, rate.filter) not in named)

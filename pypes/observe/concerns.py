@@ -194,7 +194,7 @@ def _of_endings(status: Mapping[str, Any], now: float) -> Iterator[Concern]:
         ]
         is_one = len(found) == 1
         times = "An instance ended" if is_one else f"Instances ended {len(found)} times within 10 min"
-        rerun = "What it had ran again in another." if is_one else "What they had ran again in others."
+        rerun = f"What {'it' if is_one else 'they'} had runs again; a document that ends instances again becomes a dead letter."
         at_work = f" At work was {' or '.join(names)}." if names else ""
         text = f"{times}: {reason}, {'' if is_one else 'the last '}at {clock_of(last['time'])}.{at_work} {rerun}"
         if last["cause"] == "memory":
@@ -222,7 +222,7 @@ def _of_memory(status: Mapping[str, Any]) -> Iterator[Concern]:
         bound = f" of {sized(most)} that it may have" if most and name.startswith("instance") else ""
         graphs = hosted.get(process["name"], [])
         runs = f" It runs {', '.join(graphs)}: one of their filters keeps what it has seen." if graphs else ""
-        text = f"The memory of {name} grows: {sized(looks[0])} a minute ago, {sized(looks[-1])} now{bound}.{runs}"
+        text = f"The memory of {name} grows: {sized(looks[0])} within the last minute, {sized(looks[-1])} now{bound}.{runs}"
         yield Concern("memory", graphs[0] if len(graphs) == 1 else "", "", text)
 
 

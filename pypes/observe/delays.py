@@ -67,7 +67,7 @@ class Delays:
                     return most.filter, f"Its filter {most.filter} fills {where}: {_done_in(most)}."
                 return own[0], (
                     f"Its filter {own[0]} waits for {where} and is taken up by filter {most.filter} of graph {most.graph}: "
-                    f"{_done_in(most)}. Give it a pool of its own, or more processes."
+                    f"{_done_in(most)}. Give filter {own[0]} of graph {graph} a pool of its own, or the pool more processes."
                 )
         count = sum(graph in each["graphs"] for each in self._status["instances"] if each["state"] == "ready") or 1
         mine = next((rate for rate in self._rates if rate.graph == graph), None)
@@ -82,7 +82,7 @@ class Delays:
 
 def _slow(rate: FilterRate, places: int) -> str:
     """The time that a packet takes in a filter, and the share of the time of so many instances or processes."""
-    share = f"at work for {rate.busy / places:.0%} of the time"
+    share = f"at work for {rate.busy / places:.0%} of the time" + (f" of {places} instances" if places > 1 else "")
     if rate.packet_s is None:
         return f"{share}, with packets that are not done yet"
     text = f"{milliseconds(rate.packet_s)} a packet"
@@ -91,8 +91,7 @@ def _slow(rate: FilterRate, places: int) -> str:
 
 def _done_in(rate: FilterRate) -> str:
     """The time that a packet takes in a filter of a pool, of those that are done."""
-    done = rate.done + rate.failures
-    return f"{milliseconds(rate.busy / done)} a packet" if done else "with packets that are not done yet"
+    return f"{milliseconds(rate.done_s)} a packet" if rate.done_s is not None else "with packets that are not done yet"
 
 
 def milliseconds(seconds: float) -> str:

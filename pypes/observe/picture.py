@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from pypes.core.wording import counted, lasting, sized
-from pypes.observe.work import FilterRate, filter_rates_lately
+from pypes.observe.work import FilterRate, filter_rates_lately, places
 
 Status = Mapping[str, Any]
 
@@ -34,7 +34,10 @@ LINE_CHARS: Final = 200
 
 #: States in which a thing works, and in which it does not; all others pass.
 GOOD: Final = frozenset({"live", "ready"})
-BAD: Final = frozenset({"failed", "stalled"})
+BAD: Final = frozenset({"failed", "refusing", "stalled"})
+
+#: Looks at the memory of a process, one in ten seconds, of which the first is a minute old.
+LOOKS_A_MINUTE: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +133,25 @@ def headline(status: Status) -> str:
     )
 
 
+def state_of(status: Status) -> str:
+    """The state of the node; ``refusing`` if no shard takes documents, as nothing can be written to its disk."""
+    queues = [shard["queue"] for shard in status["shards"] if shard["queue"] is not None]
+    is_refusing = bool(queues) and all(queue.get("is_failed") for queue in queues)
+    return "refusing" if is_refusing and status["state"] == "ready" else str(status["state"])
+
+
 def waiting(status: Status) -> str:
     """The queues of all shards in a line, and how often instances had to be set up again."""
     queues = [shard["queue"] for shard in status["shards"] if shard["queue"] is not None]
     deliveries = sum(queue["deliveries"] for queue in queues)
     letters = sum(queue["dead_letters"] for queue in queues)
-    found = f"{counted(deliveries, 'delivery waits', 'deliveries wait')} ({sized(sum(queue['bytes'] for queue in queues))})"
+    size = sized(sum(queue["bytes"] for queue in queues))
+    found = f"{whole(deliveries)} {'delivery waits' if deliveries == 1 else 'deliveries wait'} ({size})"
     if deliveries:
         found += f", the oldest for {lasting(max(queue['oldest_s'] for queue in queues))}"
     restarts = sum(status["restarts"].values())
-    return f"{found} · {counted(letters, 'dead letter')}" + (
-        f" · {counted(restarts, 'restart')} of instances" if restarts else ""
-    )
+    told = f"{found} · {whole(letters)} dead {'letter' if letters == 1 else 'letters'}"
+    return told + (f" · {whole(restarts)} {'restart' if restarts == 1 else 'restarts'} of instances" if restarts else "")
 
 
 def rates_lately(status: Status) -> dict[str, Rate]:
@@ -199,17 +209,21 @@ def shown_graphs(status: Status) -> list[Mapping[str, Any]]:
     return sorted([*status["graphs"], *files], key=lambda graph: str(graph["name"])) if files else status["graphs"]
 
 
-def filters(status: Status, rates: Sequence[FilterRate]) -> Table:
-    """Filters, the busiest first, without those that did nothing."""
+def filters(status: Status, rates: Sequence[FilterRate], *, is_measuring: bool = False) -> Table:
+    """Filters, the busiest first, without those that did nothing.
+
+    ``Busy`` is the share of the time of all instances that run the graph, or of the processes of the pool.
+    """
+    pooled = {filter for pool in status["pools"] for filter in pool["filters"]}
     resting = {(graph["name"], each["filter"]) for graph in status["graphs"] for each in graph.get("resting", ())}
     rows = [
         (
             each.graph,
             each.filter,
             "resting" if (each.graph, each.filter) in resting else "",
-            f"{each.busy:.0%}",
+            f"{each.busy / places(status, each.graph, each.filter):.0%}",
             rate(each.packets),
-            UNKNOWN if each.packet_s is None else f"{each.packet_s * 1000:,.2f}",
+            _milliseconds(each.done_s if f"{each.graph}.{each.filter}" in pooled else each.packet_s),
             rate(each.failures),
             f"{each.waiting:.0%}",
             f"{each.parked:.0%}",
@@ -219,11 +233,19 @@ def filters(status: Status, rates: Sequence[FilterRate]) -> Table:
     ]
     numbers = ("Busy", "Packets/s", "ms/packet", "Failed/s", "Calls", "Parked")
     headings = ("Graph", "Filter", "State", *numbers)
-    return Table("Busiest filters", headings, rows, frozenset(numbers), "No filter has done anything meanwhile.")
+    nothing = "Measuring: rates come with the second look." if is_measuring else "No filter was at work."
+    return Table("Busiest filters", headings, rows, frozenset(numbers), nothing)
 
 
-def letters(groups: Iterable[Mapping[str, Any]], most: int) -> Table:
-    """Dead letters by cause, ``most`` of the causes: the answer of ``GET /deadletters?group=code``."""
+def _milliseconds(seconds: float | None) -> str:
+    return UNKNOWN if seconds is None else f"{seconds * 1000:,.2f}"
+
+
+def letters(status: Status, groups: Iterable[Mapping[str, Any]], most: int) -> Table:
+    """Dead letters by cause, ``most`` of the causes: the answer of ``GET /deadletters?group=code``.
+
+    Those that are not on the disk yet, as it is full, are in the counts of graphs but in no cause.
+    """
     found = [*groups]
     rows = [
         (each["graph"], each["filter"] or UNKNOWN, each["code"], whole(each["count"]), moment(each["latest"]))
@@ -232,6 +254,19 @@ def letters(groups: Iterable[Mapping[str, Any]], most: int) -> Table:
     if len(found) > most:
         left = counted(len(found) - most, "more cause")
         rows.append((f"… and {left}", "", "", whole(sum(each["count"] for each in found[most:])), ""))
+    stored: dict[str, int] = defaultdict(int)
+    for each in found:
+        stored[each["graph"]] += each["count"]
+    counted_so_far: dict[str, int] = defaultdict(int)
+    for shard in status["shards"]:
+        if shard["queue"] is not None and shard["queue"].get("is_failed"):
+            for graph, use in shard["graphs"].items():
+                counted_so_far[graph] += use["dead_letters"]
+    rows += [
+        (graph, UNKNOWN, "not written yet: they wait for room on the disk", whole(number - stored[graph]), UNKNOWN)
+        for graph, number in sorted(counted_so_far.items())
+        if number > stored[graph]
+    ]
     headings = ("Graph", "Filter", "Code", "Dead letters", "Latest")
     return Table("Dead letters by cause", headings, rows, frozenset({"Dead letters"}), "There are no dead letters.")
 
@@ -243,12 +278,13 @@ def shards(status: Status) -> Table:
     for shard in status["shards"]:
         queue = shard["queue"]
         if queue is None:
-            rows.append((str(shard["shard"]), *[UNKNOWN] * len(numbers)))
+            rows.append((str(shard["shard"]), "away", *[UNKNOWN] * len(numbers)))
             continue
         oldest = lasting(queue["oldest_s"]) if queue["deliveries"] else UNKNOWN
         counts = [whole(queue[name]) for name in ("ready", "leased", "delayed")]
-        rows.append((str(shard["shard"]), whole(queue["deliveries"]), sized(queue["bytes"]), *counts, oldest))
-    return Table("Queue", ("Shard", *numbers), rows, frozenset(numbers))
+        state = "refusing" if queue.get("is_failed") else "ready"
+        rows.append((str(shard["shard"]), state, whole(queue["deliveries"]), sized(queue["bytes"]), *counts, oldest))
+    return Table("Queue", ("Shard", "State", *numbers), rows, frozenset(numbers))
 
 
 def instances(status: Status) -> Table:
@@ -257,7 +293,7 @@ def instances(status: Status) -> Table:
     rows = [
         (
             str(each["id"]),
-            each["state"],
+            each["state"] if has_memory(memory.get(each["pid"])) else "ended",
             str(each["generation"]),
             str(each["pid"]),
             *_memory(memory.get(each["pid"])),
@@ -265,15 +301,20 @@ def instances(status: Status) -> Table:
         )
         for each in status["instances"]
     ]
-    numbers = ("Generation", "Pid", "Memory", "A minute ago")
+    numbers = ("Generation", "Pid", "Memory", "Memory a minute ago")
     return Table("Instances", ("Instance", "State", *numbers, "Graphs"), rows, frozenset(numbers), "No instance runs.")
 
 
+def has_memory(process: Mapping[str, Any] | None) -> bool:
+    """False of a process that has ended, and of which only its number is left."""
+    return process is not None and process["memory_bytes"] > 0
+
+
 def _memory(process: Mapping[str, Any] | None) -> tuple[str, str]:
-    if process is None:
+    if process is None or not has_memory(process):
         return UNKNOWN, UNKNOWN
-    before = process.get("memory_before")
-    return sized(process["memory_bytes"]), sized(before[0]) if before else UNKNOWN
+    before = process.get("memory_before", ())
+    return sized(process["memory_bytes"]), sized(before[0]) if len(before) >= LOOKS_A_MINUTE else UNKNOWN
 
 
 def pools(status: Status) -> Table:
@@ -337,7 +378,7 @@ def tables(status: Status, groups: Sequence[Mapping[str, Any]], most_causes: int
     shown = [
         graphs(status, rates_lately(status)),
         filters(status, filter_rates_lately(status)[:BUSIEST]),
-        letters(groups, most_causes),
+        letters(status, groups, most_causes),
         shards(status),
         instances(status),
     ]

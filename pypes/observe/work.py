@@ -30,8 +30,22 @@ class FilterRate:
         return (self.busy + self.waiting) / self.packets if self.packets else None
 
     @property
+    def done_s(self) -> float | None:
+        """Seconds of work for a packet that is done: in a pool others may have come, and are still waiting."""
+        done = self.done + self.failures
+        return (self.busy + self.waiting) / done if done else None
+
+    @property
     def is_idle(self) -> bool:
         return not (self.packets or self.failures or self.busy or self.waiting or self.parked)
+
+
+def places(status: Mapping[str, Any], graph: str, filter: str) -> int:
+    """The number of processes of the pool of a filter, or of instances that run its graph; at least 1."""
+    for pool in status["pools"]:
+        if f"{graph}.{filter}" in pool["filters"]:
+            return len(pool["workers"]) or 1
+    return sum(graph in each["graphs"] for each in status["instances"] if each["state"] == "ready") or 1
 
 
 _COUNTS = ("packets_in", "failures", "seconds", "waiting_s", "parked_s", "packets_out")

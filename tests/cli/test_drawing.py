@@ -62,6 +62,11 @@ def test_tables_share_the_lines_that_there_are(height: int) -> None:
         assert all(any(line.startswith(f"row {n}") for line in lines) for n in range(2))
 
 
+def test_tables_without_room_are_named() -> None:
+    tables = [Table(name, ("Name",), [("row",)] * 3) for name in ("Graphs", "Pools")]
+    assert plain(fitted(tables, 40, 8))[-1] == "No room for Pools (3)"
+
+
 def test_a_table_that_is_empty_says_so() -> None:
     assert plain(fitted([Table("Pools", ("Pool",), []), Table("Letters", ("Code",), [], empty="None.")], 40, 10)) == [
         "",

@@ -61,6 +61,16 @@ def test_graphs_in_trouble_come_first_and_then_those_that_work(node: Looked) -> 
     assert [line.split()[0] for line in rows] == ["resting", "stopped", "shop", "idle"]
 
 
+def test_what_a_sentence_names_comes_first(node: Looked) -> None:
+    node.status["graphs"] = [{"name": "idle", "state": "live"}, {"name": "shop", "state": "live"}]
+    node.status["concerns"] = [{"kind": "behind", "graph": name, "filter": "json", "text": "?"} for name in ("idle", "shop")]
+    lines = run(node, "--once").splitlines()
+    assert lines[lines.index("Busiest filters") + 2].split()[:2] == ["shop", "json"]
+    node.status["concerns"] = node.status["concerns"][:1]
+    lines = run(node, "--once").splitlines()
+    assert lines[lines.index("Graphs") + 2].split()[0] == "idle"
+
+
 def test_without_a_terminal_it_says_what_to_do(node: Looked) -> None:
     result = CliRunner().invoke(pypes, ["top", "--url", node.url])
     assert result.exit_code == 1

@@ -144,8 +144,10 @@ def test_ends_of_instances_are_told_by_cause() -> None:
     unknown = {**killed, "filter": ""}
     assert told(work=work, endings=[killed, grown, unknown, killed]) == [
         "Instances ended 3 times within 10 min: killed by SIGSEGV, the last at 10:00:00 UTC. At work was filter parse of graph "
-        "shop. What they had ran again in others.",
-        "An instance ended: over 192 MiB of memory, at 10:00:00 UTC. What it had ran again in another. Some filter "
+        "shop. What they had runs again; a document that ends instances again becomes a dead letter.",
+        "An instance ended: over 192 MiB of memory, at 10:00:00 UTC. "
+        "What it had runs again; a document that ends instances again becomes a "
+        "dead letter. Some filter "
         "keeps what it has seen, or max_memory_bytes is too small.",
     ]
 
@@ -168,11 +170,12 @@ def growing(steps: list[int], name: str = "instance-1") -> list[dict[str, Any]]:
 
 def test_memory_that_grows_is_told_of_with_what_runs_there() -> None:
     assert told(processes=growing([40, 60, 80, 100, 120, 125])) == [
-        "The memory of instance 1 grows: 40.0 MiB a minute ago, 125 MiB now of 512 MiB that it may have. It runs shop: one of "
+        "The memory of instance 1 grows: 40.0 MiB within the last minute, 125 MiB now of 512 MiB that it may have. It runs shop: "
+        "one of "
         "their filters keeps what it has seen."
     ]
     assert told(processes=growing([40, 60, 80, 100, 120, 125], "worker-0")) == [
-        "The memory of worker 0 grows: 40.0 MiB a minute ago, 125 MiB now."
+        "The memory of worker 0 grows: 40.0 MiB within the last minute, 125 MiB now."
     ]
 
 

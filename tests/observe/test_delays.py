@@ -89,7 +89,7 @@ def test_the_filter_of_another_graph_that_takes_up_its_pool_is_named() -> None:
     assert filter == "embed"
     assert text.endswith(
         "Its filter embed waits for pool models, which has 1 process and is taken up by filter scan of graph mail: 1,933 ms a "
-        "packet. Give it a pool of its own, or more processes."
+        "packet. Give filter embed of graph shop a pool of its own, or the pool more processes."
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pypes.observe import picture
 from pypes.observe.picture import LINE_CHARS, Rate, Sample
+from pypes.observe.work import FilterRate
 
 QUEUE = {"deliveries": 3, "bytes": 2048, "ready": 1, "leased": 2, "delayed": 0, "oldest_s": 65.0, "dead_letters": 1}
 USE = {"deliveries": 3, "bytes": 2048, "dead_letters": 1, "accepted": 1234, "published": 1200, "dropped": 30, "failed": 1}
@@ -108,14 +109,51 @@ def test_a_graph_with_a_filter_that_rests_is_resting() -> None:
     assert row[:2] == ("c", "resting")
 
 
+def test_a_node_whose_shards_refuse_is_refusing_and_names_letters_that_are_not_written() -> None:
+    found = status()
+    assert picture.state_of(found) == "ready"
+    for shard in found["shards"]:
+        shard["queue"] = {**QUEUE, "is_failed": True}
+        shard["graphs"]["shop"]["dead_letters"] = 60
+    assert picture.state_of(found) == "refusing"
+    assert [row[:2] for row in picture.shards(found).rows] == [("0", "refusing"), ("1", "refusing")]
+    group = {"graph": "shop", "filter": "", "code": "x", "latest": "2026-11-20T10:00:00.123Z", "count": 15}
+    assert picture.letters(found, [group], 5).rows[1] == (
+        "shop",
+        "-",
+        "not written yet: they wait for room on the disk",
+        "105",
+        "-",
+    )
+    found["shards"][0]["queue"] = QUEUE
+    assert picture.state_of(found) == "ready"
+
+
 def test_a_graph_whose_file_is_not_deployed_has_failed() -> None:
     files: list[dict[str, Any]] = [{"file": "/g/a.json", "graph": name, "routes": [], "reason": "?"} for name in ("a", "shop")]
     assert [row[:2] for row in picture.graphs(status(undeployed=files), {}).rows] == [("a", "failed"), ("shop", "live")]
 
 
+def test_a_filter_is_as_busy_as_the_instances_or_the_pool_that_run_it() -> None:
+    instances = [{"id": n, "generation": 1, "pid": n, "state": "ready", "graphs": ["shop"]} for n in (1, 2)]
+    pools = [{"name": "models", "state": "ready", "workers": [{"is_busy": True}], "deaths": 0, "filters": ["shop.embed"]}]
+    rates = [
+        FilterRate("shop", "judge", packets=10.0, failures=0.0, busy=1.5, waiting=0.0, parked=0.0, done=10.0),
+        # 4 packets came within a second, and one is done
+        FilterRate("shop", "embed", packets=4.0, failures=0.0, busy=0.8, waiting=0.0, parked=0.0, done=1.0),
+    ]
+    rows = picture.filters(status(instances=instances, pools=pools), rates).rows
+    assert [(row[3], row[5]) for row in rows] == [("75%", "150.00"), ("80%", "800.00")]
+
+
+def test_rates_of_filters_are_being_measured_before_a_second_look() -> None:
+    assert picture.filters(status(), [], is_measuring=True).empty == "Measuring: rates come with the second look."
+    assert picture.filters(status(), []).empty == "No filter was at work."
+
+
 def test_causes_beyond_the_most_are_added_up() -> None:
     group = {"graph": "shop", "filter": "", "code": "graph.no_adapter", "latest": "2026-11-20T10:00:00.123Z"}
-    table = picture.letters([{**group, "count": count} for count in (1000, 20, 3)], 1)
+    table = picture.letters(status(), [{**group, "count": count} for count in (1000, 20, 3)], 1)
     assert [*table.rows] == [
         ("shop", "-", "graph.no_adapter", "1,000", "2026-11-20 10:00:00 UTC"),
         ("… and 2 more causes", "", "", "23", ""),
@@ -124,9 +162,13 @@ def test_causes_beyond_the_most_are_added_up() -> None:
 
 def test_instances_have_their_memory() -> None:
     assert [*picture.instances(status()).rows] == [("1", "ready", "2", "9", "5.0 MiB", "-", "shop")]
-    grown = {"name": "instance-1", "pid": 9, "memory_bytes": 5 << 20, "memory_before": [3 << 20, 4 << 20]}
+    grown = {"name": "instance-1", "pid": 9, "memory_bytes": 5 << 20, "memory_before": [3 << 20, *[4 << 20] * 5]}
+    young = {**grown, "memory_before": [3 << 20, 4 << 20]}
+    assert [*picture.instances(status(processes=[young])).rows] == [("1", "ready", "2", "9", "5.0 MiB", "-", "shop")]
+    gone = {**grown, "memory_bytes": 0}
+    assert [*picture.instances(status(processes=[gone])).rows] == [("1", "ended", "2", "9", "-", "-", "shop")]
     assert [*picture.instances(status(processes=[grown])).rows] == [("1", "ready", "2", "9", "5.0 MiB", "3.0 MiB", "shop")]
-    assert [*picture.instances(status(processes=[])).rows] == [("1", "ready", "2", "9", "-", "-", "shop")]
+    assert [*picture.instances(status(processes=[])).rows] == [("1", "ended", "2", "9", "-", "-", "shop")]
 
 
 def test_pools_and_outboxes_are_shown_where_there_are_any() -> None:
