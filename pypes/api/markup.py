@@ -26,6 +26,16 @@ _WIDE: Final = frozenset({"Code", "Latest", "Graphs", "Filters"})
 #: Columns of single short words, which are not broken.
 _WHOLE: Final = frozenset({"State", "Level"})
 
+#: Meanings of headings that do not say it themselves.
+_MEANINGS: Final[Mapping[str, str]] = {
+    "Busy": "The share of the time of the instances that run the graph, or of the pool; of a pool, those at work",
+    "Calls": "The share of a second for which calls beside the graph are waited for; calls at once add up",
+    "Parked": "The share of a second for which the filter rests, or waits for the next one",
+    "Leased": "Handed to an instance, and not done: at work there, or waiting there for a filter",
+    "Later": "To be tried again after a pause",
+    "Lost": "Processes that ended unasked",
+}
+
 MEDIA_TYPE: Final = "text/html; charset=utf-8"
 
 HEADERS: Final[Mapping[str, str]] = {
@@ -63,7 +73,8 @@ def table(shown: Table) -> str:
     if not shown.rows:
         return f"<section><h2>{text(shown.title)}</h2><p>{text(shown.empty)}</p></section>" if shown.empty else ""
     heads = "".join(
-        f'<th scope="col" role="columnheader"{_classes(heading, shown)}>{text(heading)}</th>' for heading in shown.headings
+        f'<th scope="col" role="columnheader"{_classes(heading, shown)}{_title(heading)}>{text(heading)}</th>'
+        for heading in shown.headings
     )
     rows = "".join(_row(shown, row) for row in shown.rows)
     return (
@@ -83,6 +94,10 @@ def _row(shown: Table, row: tuple[str, ...]) -> str:
             else f'<th scope="row" role="rowheader"{attributes}>{inner}</th>'
         )
     return f'<tr role="row">{"".join(cells)}</tr>'
+
+
+def _title(heading: str) -> str:
+    return f' title="{text(_MEANINGS[heading])}"' if heading in _MEANINGS else ""
 
 
 def _classes(heading: str, shown: Table) -> str:

@@ -159,3 +159,9 @@ def test_text_from_anywhere_is_text(hostile: str) -> None:
 def test_the_files_of_the_page_are_in_the_package() -> None:
     folder = Path(markup.__file__).parent / "html"
     assert {path.name for path in folder.iterdir()} == {"page.html", "page.css"}
+
+
+def test_headings_that_do_not_say_it_have_their_meaning() -> None:
+    shown = markup.table(Table("Queue", ("Shard", "Leased"), [("0", "3")], frozenset({"Leased"})))
+    assert 'class="number" title="Handed to an instance, and not done' in shown
+    assert shown.count("title=") == 1
