@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from pypes import __version__
+
+#: The kind of a field whose length stands before it.
+_BY_LENGTH: Final = 2
 
 Attributes = Mapping[str, str | int | float | None]
 
@@ -35,3 +39,14 @@ def scope() -> InstrumentationScope:
 def nanoseconds(seconds: float) -> int:
     """A time of OTLP, of seconds since 1970."""
     return int(seconds * 1e6) * 1000
+
+
+def embedded(field: int, message: bytes) -> bytes:
+    """An encoded message as a field of another one, whose number is 15 at most; fields stand one after another."""
+    head = bytearray([field << 3 | _BY_LENGTH])
+    size = len(message)
+    while size > 0x7F:
+        head.append(size & 0x7F | 0x80)
+        size >>= 7
+    head.append(size)
+    return bytes(head) + message

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from pypes.core.trace_context import TraceContext, span_of
-from pypes.observe.otlp.traces import Finished, Requested, request_of
+from pypes.observe.otlp.traces import Finished, Requested, _said_of_filter, request_of
 from pypes.observe.spans import DELIVERY, REQUEST, RUN, FilterSpan, RunSpans, SharedRequest, filter_part
 from tests.collector import said
 
@@ -76,6 +78,31 @@ def test_a_delivery_is_a_tree_of_spans() -> None:
     }
     assert said(out)["code.function.name"] == "Webhook"
     assert (said(json)["pypes.packets.in"], said(json)["pypes.ran_s"]) == (2, 0.05)
+
+
+def test_what_spans_of_a_filter_share_is_encoded_once_and_what_differs_is_of_each() -> None:
+    def ran(seconds: float, attempts: int, component: str = "Once") -> FilterSpan:
+        return FilterSpan("once", component, 1000.2, 1000.3, packets_in=1, attempts=attempts, ran_s=seconds)
+
+    before = _said_of_filter.cache_info()
+    found = [spans(finished(run(0, each)))[3] for each in (ran(0.25, 1), ran(0.5, 1), ran(0.5, 2), ran(0.5, 1, "Other"))]
+    names = ("code.function.name", "pypes.attempts", "pypes.ran_s")
+    assert [tuple(said(span)[name] for name in names) for span in found] == [
+        ("Once", 1, 0.25),
+        ("Once", 1, 0.5),
+        ("Once", 2, 0.5),
+        ("Other", 1, 0.5),
+    ]
+    # the second of them was there; beside each are "json" and "out"
+    assert _said_of_filter.cache_info().misses - before.misses <= 5
+
+
+def test_deliveries_that_end_alike_have_their_own_receipts() -> None:
+    other = "0192f0e1-4b2a-7000-8000-0000000000ac"
+    pair = (finished(run()), replace(finished(run(), number=2), receipt=other))
+    found = spans(*pair)
+    assert [said(span)["messaging.message.id"] for span in found if span.name == "process news"] == [RECEIPT, other]
+    assert [said(span)["pypes.run"] for span in found if span.name == "run news"] == [1, 2]
 
 
 def test_failures_are_told_by_their_codes() -> None:
