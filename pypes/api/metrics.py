@@ -11,12 +11,15 @@ from pypes.access.client import Client
 from pypes.api.operation import Answer, operation
 from pypes.api.request import Request
 from pypes.observe.exposition import OPENMETRICS, PROMETHEUS
+from pypes.observe.metrics import POSTS_REFUSED
 
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
 
 #: The label with the name of a graph, in a sample.
 _GRAPH: Final = re.compile(r'^\w+\{graph="([^"]*)"')
+#: Samples that name routes, and so graphs, without saying whose they are.
+_BY_ROUTE: Final = POSTS_REFUSED.name + "{"
 
 
 class Metrics:
@@ -39,13 +42,17 @@ class Metrics:
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         is_openmetrics = "application/openmetrics-text" in (req.accept or "")
         text = await self._worker.metrics(is_openmetrics=is_openmetrics)
-        resp.text = _limited(text, req.client) if req.client.graphs else text
+        resp.text = limited(text, req.client) if req.client.graphs else text
         resp.content_type = OPENMETRICS if is_openmetrics else PROMETHEUS
 
     on_head = on_get
 
 
-def _limited(text: str, client: Client) -> str:
+def limited(text: str, client: Client) -> str:
     """The metrics without the series of graphs that are not the client's; those of the whole node stay."""
-    lines = text.splitlines(keepends=True)
-    return "".join(line for line in lines if (found := _GRAPH.search(line)) is None or client.has(found[1]))
+    return "".join(line for line in text.splitlines(keepends=True) if _is_own(line, client))
+
+
+def _is_own(line: str, client: Client) -> bool:
+    found = _GRAPH.search(line)
+    return not line.startswith(_BY_ROUTE) and (found is None or client.has(found[1]))

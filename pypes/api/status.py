@@ -161,7 +161,7 @@ class Status:
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         status, _ = await look(self._worker)
         if req.client.graphs:
-            status = _limited(status, req.client, await outboxes_of(self._worker, req.client))
+            status = limited(status, req.client, await outboxes_of(self._worker, req.client))
         resp.data = orjson.dumps(status)
 
     on_head = on_get
@@ -174,7 +174,7 @@ _OF_THE_NODE = (
 )
 
 
-def _limited(status: dict[str, Any], client: Client, outboxes: set[str]) -> dict[str, Any]:
+def limited(status: dict[str, Any], client: Client, outboxes: set[str]) -> dict[str, Any]:
     """The state of a node without what belongs to graphs that are not the client's, nor sums with those in them."""
 
     def own(by_graph: dict[str, Any]) -> dict[str, Any]:
@@ -187,15 +187,22 @@ def _limited(status: dict[str, Any], client: Client, outboxes: set[str]) -> dict
         {**pool, "filters": [each for each in pool["filters"] if client.has(each.partition(".")[0])]} for pool in status["pools"]
     ]
     default, lately = status["default"], status["lately"]
+    graphs = [graph for graph in status["graphs"] if client.has(graph["name"])]
+    undeployed = [file for file in status["undeployed"] if client.has(file["graph"])]
+    routes = {route for each in (*graphs, *undeployed) for route in each["routes"]}
+    if lately is not None:
+        refused = [each for each in lately["refused"] if each["route"] in routes]
+        lately = {**lately, "work": own(lately["work"]), "refused": refused}
     return {
         **{name: status[name] for name in _OF_THE_NODE},
         "default": default if default is not None and client.has(default) else None,
-        "graphs": [graph for graph in status["graphs"] if client.has(graph["name"])],
+        "graphs": graphs,
+        "undeployed": undeployed,
         "shards": [{**shard, "queue": None, "graphs": own(shard["graphs"])} for shard in status["shards"]],
         "instances": [{**each, "graphs": [*filter(client.has, each["graphs"])]} for each in status["instances"]],
         "pools": [pool for pool in pools if pool["filters"]],
         "work": own(status["work"]),
-        "lately": None if lately is None else {**lately, "work": own(lately["work"])},
+        "lately": lately,
         "endings": [ending for ending in status["endings"] if has_all(ending["graphs"])],
         "concerns": [concern for concern in status["concerns"] if has_all([concern["graph"]] if concern["graph"] else [])],
         "outboxes": [outbox for outbox in status["outboxes"] if outbox["name"] in outboxes],
