@@ -24,8 +24,10 @@ import urllib3
 
 from pypes.testing.destination import Destination
 from pypes.testing.node import Node, Server, serving
+from tests.collector import Collector
 from tests.deploy import parts
 from tests.deploy.recording import PERIOD_S, Recorder, Recording
+from tests.serving import in_thread
 from tests.tracing import traced
 
 #: Scrapes before an incident, and in all.
@@ -64,6 +66,7 @@ class Stage:
     node: Node
     folder: Path
     destination: Destination
+    collector: Collector
     loads: Mapping[str, Load]
     recorder: Recorder
 
@@ -113,6 +116,8 @@ class Incident:
     #: Bytes of the file system of the data directory; 0: no file system of its own.
     disk_bytes: int = 0
     environ: Mapping[str, str] = field(default_factory=dict)
+    #: True if spans and metrics go to a collector.
+    is_exported: bool = False
     #: True if all series are recorded, for the dashboard, and not only those of alerts.
     is_whole: bool = False
     #: Scrapes before it, and in all.
@@ -191,6 +196,8 @@ def record(incident: Incident, folder: Path) -> Recording:
         if incident.disk_bytes:
             stack.enter_context(_disk(folder / "data", incident.disk_bytes))
         destination = stack.enter_context(Destination(folder / "taken.jsonl"))
+        collector = stack.enter_context(in_thread(Collector()))
+        exported = {"OTLP_ENDPOINT": collector.url, "OTLP_INTERVAL_S": "1", "TRACE_SHARE": "0.1"} if incident.is_exported else {}
         papers, mails = (
             graph(name, folder, destination.address, is_pooled=incident.is_pooled and name == "papers") for name in GRAPHS
         )
@@ -201,7 +208,7 @@ def record(incident: Incident, folder: Path) -> Recording:
             str(parts.__file__),
             workers=incident.workers,
             instances=incident.instances,
-            environ=incident.environ,
+            environ={**incident.environ, **{f"PYPES_OBSERVE_{name}": value for name, value in exported.items()}},
         )
         node.descriptors = incident.descriptors
         node.add(mails)
@@ -215,7 +222,7 @@ def record(incident: Incident, folder: Path) -> Recording:
         recorder.start()
         stack.callback(recorder.join)
         recorder.is_done.wait(incident.before * PERIOD_S)
-        incident.act(Stage(node, folder, destination, loads, recorder))
+        incident.act(Stage(node, folder, destination, collector, loads, recorder))
         recorder.is_done.wait()
     return recorder.recording
 
@@ -236,15 +243,17 @@ def healthy(stage: Stage) -> None:
 @incident(
     is_pooled=True,
     is_whole=True,
-    environ={"PYPES_LIMITS_QUEUE_MAX_DELIVERIES": "1000", "PYPES_LIMITS_WIRE_PACKETS": "8"},
+    is_exported=True,
+    environ={"PYPES_LIMITS_QUEUE_MAX_DELIVERIES": "150", "PYPES_LIMITS_WIRE_PACKETS": "8"},
 )
 def troubles(stage: Stage) -> None:
-    """A little of everything, for the dashboard: failures, retries, a destination that comes back, deaths, deployments."""
+    """A little of everything, for the dashboard: failures, retries, what is away and comes back, deaths, deployments."""
     papers, mails = stage.loads["papers"], stage.loads["mails"]
     papers.make = lambda number: {"fail": number % 40 == 0, "again": number % 20 == 0, "counted": 2}
     mails.make = lambda number: {"aside": 0.05}
     stage.wait(5)
     stage.destination.refuse()
+    stage.collector.answers += [(400, {})] * 10
     stage.wait(10)
     stage.destination.recover()
     stage.wait(5)
