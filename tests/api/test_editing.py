@@ -87,6 +87,16 @@ def test_programs_and_files_are_placed_by_an_administrator_only(caller: Caller, 
     assert caller.ask("POST", "/graphs/e/rollback", ADMIN, {"version": version})[0] == 200
 
 
+def test_the_token_of_the_node_is_given_to_filters_by_an_administrator_only(caller: Caller, editor: str) -> None:
+    def calling(value: str) -> dict[str, Any]:
+        return graph("t", ["t"], set={"component": "SetField", "params": {"field": "key", "value": value}})
+
+    assert refused(caller, "PUT", "/graphs/t", editor, calling("Bearer ${PYPES_TOKEN}")) == "component.privileged"
+    assert caller.ask("PUT", "/graphs/t", ADMIN, calling("Bearer ${PYPES_TOKEN}"))[0] == 201
+    assert caller.ask("PUT", "/graphs/t", editor, calling("$${PYPES_TOKEN}"))[0] == 200
+    assert refused(caller, "PUT", "/filters/t.set", editor, calling("${PYPES_TOKEN}")["nodes"]["set"]) == "component.privileged"
+
+
 def test_a_draft_with_a_program_is_deployed_by_an_administrator_only(caller: Caller, editor: str) -> None:
     ids = [
         caller.ask("POST", "/filters", editor, {"component": one["component"], "params": one.get("params", {})})[1]["id"]

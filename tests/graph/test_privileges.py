@@ -1,4 +1,4 @@
-"""Filters that run programs, or read or write files of the server."""
+"""Filters that run programs, reach files of the server, or have its token."""
 
 from __future__ import annotations
 
@@ -50,9 +50,11 @@ def node(component: str, **params: Any) -> dict[str, Any]:
         (node("Reads", path="a.txt"), True),
         (node("Reads", path="${PLACE}"), True),
         (node("Unknown", path="a.txt"), False),
+        (node("Plain", headers={"Authorization": ["Bearer ${PYPES_TOKEN}"]}), True),
+        (node("Plain", key="${KEY} and $${PYPES_TOKEN}, PYPES_TOKEN"), False),
     ],
 )
-def test_paths_and_what_says_so_need_a_privilege(filter: dict[str, Any], expected: bool) -> None:
+def test_paths_the_token_of_the_node_and_what_says_so_need_a_privilege(filter: dict[str, Any], expected: bool) -> None:
     assert is_privileged(filter, CATALOGUE) is expected
 
 

@@ -225,8 +225,8 @@ class DeployedGraphs:
         live = self.live[name].graph["nodes"] if name in self.live else {}
         if found := newly_privileged(live, graph["nodes"], self.catalogue):
             raise Forbidden(
-                f"{', '.join(found)}: filters that run programs, or read or write files of the server, are placed and changed "
-                "with a token that has the scope admin",
+                f"{', '.join(found)}: filters that run programs, read or write files of the server, or have the node's own token "
+                "are placed and changed with a token that has the scope admin",
                 code="component.privileged",
                 where=f"{name}.{found[0]}",
             )
