@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pypes.component.parameters import paths_in
+from pypes.component.parameters import paths_in, texts_in
 from pypes.config import TOKEN_VARIABLE
 from pypes.core.secrets import VARIABLE
 from pypes.graph.spec import ComponentSpec
@@ -37,10 +37,7 @@ def _has_token(params: Mapping[str, Any]) -> bool:
 
 def outboxes_in(nodes: Nodes, catalogue: Mapping[str, ComponentSpec]) -> set[str]:
     """The outboxes that filters publish to, as their parameters name them."""
-    found = set()
-    for node in nodes.values():
-        spec = catalogue.get(node["component"])
-        for name, schema in (spec.schema.get("properties", {}) if spec is not None else {}).items():
-            if schema.get("format") == "outbox":
-                found.add(str((node.get("params") or {}).get(name, schema.get("default"))))
-    return found
+    known = (
+        (spec, node.get("params") or {}) for node in nodes.values() if (spec := catalogue.get(node["component"])) is not None
+    )
+    return {outbox for spec, params in known for _, outbox in texts_in(spec.schema, params, "outbox")}
