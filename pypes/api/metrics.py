@@ -10,14 +10,15 @@ import falcon.asgi
 from pypes.access.client import Client
 from pypes.api.operation import Answer, operation
 from pypes.api.request import Request
+from pypes.graph.pools import graph_of
 from pypes.observe.exposition import OPENMETRICS, PROMETHEUS
 from pypes.observe.metrics import POSTS_REFUSED
 
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
 
-#: The label with the name of a graph, in a sample.
-_GRAPH: Final = re.compile(r'^\w+\{graph="([^"]*)"')
+#: The label of a sample that says whose it is.
+_OWNER: Final = re.compile(r'^\w+\{(graph|pool|process)="([^"]*)"')
 #: Samples that name routes, and so graphs, without saying whose they are.
 _BY_ROUTE: Final = POSTS_REFUSED.name + "{"
 
@@ -54,5 +55,8 @@ def limited(text: str, client: Client) -> str:
 
 
 def _is_own(line: str, client: Client) -> bool:
-    found = _GRAPH.search(line)
-    return not line.startswith(_BY_ROUTE) and (found is None or client.has(found[1]))
+    if line.startswith(_BY_ROUTE):
+        return False
+    found = _OWNER.match(line)
+    graph = "" if found is None else found[2] if found[1] == "graph" else graph_of(found[2])
+    return not graph or client.has(graph)

@@ -16,6 +16,7 @@ from pypes.api.operation import BOOLEAN, COUNT, NAMES, TEXT, Answer, Schema, obj
 from pypes.api.outbox import USE as OUTBOX
 from pypes.api.outbox import outboxes_of
 from pypes.api.request import Request
+from pypes.graph.pools import graph_of
 from pypes.ingest.contracts.queue import GraphUse, QueueStats
 from pypes.runtime.contracts.supervisor import FilterWork, WireWork
 
@@ -170,7 +171,7 @@ class Status:
 #: Parts of the state of a node that are about no graph.
 _OF_THE_NODE = (
     *("node", "version", "state", "pid", "url", "uptime_s", "generation", "arbiter", "workers", "generations"),
-    *("processes", "restarts", "disk", "max_memory_bytes"),
+    *("restarts", "disk", "max_memory_bytes"),
 )
 
 
@@ -183,9 +184,6 @@ def limited(status: dict[str, Any], client: Client, outboxes: set[str]) -> dict[
     def has_all(graphs: list[str]) -> bool:
         return bool(graphs) and all(map(client.has, graphs))
 
-    pools = [
-        {**pool, "filters": [each for each in pool["filters"] if client.has(each.partition(".")[0])]} for pool in status["pools"]
-    ]
     default, lately = status["default"], status["lately"]
     graphs = [graph for graph in status["graphs"] if client.has(graph["name"])]
     undeployed = [file for file in status["undeployed"] if client.has(file["graph"])]
@@ -200,7 +198,8 @@ def limited(status: dict[str, Any], client: Client, outboxes: set[str]) -> dict[
         "undeployed": undeployed,
         "shards": [{**shard, "queue": None, "graphs": own(shard["graphs"])} for shard in status["shards"]],
         "instances": [{**each, "graphs": [*filter(client.has, each["graphs"])]} for each in status["instances"]],
-        "pools": [pool for pool in pools if pool["filters"]],
+        "pools": [pool for pool in status["pools"] if has_all([each.partition(".")[0] for each in pool["filters"]])],
+        "processes": [each for each in status["processes"] if not (graph := graph_of(each["name"])) or client.has(graph)],
         "work": own(status["work"]),
         "lately": lately,
         "endings": [ending for ending in status["endings"] if has_all(ending["graphs"])],

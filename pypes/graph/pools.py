@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,23 @@ def pool_of(graph: Graph, node: GraphNode, named: Mapping[str, Pool]) -> Pool | 
     if not isinstance(node.pool, str):
         return node.pool
     return graph.pools[node.pool] if node.pool in graph.pools else named[node.pool]
+
+
+def name_of(graph: Graph, filter: str) -> str:
+    """The name of a filter's pool in the node: that of the node's own, or with the graph, and the filter, to which it belongs."""
+    pool = graph.nodes[filter].pool
+    if not isinstance(pool, str):
+        return f"{graph.name}.{filter}"
+    return f"{graph.name}:{pool}" if pool in graph.pools else pool
+
+
+def graph_of(name: str) -> str:
+    """The graph to which the pool of this name belongs, empty for one of the node; also by the name of a process of the pool.
+
+    One of the node with a dot or a colon in its name counts as that of a graph.
+    """
+    graph, *rest = re.split("[.:]", name.removeprefix("pool-"), maxsplit=1)
+    return graph if rest else ""
 
 
 def pool_problems(graph: Graph, catalogue: Mapping[str, ComponentSpec], rules: PoolRules, *, is_here: bool) -> Iterator[Problem]:

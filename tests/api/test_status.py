@@ -8,16 +8,29 @@ from pypes.access.client import client_of
 from pypes.api import metrics, status
 
 OWN = client_of("feeder", ["read"], ["own"])
+#: The last two are those of pools of the other graph.
+PROCESSES = [
+    "supervisor",
+    "instance-1",
+    "pool-models-0",
+    "pool-own.embed-1",
+    "pool-own:two-0",
+    "pool-other.c-0",
+    "pool-other:x-0",
+]
 
 
 def refused(route: str) -> dict[str, Any]:
     return {"status": "503", "code": "graph.failed", "route": route, "count": 1}
 
 
-def test_refused_posts_and_files_that_are_not_deployed_are_the_own() -> None:
+def test_refused_posts_files_that_are_not_deployed_and_pools_are_the_own() -> None:
     whole: dict[str, Any] = dict.fromkeys(status._OF_THE_NODE, 0)
-    whole |= {name: [] for name in ("shards", "instances", "pools", "endings", "concerns", "outboxes")}
+    whole |= {name: [] for name in ("shards", "instances", "endings", "concerns", "outboxes")}
+    pools = {"own.embed": ["own.embed"], "models": ["other.a", "own.b"], "others": ["other.b"], "other.c": ["other.c"]}
     whole |= {
+        "pools": [{"name": name, "filters": filters} for name, filters in pools.items()],
+        "processes": [{"name": name} for name in PROCESSES],
         "default": None,
         "work": {},
         "graphs": [{"name": "own", "routes": ["mine"]}, {"name": "other", "routes": ["theirs"]}],
@@ -31,11 +44,26 @@ def test_refused_posts_and_files_that_are_not_deployed_are_the_own() -> None:
     assert {*found} == {*whole}
     assert [each["file"] for each in found["undeployed"]] == ["own.json"]
     assert [each["route"] for each in found["lately"]["refused"]] == ["mine", "new"]
+    # the figures of a pool that graphs share are about several
+    assert [each["name"] for each in found["pools"]] == ["own.embed"]
+    assert [each["name"] for each in found["processes"]] == PROCESSES[:-2]
 
 
-def test_refused_posts_are_no_metric_for_some_graphs_only() -> None:
-    kept = 'pypes_documents_accepted_total{graph="own"} 1\npypes_instances{state="ready"} 2\n'
-    text = (
-        f'{kept}pypes_documents_accepted_total{{graph="other"}} 1\npypes_posts_refused_total{{status="503",route="theirs"}} 1\n'
+def test_what_names_another_graph_is_no_metric_for_some_graphs_only() -> None:
+    text = "".join(
+        f"{line} 1\n"
+        for line in (
+            'pypes_documents_accepted_total{graph="own"}',
+            'pypes_instances{state="ready"}',
+            'pypes_pool_workers{pool="models"}',
+            *(f'pypes_process_open_descriptors{{process="{name}"}}' for name in PROCESSES[:-2]),
+        )
     )
-    assert metrics.limited(text, OWN) == kept
+    others = (
+        'pypes_documents_accepted_total{graph="other"}',
+        'pypes_posts_refused_total{status="503",route="theirs"}',
+        'pypes_pool_workers{pool="other.c"}',
+        'pypes_pool_workers{pool="other:models"}',
+        *(f'pypes_event_loop_delay_seconds_bucket{{process="{name}",le="0.1"}}' for name in PROCESSES[-2:]),
+    )
+    assert metrics.limited(text + "".join(f"{line} 1\n" for line in others), OWN) == text

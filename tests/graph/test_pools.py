@@ -13,7 +13,7 @@ from pypes.core.pools import Pool, PoolRules
 from pypes.errors import InvalidGraph
 from pypes.graph.codec import from_obj, to_obj
 from pypes.graph.model import Graph
-from pypes.graph.pools import pool_of
+from pypes.graph.pools import graph_of, name_of, pool_of
 from pypes.graph.spec import ComponentSpec, describe
 from pypes.graph.validation import validate
 
@@ -118,6 +118,9 @@ def test_a_pool_of_one_filter_and_a_named_one() -> None:
     assert pool_of(shared, shared.nodes["keep"], {}) is None
     named = graph(pool="models")
     assert pool_of(named, named.nodes["change"], {"models": Pool(processes=1)}) == Pool(processes=1)
+    names = [name_of(each, "change") for each in (own, shared, named)]
+    assert names == [f"{own.name}.change", f"{own.name}:io", "models"]
+    assert [graph_of(name) for name in (*names, *(f"pool-{name}-0" for name in names))] == [own.name, own.name, ""] * 2
 
 
 def test_every_fault_in_the_form_is_told_at_once() -> None:

@@ -9,8 +9,7 @@ from typing import Any
 from pypes.core.paths import Paths
 from pypes.core.pools import Pool
 from pypes.graph import codec
-from pypes.graph.model import Graph
-from pypes.graph.pools import pool_of
+from pypes.graph.pools import name_of, pool_of
 from pypes.registry import digest_of
 from pypes.runtime.graphs.deployed import DeployedGraphs
 from pypes.runtime.pools.order import PooledFilter, PoolOrder, filter_of, timeout_of
@@ -32,7 +31,7 @@ def orders_of(graphs: Sequence[Mapping[str, Any]], deployed: DeployedGraphs, pat
             assert deployed.catalogue is not None
             spec = deployed.catalogue[node.component]
             code = digest_of(deployed.code_of({"nodes": {name: {"component": node.component}}}))
-            _, filters, times = found.setdefault(_name_of(graph, name), (pool, [], []))
+            _, filters, times = found.setdefault(name_of(graph, name), (pool, [], []))
             filters.append(filter_of(graph, name, spec, code))
             times.append(timeout_of(graph, name, spec, settings.limits.filter_s))
     data = replace(paths, data_dir=str(settings.server.data))
@@ -40,11 +39,3 @@ def orders_of(graphs: Sequence[Mapping[str, Any]], deployed: DeployedGraphs, pat
         PoolOrder(name, pool, tuple(filters), pool.timeout_s or max(times), data, has_stores=True)
         for name, (pool, filters, times) in found.items()
     ]
-
-
-def _name_of(graph: Graph, filter: str) -> str:
-    """The name of a pool in the node: that of the node's own, or with the graph, and the filter, to which it belongs."""
-    pool = graph.nodes[filter].pool
-    if not isinstance(pool, str):
-        return f"{graph.name}.{filter}"
-    return f"{graph.name}:{pool}" if pool in graph.pools else pool
