@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
 MOST_CAUSES: Final = 5
 
 
-async def look(worker: IngestWorker) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+async def look(
+    worker: IngestWorker, may_name: Callable[[str], bool] = lambda graph: True
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The status of the node as JSON values with its ``concerns``, and its dead letters by cause, most first.
 
+    ``may_name`` as for :func:`concerns`.
     While a shard cannot be asked, there are no causes: the status says which shard that is.
     Raises :class:`Unavailable` without a connection to the supervisor.
     """
@@ -36,7 +40,7 @@ async def look(worker: IngestWorker) -> tuple[dict[str, Any], list[dict[str, Any
     now = wall()
     news = [(cause, group) for cause, group in zip(causes, groups, strict=True) if now - group.latest <= NEWS_S]
     told = [cause | await _example(worker, group) for cause, group in news[:MOST_CAUSES]]
-    status["concerns"] = [each._asdict() for each in concerns(status, told, now)]
+    status["concerns"] = [each._asdict() for each in concerns(status, told, now, may_name)]
     found: dict[str, Any] = masked(status)
     return found, causes
 

@@ -160,7 +160,7 @@ class Status:
         scope="read",
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
-        status, _ = await look(self._worker)
+        status, _ = await look(self._worker, req.client.has)
         if req.client.graphs:
             status = limited(status, req.client, await outboxes_of(self._worker, req.client))
         resp.data = orjson.dumps(status)

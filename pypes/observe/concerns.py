@@ -5,7 +5,7 @@ Everything here works on the JSON values of ``GET /status`` and touches nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
@@ -46,10 +46,16 @@ class Concern(NamedTuple):
     text: str
 
 
-def concerns(status: Mapping[str, Any], causes: Sequence[Mapping[str, Any]], now: float) -> list[Concern]:
+def concerns(
+    status: Mapping[str, Any],
+    causes: Sequence[Mapping[str, Any]],
+    now: float,
+    may_name: Callable[[str], bool] = lambda graph: True,
+) -> list[Concern]:
     """All that needs a look, causes before their effects; ``now`` is the time, in seconds since 1970.
 
     ``causes`` are groups of dead letters: graph, filter, code, count, ``latest``, and the ``error`` and ``receipt`` of one.
+    ``may_name`` says whether a concern of a graph may name another one.
     """
     return [
         *_of_node(status),
@@ -61,7 +67,7 @@ def concerns(status: Mapping[str, Any], causes: Sequence[Mapping[str, Any]], now
         *_of_endings(status, now),
         *_of_memory(status),
         *_of_letters(status, causes, now),
-        *(Concern("behind", *found) for found in Delays(status).told()),
+        *(Concern("behind", *found) for found in Delays(status, may_name).told()),
     ]
 
 

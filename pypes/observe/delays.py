@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from pypes.core.wording import lasting
@@ -21,10 +21,11 @@ _RUNNING: Final = frozenset({"live"})
 
 
 class Delays:
-    """Looks at what a node has done of late: ``status`` is the answer of ``GET /status``."""
+    """Looks at what a node has done of late: ``status`` is the answer of ``GET /status``; ``may_name`` as for all concerns."""
 
-    def __init__(self, status: Mapping[str, Any]) -> None:
+    def __init__(self, status: Mapping[str, Any], may_name: Callable[[str], bool] = lambda graph: True) -> None:
         self._status = status
+        self._may_name = may_name
         self._rates = filter_rates_lately(status)
 
     def told(self) -> Iterator[tuple[str, str, str]]:
@@ -66,8 +67,8 @@ class Delays:
                 if most.graph == graph:
                     return most.filter, f"Its filter {most.filter} fills {where}: {_done_in(most)}."
                 return own[0], (
-                    f"Its filter {own[0]} waits for {where} and is taken up by filter {most.filter} of graph {most.graph}: "
-                    f"{_done_in(most)}. Give filter {own[0]} of graph {graph} a pool of its own, or the pool more processes."
+                    f"Its filter {own[0]} waits for {where} and is taken up by {self._other(most, _done_in(most))}. "
+                    f"Give filter {own[0]} of graph {graph} a pool of its own, or the pool more processes."
                 )
         count = sum(graph in each["graphs"] for each in self._status["instances"] if each["state"] == "ready") or 1
         mine = next((rate for rate in self._rates if rate.graph == graph), None)
@@ -75,9 +76,12 @@ class Delays:
         if mine is not None and (mine.busy >= TAKEN_UP * count or (mine is first and mine.busy + mine.waiting >= AT_WORK)):
             return mine.filter, f"Most of its time goes to its filter {mine.filter}: {_slow(mine, count)}."
         if first is not None and first.busy >= TAKEN_UP * count:
-            by = f"filter {first.filter} of graph {first.graph}"
-            return "", f"Its instances are taken up by {by}: {_slow(first, count)}."
+            return "", f"Its instances are taken up by {self._other(first, _slow(first, count))}."
         return "", f"None of its filters is busy: see pypes logs --graph {graph}."
+
+    def _other(self, rate: FilterRate, what: str) -> str:
+        """A filter of another graph with what it does, as far as it may be named."""
+        return f"filter {rate.filter} of graph {rate.graph}: {what}" if self._may_name(rate.graph) else "another graph"
 
 
 def _slow(rate: FilterRate, places: int) -> str:

@@ -74,6 +74,20 @@ def test_the_filter_of_another_graph_that_takes_up_its_instances_is_named() -> N
     )
 
 
+def test_another_graph_is_not_named_to_whom_it_may_not_be() -> None:
+    filters = {"mail_scan": work(30, 58.0), "shop_embed": work(5, 1.0)}
+    for pools, end in (
+        ([], "Its instances are taken up by another graph."),
+        (
+            [POOL],
+            "Its filter embed waits for pool models, which has 1 process and is taken up by another graph. Give filter embed of "
+            "graph shop a pool of its own, or the pool more processes.",
+        ),
+    ):
+        [(_, _, text)] = Delays(node(pools=pools, **filters), lambda graph: graph == "shop").told()
+        assert text.endswith(end)
+
+
 POOL = {
     "name": "models",
     "state": "ready",

@@ -62,14 +62,15 @@ class Happenings(Observer):
         self._deployments("switched", graphs, seconds=round(seconds, 3))
 
     def deployment_failed(self, graphs: Mapping[str, int], reason: str) -> None:
-        self._deployments("failed", graphs, reason=_short(reason))
+        # the reason is that of one of them, and may name it
+        self._deployments("failed", graphs, tuple(graphs), reason=_short(reason))
 
     def graph_undeployed(self, graph: str) -> None:
         self._log.add("deployment", (graph,), state="undeployed", graph=graph)
 
-    def _deployments(self, state: str, graphs: Mapping[str, int], **more: Any) -> None:
+    def _deployments(self, state: str, graphs: Mapping[str, int], about: tuple[str, ...] = (), **more: Any) -> None:
         for graph, version in graphs.items():
-            self._log.add("deployment", (graph,), state=state, graph=graph, version=version, **more)
+            self._log.add("deployment", about or (graph,), state=state, graph=graph, version=version, **more)
 
     def instance_started(self, instance: int, graphs: Collection[str], seconds: float) -> None:
         known = self._graphs[instance] = tuple(graphs)

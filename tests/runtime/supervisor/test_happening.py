@@ -83,6 +83,19 @@ def test_an_event_comes_whoever_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     played(monkeypatch, play)
 
 
+def test_a_reason_for_several_graphs_is_about_all_of_them() -> None:
+    log = EventLog("a1", 10, lambda: "now")
+    happenings = Happenings(log)
+    happenings.deployment_began({"g": 3, "other": 1})
+    happenings.deployment_failed({"g": 3, "other": 1}, "other.json: no such model")
+    assert [(event.graphs, event.body["graph"], event.body["state"]) for event in log.all()] == [
+        (("g",), "g", "began"),
+        (("other",), "other", "began"),
+        (("g", "other"), "g", "failed"),
+        (("g", "other"), "other", "failed"),
+    ]
+
+
 def test_warnings_are_events_once_and_bounded() -> None:
     lines: list[dict[str, Any]] = [{"time": "then", "level": "warning", "event": f"e{number}"} for number in range(150)]
 
