@@ -17,6 +17,7 @@ from pypes.observe import Observer
 from pypes.observe.events import Event, EventLog
 from pypes.observe.gathering import Gathering
 from pypes.runtime.contracts.events import FailedGroup, Told
+from pypes.runtime.supervisor.logbook import names_in
 from pypes.runtime.supervisor.rates import Rates
 
 #: Events that are kept for those who come back.
@@ -98,7 +99,7 @@ class LogNews:
     def __call__(self) -> None:
         lines, self._number = self._since(self._number)
         for line in lines[-MOST_LINES:]:
-            graphs = [value for value in (line.get("graph"),) if isinstance(value, str)]
+            graphs = (*names_in(line.get("graph")), *names_in(line.get("graphs")))
             # an event has a kind of its own
             body = {"kind_" if key == "kind" else key: _brief(value) for key, value in line.items() if key not in _LONG}
             self._log.add("log", graphs, **body)

@@ -130,9 +130,9 @@ class LogBook:
             self.newest,
             time,
             LEVELS.get(keys.level, 0),
-            (*_texts(keys.graph), *_texts(keys.graphs)),
-            (*_texts(keys.filter), *_texts(keys.filters)),
-            _texts(keys.receipt),
+            (*names_in(keys.graph), *names_in(keys.graphs)),
+            (*names_in(keys.filter), *names_in(keys.filters)),
+            names_in(keys.receipt),
             line,
         )
         self._entries.setdefault(name, deque()).append(entry)
@@ -210,8 +210,8 @@ def _first(entries: Iterable[Entry], query: LogQuery, limit: int) -> tuple[list[
     return found, False
 
 
-def _texts(value: Any) -> tuple[str, ...]:
-    """The texts in a value that is one, or a list of them."""
+def names_in(value: Any) -> tuple[str, ...]:
+    """The names in a value of a line that is one, or a list of them."""
     if isinstance(value, str):
         return (value,)
     return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()

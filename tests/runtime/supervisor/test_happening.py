@@ -113,3 +113,6 @@ def test_warnings_are_events_once_and_bounded() -> None:
     [event] = log.after("a1-100")[0]
     assert (event.kind, event.graphs) == ("log", ("g",))
     assert event.body == {**usual, "kind_": "k", "ids": "['a']", "error": "x" * REASON_CHARS + "…"}
+    lines.append({"time": "then", "level": "warning", "event": "pool worker died", "graphs": ["a", "b"]})
+    news()
+    assert log.all()[-1].graphs == ("a", "b")
