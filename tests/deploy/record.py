@@ -9,9 +9,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.deploy.incidents import INCIDENTS, record
+from tests.deploy.incidents import INCIDENTS
 from tests.deploy.recording import RECORDED
 from tests.deploy.settings import alerts, names_in
+from tests.deploy.stage import record
 
 #: Names of samples that alerts ask for: an incident is recorded with these only.
 ASKED = {"up"}.union(*(names_in(alert.expr) for alert in alerts()))

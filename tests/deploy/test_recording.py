@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from pypes.observe.metrics import NODE_START
-from tests.deploy.incidents import INCIDENTS, Incident, record
+from tests.deploy.incidents import INCIDENTS
 from tests.deploy.recording import RECORDED, STRETCH, Recording, Values, notation, samples_of, values_of
 from tests.deploy.settings import SAMPLES
+from tests.deploy.stage import Incident, record
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.incidents import FOR_DASHBOARD, INCIDENTS, Incident
+from tests.deploy.incidents import FOR_DASHBOARD, INCIDENTS
 from tests.deploy.recording import Recording
 from tests.deploy.settings import ALERTS, PROMETHEUS, alerts
+from tests.deploy.stage import Incident
 from tests.servers.prometheus import fired, promtool, told
 
 pytestmark = pytest.mark.servers
