@@ -5,7 +5,16 @@ from __future__ import annotations
 
 def counted(number: int, one: str, several: str = "") -> str:
     """``1 document``, ``2 documents``; a plural that is not made with an s is given as ``several``."""
-    return f"{number} {one if number == 1 else several or f'{one}s'}"
+    return f"{number} {_noun(number, one, several)}"
+
+
+def numbered(number: int, one: str, several: str = "") -> str:
+    """As :func:`counted`, with thousands apart, as they stand in tables: ``12,345 documents``."""
+    return f"{number:,} {_noun(number, one, several)}"
+
+
+def _noun(number: int, one: str, several: str) -> str:
+    return one if number == 1 else several or f"{one}s"
 
 
 def sized(size: float) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
-from pypes.core.wording import lasting, sized
+from pypes.core.wording import lasting, numbered, sized
 from pypes.errors import Draining, NotDeployed, QueueFull, WorkerEnding
 from pypes.observe.delays import Delays
 
@@ -76,7 +76,7 @@ def _of_node(status: Mapping[str, Any]) -> Iterator[Concern]:
         yield Concern("node", "", "", f"The node is {status['state']}.")
     disk = status.get("disk")
     full = sum(each["count"] for each in _refused(status) if each["status"] == "507")
-    told = f" {counted(full, 'POST was', 'POSTs were')} refused with 507 (store.full) in the last minute." if full else ""
+    told = f" {numbered(full, 'POST was', 'POSTs were')} refused with 507 (store.full) in the last minute." if full else ""
     if disk is not None and disk["free_bytes"] < min(LOW_BYTES, LOW_SHARE * disk["total_bytes"]):
         is_full = disk["free_bytes"] < FULL_BYTES or full
         room = f"{sized(disk['free_bytes'])} of {sized(disk['total_bytes'])} are free"
@@ -104,9 +104,7 @@ def _of_files(status: Mapping[str, Any]) -> Iterator[Concern]:
         text = f"Graph {name} {how}: {_in_a_line(file['reason'])}."
         lost = sum(each["count"] for each in _refused(status) if _is_of(file, each)) if name not in live else 0
         if lost:
-            text += (
-                f" {counted(lost, 'POST', 'POSTs')} for it {'was' if lost == 1 else 'were'} refused with 503 in the last minute."
-            )
+            text += f" {numbered(lost, 'POST')} for it {'was' if lost == 1 else 'were'} refused with 503 in the last minute."
         what = "Mend what it names" if name in live else f"Its file is {file['file']}: mend it, or what it names"
         yield Concern("failed", name, "", f"{text} {what}, and save the file again, or send the node SIGHUP.")
 
@@ -129,7 +127,7 @@ def _of_refused(status: Mapping[str, Any]) -> Iterator[Concern]:
         where = ", ".join(f"/docs/{route}" if route else "/docs" for route in routes[:MOST_ROUTES])
         more = len(routes) - MOST_ROUTES
         where += f" and {more} more" if more > 0 else ""
-        found = counted(sum(counts.values()), "POST", "POSTs")
+        found = numbered(sum(counts.values()), "POST")
         verb = "was" if sum(counts.values()) == 1 else "were"
         why = f": {_REASONS[reason]}" if reason in _REASONS else ""
         yield Concern("refused", "", "", f"{found} to {where} {verb} refused with {code} ({reason}) in the last minute{why}.")
@@ -161,7 +159,7 @@ def _of_graphs(status: Mapping[str, Any], now: float) -> Iterator[Concern]:
 
 def _waiting(status: Mapping[str, Any], graph: str) -> str:
     number = sum(shard["graphs"].get(graph, {}).get("deliveries", 0) for shard in status["shards"])
-    return f" ({counted(number, 'delivery', 'deliveries')})" if number else ""
+    return f" ({numbered(number, 'delivery', 'deliveries')})" if number else ""
 
 
 def _of_shards(status: Mapping[str, Any]) -> Iterator[Concern]:
@@ -171,7 +169,7 @@ def _of_shards(status: Mapping[str, Any]) -> Iterator[Concern]:
         elif shard["queue"]["is_failed"]:
             yield Concern("shard", "", "", f"Shard {shard['shard']} refuses documents: nothing can be written to its disk.")
         elif shard["queue"]["held"]:
-            held = counted(shard["queue"]["held"], "delivery is", "deliveries are")
+            held = numbered(shard["queue"]["held"], "delivery is", "deliveries are")
             text = f"{held} held in shard {shard['shard']}: their graph has too many dead letters. Replay or delete some."
             yield Concern("held", "", "", text)
 
@@ -237,7 +235,7 @@ def _of_letters(status: Mapping[str, Any], causes: Sequence[Mapping[str, Any]], 
         if now - seconds_of(cause["latest"]) > NEWS_S:
             continue
         where = f" in filter {cause['filter']}" if cause["filter"] else ""
-        found = counted(cause["count"], "dead letter", "dead letters")
+        found = numbered(cause["count"], "dead letter")
         text = f"Graph {cause['graph']}: {found}{where} with {cause['code']}, the last at {clock_of(cause['latest'])}"
         if cause.get("error"):
             text += f": {short(cause['error'])}"
@@ -246,11 +244,6 @@ def _of_letters(status: Mapping[str, Any], causes: Sequence[Mapping[str, Any]], 
         if cause.get("receipt"):
             text += f". One is of receipt {cause['receipt']}"
         yield Concern("dead letters", cause["graph"], cause["filter"], f"{text}.")
-
-
-def counted(number: int, one: str, several: str) -> str:
-    """A number, its thousands apart, with what it counts."""
-    return f"{number:,} {one if number == 1 else several}"
 
 
 def _bound(status: Mapping[str, Any]) -> str:

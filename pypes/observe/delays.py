@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from pypes.core.wording import lasting
+from pypes.core.wording import lasting, numbered
 from pypes.observe.work import FilterRate, filter_rates_lately
 
 #: A graph is behind if its oldest live delivery has waited for so long, with so many others, while more came than was done.
@@ -63,7 +63,7 @@ class Delays:
             # a stride of slow packets is told of when it is done, so that the time in filters comes late
             if own and users and size and max(pool["busy_lately"], sum(rate.busy for rate in users) / size) >= TAKEN_UP:
                 most = max(users, key=lambda rate: rate.busy)
-                where = f"pool {pool['name']}, which has {size} {'process' if size == 1 else 'processes'}"
+                where = f"pool {pool['name']}, which has {numbered(size, 'process', 'processes')}"
                 if most.graph == graph:
                     return most.filter, f"Its filter {most.filter} fills {where}: {_done_in(most)}."
                 return own[0], (

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from pypes.core.wording import counted, lasting, sized
+from pypes.core.wording import counted, lasting, numbered, sized
 from pypes.observe.work import FilterRate, filter_rates_lately, places
 
 Status = Mapping[str, Any]
@@ -146,12 +146,12 @@ def waiting(status: Status) -> str:
     deliveries = sum(queue["deliveries"] for queue in queues)
     letters = sum(queue["dead_letters"] for queue in queues)
     size = sized(sum(queue["bytes"] for queue in queues))
-    found = f"{whole(deliveries)} {'delivery waits' if deliveries == 1 else 'deliveries wait'} ({size})"
+    found = f"{numbered(deliveries, 'delivery waits', 'deliveries wait')} ({size})"
     if deliveries:
         found += f", the oldest for {lasting(max(queue['oldest_s'] for queue in queues))}"
     restarts = sum(status["restarts"].values())
-    told = f"{found} · {whole(letters)} dead {'letter' if letters == 1 else 'letters'}"
-    return told + (f" · {whole(restarts)} {'restart' if restarts == 1 else 'restarts'} of instances" if restarts else "")
+    told = f"{found} · {numbered(letters, 'dead letter')}"
+    return told + (f" · {numbered(restarts, 'restart')} of instances" if restarts else "")
 
 
 def rates_lately(status: Status) -> dict[str, Rate]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pypes.core.wording import counted, lasting, sized
+from pypes.core.wording import counted, lasting, numbered, sized
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,11 @@ from pypes.core.wording import counted, lasting, sized
 )
 def test_one_is_not_several(number: int, words: tuple[str, ...], text: str) -> None:
     assert counted(number, *words) == text
+
+
+def test_thousands_are_apart() -> None:
+    assert numbered(1, "document") == "1 document"
+    assert numbered(12345, "delivery", "deliveries") == "12,345 deliveries"
 
 
 @pytest.mark.parametrize(
