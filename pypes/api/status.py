@@ -67,10 +67,7 @@ STATUS = obj(
     shards=_list(
         obj(
             shard=COUNT,
-            queue={
-                "anyOf": [QUEUE, {"type": "null"}],
-                "description": "null while its owner cannot be asked, and with a token for some graphs only.",
-            },
+            queue={"anyOf": [QUEUE, {"type": "null"}], "description": NO_QUEUE},
             graphs={"type": "object", "additionalProperties": USE, "description": "The usage of each graph."},
             reason={**TEXT, "description": "Why it cannot be asked, or empty."},
         )
