@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from pypes.core.wording import lasting, numbered, sized
-from pypes.errors import Draining, NotDeployed, QueueFull, WorkerEnding
+from pypes.errors import DiskFull, Draining, LettersFull, NotDeployed, QueueFull, StoreFull, WorkerEnding
 from pypes.observe.delays import Delays
 
 #: A disk is short of room with less than both of this, and full with less than a hundredth of it.
@@ -32,6 +32,8 @@ MOST_ROUTES: Final = 5
 _REASONS: Final = {
     NotDeployed.code: "no graph that is deployed takes them",
     QueueFull.code: "a queue, or the share of a graph in it, is full",
+    LettersFull.code: "a graph has no room for more dead letters until some are replayed or deleted",
+    DiskFull.code: "a graph has reached its disk_bytes",
     Draining.code: "the node was stopping",
     WorkerEnding.code: "an ingest worker was ending",
 }
@@ -75,7 +77,7 @@ def _of_node(status: Mapping[str, Any]) -> Iterator[Concern]:
     if status["state"] != "ready":
         yield Concern("node", "", "", f"The node is {status['state']}.")
     disk = status.get("disk")
-    full = sum(each["count"] for each in _refused(status) if each["status"] == "507")
+    full = sum(each["count"] for each in _refused(status) if each["code"] == StoreFull.code)
     told = f" {numbered(full, 'POST was', 'POSTs were')} refused with 507 (store.full) in the last minute." if full else ""
     if disk is not None and disk["free_bytes"] < min(LOW_BYTES, LOW_SHARE * disk["total_bytes"]):
         is_full = disk["free_bytes"] < FULL_BYTES or full
@@ -83,7 +85,7 @@ def _of_node(status: Mapping[str, Any]) -> Iterator[Concern]:
         text = f"The disk of the data folder {disk['folder']} is {'full' if is_full else 'nearly full'}: {room}.{told}"
         yield Concern("disk", "", "", f"{text} Make room there; the node goes on by itself.")
     elif full:
-        yield Concern("disk", "", "", f"A disk, or the disk_bytes of a graph, is full.{told}")
+        yield Concern("disk", "", "", f"A disk is full.{told} Make room there; the node goes on by itself.")
     for outbox in status["outboxes"]:
         if outbox["reason"]:
             yield Concern("outbox", "", "", f"Outbox {outbox['name']} cannot be read: {outbox['reason']}")
@@ -119,7 +121,7 @@ def _of_refused(status: Mapping[str, Any]) -> Iterator[Concern]:
     files = [file for file in status["undeployed"] if file["graph"] not in live]
     alike: dict[tuple[str, str], dict[str, int]] = {}
     for each in _refused(status):
-        if each["status"] != "507" and not any(_is_of(file, each) for file in files):
+        if each["code"] != StoreFull.code and not any(_is_of(file, each) for file in files):
             counts = alike.setdefault((each["status"], each["code"]), {})
             counts[each["route"]] = counts.get(each["route"], 0) + each["count"]
     for (code, reason), counts in alike.items():

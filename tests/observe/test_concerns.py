@@ -101,10 +101,23 @@ def test_posts_that_were_refused_are_counted() -> None:
         refusal("503", "unheard", 1, "mail"),
     ]
     assert told(lately=lately(refused=refused)) == [
-        "A disk, or the disk_bytes of a graph, is full. 3 POSTs were refused with 507 (store.full) in the last minute.",
+        "A disk is full. 3 POSTs were refused with 507 (store.full) in the last minute. Make room there; the node goes on by "
+        "itself.",
         "5 POSTs to /docs, /docs/shop were refused with 503 (queue.full) in the last minute: a queue, or the share of a graph in "
         "it, is full.",
         "1 POST to /docs/mail was refused with 503 (unheard) in the last minute.",
+    ]
+
+
+def test_a_bound_of_a_graph_is_no_full_disk() -> None:
+    refused = [refusal("507", "deadletters.full", 9, "shop"), refusal("507", "graph.disk_full", 1, "mail")]
+    disk = {"folder": "/data", "total_bytes": 48 * MIB, "free_bytes": 2 * MIB}
+    nearly, *others = told(disk=disk, lately=lately(refused=refused))
+    assert nearly.startswith("The disk of the data folder /data is nearly full: 2.0 MiB of 48.0 MiB are free. Make room")
+    assert others == [
+        "9 POSTs to /docs/shop were refused with 507 (deadletters.full) in the last minute: a graph has no room for more dead "
+        "letters until some are replayed or deleted.",
+        "1 POST to /docs/mail was refused with 507 (graph.disk_full) in the last minute: a graph has reached its disk_bytes.",
     ]
 
 
