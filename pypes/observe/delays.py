@@ -16,8 +16,6 @@ KEEPS_UP: Final = 0.95
 TAKEN_UP: Final = 0.7
 #: The busiest filter of all is the cause if it is at work, or waits for answers, for so much of the time.
 AT_WORK: Final = 0.3
-#: States in which a graph stands still for a reason that is told elsewhere.
-_RUNNING: Final = frozenset({"live"})
 
 
 class Delays:
@@ -31,7 +29,8 @@ class Delays:
     def told(self) -> Iterator[tuple[str, str, str]]:
         """Graph, filter and sentence for each graph that is behind."""
         for graph in self._status["graphs"]:
-            if graph["state"] in _RUNNING and not graph.get("resting") and not graph.get("error"):
+            # one that stands still for a reason that is told elsewhere is not behind
+            if graph["state"] == "live" and not graph.get("resting") and not graph.get("error"):
                 behind = self._behind(graph["name"])
                 if behind:
                     filter, cause = self._cause(graph["name"])
