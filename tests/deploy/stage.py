@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +20,7 @@ from pypes.testing.node import Node, Server, serving
 from tests.collector import Collector
 from tests.deploy import parts
 from tests.deploy.recording import PERIOD_S, Recorder, Recording
+from tests.disks import small_disk
 from tests.serving import in_thread
 
 #: Scrapes before an incident, and in all.
@@ -147,21 +147,11 @@ class _Limited(Node):
         Server.start(self)
 
 
-@contextmanager
-def _disk(path: Path, size: int) -> Iterator[None]:
-    path.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(path)], check=True)
-
-
 def record(incident: Incident, folder: Path) -> Recording:
     """Record an incident in an empty folder."""
     with ExitStack() as stack:
         if incident.disk_bytes:
-            stack.enter_context(_disk(folder / "data", incident.disk_bytes))
+            stack.enter_context(small_disk(folder / "data", incident.disk_bytes))
         destination = stack.enter_context(Destination(folder / "taken.jsonl"))
         collector = stack.enter_context(in_thread(Collector()))
         exported = {"OTLP_ENDPOINT": collector.url, "OTLP_INTERVAL_S": "1", "TRACE_SHARE": "0.1"} if incident.is_exported else {}

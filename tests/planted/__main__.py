@@ -54,7 +54,7 @@ def status_of(node: Shown) -> str:
 
 
 def run(fault: Fault, options: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory(prefix="h18-planted-") as folder, working(Path(folder), fault, options.port) as node:
+    with tempfile.TemporaryDirectory(prefix="pypes-planted-") as folder, working(Path(folder), fault, options.port) as node:
         wait(BEFORE_S)
         fault.plant(node)
         sys.stdout.write(f"{node.url} (ends with Ctrl-C, or kill -INT {os.getpid()})\n")

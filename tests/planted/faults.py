@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tests.disks import small_disk
 
 if TYPE_CHECKING:
     from tests.planted.node import Shown
@@ -45,18 +46,9 @@ class Fault:
         elif self.name == "disk":
             fill(node.base / "data")
 
-    @contextmanager
-    def disk(self, folder: Path) -> Iterator[None]:
+    def disk(self, folder: Path) -> AbstractContextManager[None]:
         """A small file system for the data of a node, if the fault takes one."""
-        if self.name != "disk":
-            yield
-            return
-        folder.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)], check=True)
-        try:
-            yield
-        finally:
-            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        return small_disk(folder, DISK_BYTES) if self.name == "disk" else nullcontext()
 
 
 def fill(folder: Path) -> None:
