@@ -74,13 +74,14 @@ def picture(
         graphs=deployer.summaries(),
         default=deployer.default(),
         endings=[Ending(**each) for each in generations.endings],
-        disk=_disk_of(settings.server.data),
+        disk=disk_of(settings.server.data),
         max_memory_bytes=settings.server.max_memory_bytes,
         undeployed=[UndeployedFile(each.path, each.graph, [*each.routes], each.reason) for each in deployer.undeployed],
     )
 
 
-def _disk_of(folder: Path) -> DiskStatus | None:
+def disk_of(folder: Path) -> DiskStatus | None:
+    """The file system of a folder, if it tells its room."""
     try:
         use = shutil.disk_usage(folder)
     except OSError:

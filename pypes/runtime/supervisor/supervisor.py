@@ -323,8 +323,7 @@ class Supervisor:
         return self._lately.add_to(with_counts(self._picture(), self._tallying.gathering, self._graphs()))
 
     def _metrics(self, is_openmetrics: bool) -> str:
-        server = self.settings.server
-        told = Told(self._graphs(), self._pools.deaths(), self._generations.counts, server.data, server.max_memory_bytes)
+        told = Told(self._graphs(), self._pools.deaths(), self._generations.counts)
         return self._tallying.text(self._runtime_dir, self._picture(), told, is_openmetrics=is_openmetrics)
 
     # -- signals and the end ----------------------------------------------------------------------------

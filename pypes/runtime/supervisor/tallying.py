@@ -7,7 +7,6 @@ found in the runtime directory, and kept when whoever wrote them has let go of t
 from __future__ import annotations
 
 import platform
-import shutil
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -33,16 +32,11 @@ Samples = dict[tuple[str, ...], float]
 
 
 class Told(NamedTuple):
-    """Facts that others know: live graphs, as JSON objects; pool workers lost, by pool; the counts of the filters of a graph.
-
-    ``data`` is the data directory, ``max_memory_bytes`` the memory that an instance may have; 0: any.
-    """
+    """Facts that others know: live graphs, as JSON objects; pool workers lost, by pool; the counts of the filters of a graph."""
 
     graphs: Mapping[str, Mapping[str, object]]
     pool_deaths: Mapping[str, int]
     counts: Callable[[str], Mapping[str, Mapping[str, int]]]
-    data: Path
-    max_memory_bytes: int
 
 
 class GraphParts:
@@ -134,8 +128,9 @@ class Tallying(Observer):
             m.PROCESS_CPU: {},
             m.PROCESS_DESCRIPTORS: {},
             m.MAX_DESCRIPTORS: {(): soft_limit()},
-            m.INSTANCE_MAX_MEMORY: {(): told.max_memory_bytes} if told.max_memory_bytes else {},
-            **_disk(told.data),
+            m.INSTANCE_MAX_MEMORY: {(): node.max_memory_bytes} if node.max_memory_bytes else {},
+            m.DATA_FREE: {(): node.disk.free_bytes} if node.disk is not None else {},
+            m.DATA_SIZE: {(): node.disk.total_bytes} if node.disk is not None else {},
             m.COMPONENT_COUNTS: _counts(told),
         }
         for process in processes_of(node):
@@ -143,15 +138,6 @@ class Tallying(Observer):
             found[m.PROCESS_CPU][process.name,] = process.cpu_s
             found[m.PROCESS_DESCRIPTORS][process.name,] = process.descriptors
         return found
-
-
-def _disk(data: Path) -> dict[m.Metric, Samples]:
-    """The room on the file system of the data directory, if it tells."""
-    try:
-        disk = shutil.disk_usage(data)
-    except OSError:
-        return {}
-    return {m.DATA_FREE: {(): disk.free}, m.DATA_SIZE: {(): disk.total}}
 
 
 def _counts(told: Told) -> Samples:

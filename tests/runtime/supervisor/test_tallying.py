@@ -13,6 +13,7 @@ from pypes.core.descriptors import soft_limit
 from pypes.observe import metrics as m
 from pypes.observe.tallies import Series, Tallies
 from pypes.runtime.contracts.supervisor import InstanceStatus, NodeStatus, PoolStatus, PoolWorkerStatus, WorkerStatus
+from pypes.runtime.supervisor.picture import disk_of
 from pypes.runtime.supervisor.tallying import MAX_COUNTS, GraphParts, Tallying, Told
 
 Graph = dict[str, Any]
@@ -42,8 +43,11 @@ def node_of(names: Iterable[str], /, **changes: Any) -> NodeStatus:
     return NodeStatus(**(given | changes))
 
 
+NOTHING = Told({}, {}, lambda graph: {})
+
+
 def told(graphs: dict[str, Graph], **counts: dict[str, dict[str, int]]) -> Told:
-    return Told(graphs, {}, lambda graph: counts.get(graph, {}), Path("/"), 1 << 30)
+    return Told(graphs, {}, lambda graph: counts.get(graph, {}))
 
 
 def samples(text: str) -> dict[str, float]:
@@ -93,7 +97,7 @@ def test_processes_pools_and_deployments_are_told(tmp_path: Path) -> None:
         instances=[InstanceStatus(7, 1, own, state, []) for state in ("ready", "stopping")],
         pools=[PoolStatus("models", "ready", ["g.a"], [PoolWorkerStatus(own, is_busy) for is_busy in (True, False)], 3)],
     )
-    found = samples(tallying.text(tmp_path, node, Told({}, {"models": 4}, lambda graph: {}, tmp_path, 0), is_openmetrics=False))
+    found = samples(tallying.text(tmp_path, node, Told({}, {"models": 4}, lambda graph: {}), is_openmetrics=False))
     assert found['pypes_deployments_total{result="switched"}'] == found['pypes_deployments_total{result="failed"}'] == 1
     assert found["pypes_deployment_seconds_count"] == 1
     assert {name: value for name, value in found.items() if "pool" in name and "process" not in name} == {
@@ -116,12 +120,13 @@ def test_processes_pools_and_deployments_are_told(tmp_path: Path) -> None:
 
 def test_the_room_that_there_is_is_told(tmp_path: Path) -> None:
     """The memory of an instance, descriptors, and the disk; nothing of a disk that is not there."""
-    found = samples(Tallying().text(tmp_path, node_of({}), Told({}, {}, lambda graph: {}, tmp_path, 5), is_openmetrics=False))
+    node = node_of({}, disk=disk_of(tmp_path), max_memory_bytes=5)
+    found = samples(Tallying().text(tmp_path, node, NOTHING, is_openmetrics=False))
     assert found["pypes_instance_max_memory_bytes"] == 5
     assert found["pypes_max_descriptors"] == soft_limit()
     assert 0 < found["pypes_data_free_bytes"] < found["pypes_data_size_bytes"] == shutil.disk_usage(tmp_path).total
-    gone = Told({}, {}, lambda graph: {}, tmp_path / "gone", 0)
-    found = samples(Tallying().text(tmp_path, node_of({}), gone, is_openmetrics=False))
+    node = node_of({}, disk=disk_of(tmp_path / "gone"))
+    found = samples(Tallying().text(tmp_path, node, NOTHING, is_openmetrics=False))
     assert not found.keys() & {"pypes_instance_max_memory_bytes", "pypes_data_free_bytes", "pypes_data_size_bytes"}
 
 
