@@ -25,7 +25,7 @@ from pypes.core.nodetime import Clock
 from pypes.ingest.accounts import Account, Kind, encode
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.queues.retention import FOLD_S, ROWS
-from pypes.ingest.receipt import ReceiptIds
+from pypes.ingest.receipt import ReceiptIds, ReceiptQuery
 from pypes.ingest.store import folding
 from pypes.ingest.store.blocks import MOST
 from pypes.ingest.store.keys import key_row
@@ -123,7 +123,7 @@ async def looked_up(data: Path, seconds: int, rng: random.Random) -> dict[str, l
     times = found.setdefault("list", [])
     for _ in range(100):
         began = time.perf_counter()
-        await queue.receipts.find("failed", now_s - rng.random() * seconds, 100)
+        await queue.receipts.find(ReceiptQuery("failed", now_s - rng.random() * seconds), 100)
         times.append(time.perf_counter() - began)
     await queue.close()
     return found

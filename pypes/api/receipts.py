@@ -29,7 +29,7 @@ from pypes.api.query import (
 )
 from pypes.api.request import Request
 from pypes.errors import NotFound
-from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId
+from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptQuery
 from pypes.runtime.worker.records import no_receipt
 
 if TYPE_CHECKING:
@@ -172,17 +172,16 @@ class Receipts:
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         check_names(req, ("state", "graph", "since", "order", "limit", "after"))
-        state, since, limit = choice_of(req, "state", STATES), since_of(criterion_of(req, "since")), limit_of(req)
+        state, since = choice_of(req, "state", STATES), since_of(criterion_of(req, "since"))
+        query = ReceiptQuery(state, since, criterion_of(req, "graph") or "", req.client.graphs)
+        limit, newest = limit_of(req), is_newest_first(req)
         after = req.get_param("after") or ""
         if after:
             try:
                 ReceiptId.parse(after)
             except NotFound:
                 raise invalid("after", "the id of a receipt: next of the previous page") from None
-        newest, graph = is_newest_first(req), criterion_of(req, "graph") or ""
-        found = await self._worker.records.receipts(
-            state, since, limit, after, newest=newest, graph=graph, among=req.client.graphs
-        )
+        found = await self._worker.records.receipts(query, limit, after, newest=newest)
         more = found[-1].receipt if len(found) == limit else None
         resp.data = orjson.dumps({"receipts": [receipt.to_obj() for receipt in found], "next": more})
 

@@ -22,6 +22,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import msgspec
+
+from pypes.access.client import is_among
 from pypes.errors import NotFound
 
 MAX_INDEX = (1 << 14) - 1
@@ -188,6 +191,25 @@ class Receipt:
             if not shown[name]:
                 del shown[name]
         return shown
+
+
+class ReceiptQuery(msgspec.Struct, frozen=True, gc=False):
+    """Criteria for receipts: no ``state`` and an empty ``graph`` match every one, ``since`` is seconds since the epoch."""
+
+    state: str | None = None
+    #: Accepted then or later; the id of a receipt tells, and not the receipt.
+    since: float = 0.0
+    graph: str = ""
+    #: Only those of graphs with these names or patterns; empty: of all.
+    among: tuple[str, ...] = ()
+
+    def matches(self, receipt: Receipt) -> bool:
+        """True by all but ``since``."""
+        return (
+            self.state in (None, receipt.state)
+            and self.graph in ("", receipt.graph)
+            and (not self.among or is_among(receipt.graph, self.among))
+        )
 
 
 @dataclass(frozen=True, slots=True)

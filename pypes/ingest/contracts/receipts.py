@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from pypes.ingest.outcome import KeptTrace
-from pypes.ingest.receipt import DocumentReport, Receipt
+from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptQuery
 
 
 class Receipts(Protocol):
@@ -38,17 +38,7 @@ class Receipts(Protocol):
         """
         ...
 
-    async def find(
-        self,
-        state: str | None,
-        since: float,
-        limit: int,
-        after: str = "",
-        *,
-        newest: bool = False,
-        graph: str = "",
-        among: tuple[str, ...] = (),
-    ) -> list[Receipt]:
+    async def find(self, query: ReceiptQuery, limit: int, after: str = "", *, newest: bool = False) -> list[Receipt]:
         """Up to ``limit`` receipts beyond ``after`` in the order of their ids, accepted at ``since`` or later.
 
         With ``newest``, in the opposite order. ``since`` is seconds since the epoch. ``state``: only those in it, ``None`` for

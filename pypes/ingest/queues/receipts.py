@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
 
-from pypes.access.client import is_among
 from pypes.core.nodetime import Clock
 from pypes.errors import Gone
 from pypes.ingest.accounts import Account, report, report_pending
@@ -21,7 +20,7 @@ from pypes.ingest.queues.receipt_maker import ReceiptMaker
 from pypes.ingest.queues.replays import LinkedReceipts, Replay
 from pypes.ingest.queues.store_thread import StoreThread
 from pypes.ingest.queues.traces import forgotten_trace, not_finished, not_traced
-from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, first_key
+from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptQuery, first_key
 from pypes.ingest.replaying import Link
 from pypes.ingest.store.blocks import Entry
 from pypes.ingest.store.ledger import Ledger
@@ -156,45 +155,33 @@ class StoredReceipts(LinkedReceipts):
 
     # -- lists -------------------------------------------------------------------------------------------
 
-    async def find(
-        self,
-        state: str | None,
-        since: float,
-        limit: int,
-        after: str = "",
-        *,
-        newest: bool = False,
-        graph: str = "",
-        among: tuple[str, ...] = (),
-    ) -> list[Receipt]:
-        first, last = first_key(self._times.first(since)), _LAST_KEY
+    async def find(self, query: ReceiptQuery, limit: int, after: str = "", *, newest: bool = False) -> list[Receipt]:
+        first, last = first_key(self._times.first(query.since)), _LAST_KEY
         edge: tuple[int, int] | None = None
         if after:
             rid = ReceiptId.parse(after)
             edge = (rid.key, rid.position)
             first, last = (first, rid.key) if newest else (max(first, rid.key), last)
         found: list[Receipt] = []
-        entries_of = self._entries(state, first, last, limit, newest=newest, graphs=(graph,) if graph else among)
-        async with aclosing(entries_of) as entries:
+        async with aclosing(self._entries(query, first, last, limit, newest=newest)) as entries:
             async for rid, account, group in entries:
                 place = (rid.key, rid.position)
                 if edge is None or (place < edge if newest else place > edge):
                     receipt = await self._listed(rid, account, group)
-                    if receipt is None or state not in (None, receipt.state) or graph not in ("", receipt.graph):
-                        continue
-                    if not among or is_among(receipt.graph, among):
+                    if receipt is not None and query.matches(receipt):
                         found.append(receipt)
                         if len(found) == limit:
                             break
         return found
 
     async def _entries(
-        self, state: str | None, first: int, last: int, page: int, *, newest: bool, graphs: tuple[str, ...]
+        self, query: ReceiptQuery, first: int, last: int, page: int, *, newest: bool
     ) -> AsyncGenerator[tuple[ReceiptId, Account | None, Group | None], None]:
         """Candidates for a state between two commits, in order, with the group of deliveries unfinished now or before."""
-        has_finished = state in (None, "done", "failed")
-        has_unfinished = state in (None, "queued", "processing")
-        only_failed = state == "failed"
+        has_finished = query.state in (None, "done", "failed")
+        has_unfinished = query.state in (None, "queued", "processing")
+        only_failed = query.state == "failed"
+        graphs = (query.graph,) if query.graph else query.among
         # what is finished while the store is read is in one of the two: its group knows its account
         groups = {
             key: group

@@ -11,7 +11,7 @@ from pypes.ingest.contracts.queue import GraphUse, QueueStats
 from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import DeadLetter, KeptTrace
-from pypes.ingest.receipt import DocumentReport, Receipt
+from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptQuery
 from pypes.runtime.rpc.contract import once
 
 
@@ -42,17 +42,7 @@ class ShardCalls(Protocol):
     async def trace(self, id: str) -> KeptTrace | None:
         """As ``Queue.trace``."""
 
-    async def receipts(
-        self,
-        state: str | None,
-        since: float,
-        limit: int,
-        after: str = "",
-        *,
-        newest: bool = False,
-        graph: str = "",
-        among: tuple[str, ...] = (),
-    ) -> list[Receipt]:
+    async def receipts(self, query: ReceiptQuery, limit: int, after: str = "", *, newest: bool = False) -> list[Receipt]:
         """As ``Queue.receipts``."""
 
     async def letters(self, query: LetterQuery, limit: int = 100, after: str = "", *, newest: bool = False) -> list[DeadLetter]:

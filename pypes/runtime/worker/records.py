@@ -10,7 +10,7 @@ from pypes.errors import NotFound, PypesError, StoreError, Unavailable
 from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.outcome import DeadLetter, KeptTrace, receipt_of
-from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId
+from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptQuery
 from pypes.ingest.replaying import starts_over
 from pypes.runtime.contracts.shard import ShardCalls
 from pypes.runtime.worker.peers import Peers
@@ -106,22 +106,9 @@ class Records:
             raise no_receipt()
         return found
 
-    async def receipts(
-        self,
-        state: str | None,
-        since: float,
-        limit: int,
-        after: str,
-        *,
-        newest: bool = False,
-        graph: str = "",
-        among: tuple[str, ...] = (),
-    ) -> list[Receipt]:
+    async def receipts(self, query: ReceiptQuery, limit: int, after: str, *, newest: bool = False) -> list[Receipt]:
         """Receipts of all shards as ``Queue.receipts`` has them: ids sort by time."""
-        owners = self._peers.every()
-        found = await asyncio.gather(
-            *(owner.receipts(state, since, limit, after, newest=newest, graph=graph, among=among) for owner in owners)
-        )
+        found = await asyncio.gather(*(owner.receipts(query, limit, after, newest=newest) for owner in self._peers.every()))
         merged = sorted((receipt for part in found for receipt in part), key=lambda receipt: receipt.receipt, reverse=newest)
         return [self._explained(receipt) for receipt in merged[:limit]]
 

@@ -14,7 +14,7 @@ from pypes.ingest.contracts.leasing import Lease
 from pypes.ingest.delivery import Spooled
 from pypes.ingest.outcome import DeadLetter, receipt_of
 from pypes.ingest.queues.embedded import EmbeddedQueue
-from pypes.ingest.receipt import Receipt
+from pypes.ingest.receipt import Receipt, ReceiptQuery
 from pypes.ingest.store.shards import Shards
 from tests.faults.power.script import MANY, Said, body_of, edited, header_of, key_of
 from tests.ingest.harness import lease_any
@@ -78,7 +78,7 @@ async def _check(queue: EmbeddedQueue, ledger: Ledger) -> list[str]:
     expected = queue.stats().deliveries
     leases = await _drain(queue)
     letters = {letter.id: letter for letter in await queue.letters.find(limit=10_000)}
-    receipts = {receipt.receipt: receipt for receipt in await queue.receipts.find(None, 0.0, 10_000)}
+    receipts = {receipt.receipt: receipt for receipt in await queue.receipts.find(ReceiptQuery(), 10_000)}
     found = Reopened({lease.id: lease for lease in leases}, letters, receipts)
     broken = [f"{len(leases)} deliveries, leased as {len(found.leases)}"] if len(leases) != len(found.leases) else []
     broken += [f"{expected} deliveries counted, {len(leases)} found"] if expected != len(leases) else []

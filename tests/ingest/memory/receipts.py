@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pypes.access.client import is_among
 from pypes.ingest.accounts import Account, report, report_pending
 from pypes.ingest.backlog.deliveries import Delivery
 from pypes.ingest.outcome import KeptTrace
 from pypes.ingest.queues.replays import LinkedReceipts, Replay
 from pypes.ingest.queues.traces import not_finished, not_traced
-from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptIds, first_key
+from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptIds, ReceiptQuery, first_key
 from pypes.ingest.replaying import Link
 from tests.ingest.memory.shelf import Shelf
 from tests.ingest.memory.step import step
@@ -71,27 +70,15 @@ class MemoryReceipts(LinkedReceipts):
         found = [(receipt, link) for receipt, link in sorted(self._shelf.links.items(), reverse=True) if link.origin == origin]
         return found[:latest]
 
-    async def find(
-        self,
-        state: str | None,
-        since: float,
-        limit: int,
-        after: str = "",
-        *,
-        newest: bool = False,
-        graph: str = "",
-        among: tuple[str, ...] = (),
-    ) -> list[Receipt]:
+    async def find(self, query: ReceiptQuery, limit: int, after: str = "", *, newest: bool = False) -> list[Receipt]:
         shelf = self._shelf
         found: list[Receipt] = []
-        first = first_key(shelf.clock.first(since))
+        first = first_key(shelf.clock.first(query.since))
         for key in sorted([*shelf.groups, *shelf.backlog.groups], reverse=newest):
             id = ReceiptIds(shelf.node, shelf.shard, key, 0)[0]
             is_beyond = not after or (id < after if newest else id > after)
             if is_beyond and key >= first:
                 receipt = await self.plain(id)
-                if receipt is None or state not in (None, receipt.state) or graph not in ("", receipt.graph):
-                    continue
-                if not among or is_among(receipt.graph, among):
+                if receipt is not None and query.matches(receipt):
                     found.append(receipt)
         return found[:limit]

@@ -11,7 +11,7 @@ from pypes.errors import NotFound
 from pypes.ingest.contracts.queue import Queue
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Details, Fate, Outcome
-from pypes.ingest.receipt import DocumentReport, ReceiptId, received_of
+from pypes.ingest.receipt import DocumentReport, ReceiptId, ReceiptQuery, received_of
 from tests.ingest.harness import header, letter, take
 
 
@@ -214,7 +214,7 @@ def test_receipts_are_listed_by_state_and_paged(play: Callable[..., None]) -> No
         await take(queue)
 
         async def listed(state: str | None, limit: int = 10, after: str = "", since: float = 0.0) -> list[str]:
-            return [receipt.receipt for receipt in await queue.receipts.find(state, since, limit, after)]
+            return [receipt.receipt for receipt in await queue.receipts.find(ReceiptQuery(state, since), limit, after)]
 
         assert await listed("failed") == [ids[1], ids[3]]
         assert await listed("done") == [ids[0], ids[2]]
@@ -240,7 +240,7 @@ def test_receipts_are_listed_newest_first(play: Callable[..., None]) -> None:
             await queue.leasing.settled()
 
         async def listed(limit: int, after: str = "", graph: str = "", among: tuple[str, ...] = ()) -> list[str]:
-            found = await queue.receipts.find(None, 0.0, limit, after, newest=True, graph=graph, among=among)
+            found = await queue.receipts.find(ReceiptQuery(graph=graph, among=among), limit, after, newest=True)
             return [receipt.receipt for receipt in found]
 
         for _ in range(2):

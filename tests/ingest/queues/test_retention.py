@@ -18,7 +18,7 @@ from pypes.errors import Gone, StoreError
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Details, Fate, Outcome
 from pypes.ingest.queues.embedded import EmbeddedQueue
-from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId
+from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptQuery
 from pypes.ingest.store.forgetting import forget
 from tests.ingest.harness import letter, open_queue, run, take
 
@@ -70,7 +70,7 @@ async def listed(
 ) -> list[str]:
     ids: list[str] = []
     after = ""
-    while found := await queue.receipts.find(state, 0, page, after, newest=newest, graph=graph, among=among):
+    while found := await queue.receipts.find(ReceiptQuery(state, 0.0, graph, among), page, after, newest=newest):
         ids += [receipt.receipt for receipt in found]
         after = ids[-1]
     return ids

@@ -13,6 +13,7 @@ from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.queues.embedded import EmbeddedQueue
+from pypes.ingest.receipt import ReceiptQuery
 from pypes.ingest.store.write_batch import Result, WriteBatch
 from tests.ingest.harness import letter, open_queue, run, take, until
 
@@ -64,7 +65,7 @@ def test_what_is_done_does_not_stay_on_the_disk_for_what_is_not(tmp_path: Path) 
         await queue.close()
         queue = await open_queue(tmp_path)
         assert (queue.stats().deliveries, queue.stats().bytes, queue.stats().commits) == (0, 0, 0)
-        assert [receipt.state for receipt in await queue.receipts.find(None, 0.0, 20)] == ["done"] * 10
+        assert [receipt.state for receipt in await queue.receipts.find(ReceiptQuery(), 20)] == ["done"] * 10
         await queue.close()
 
     run(main())
@@ -134,7 +135,7 @@ def test_a_commit_that_is_done_in_part_is_looked_at_after_a_restart(tmp_path: Pa
     async def main() -> None:
         queue = await open_queue(tmp_path)
         receipts, _ = await mixed(queue)
-        await queue.receipts.find(None, 0.0, 10)
+        await queue.receipts.find(ReceiptQuery(), 10)
         await queue.close()
         assert row_bytes(tmp_path) > 8 * LARGE
         queue = await open_queue(tmp_path, rewrite_s=0.0)

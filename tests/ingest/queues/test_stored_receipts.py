@@ -20,7 +20,7 @@ from pypes.ingest.ordering import Overtaken, key_of, pack_keys
 from pypes.ingest.outcome import Details, Fate, Outcome, Poison
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queues.embedded import EmbeddedQueue
-from pypes.ingest.receipt import DocumentReport, ReceiptId
+from pypes.ingest.receipt import DocumentReport, ReceiptId, ReceiptQuery
 from tests.ingest.harness import letter, open_queue, run, take, until
 from tests.ingest.store.format_2 import turn_back
 
@@ -57,7 +57,7 @@ def test_what_is_known_of_documents_outlives_a_restart(tmp_path: Path) -> None:
             assert receipt is not None
             assert (receipt.state, receipt.version, receipt.published) == ("failed", 4, 2)
             assert receipt.started is not None
-            assert [found.receipt for found in await queue.receipts.find("failed", 0, 9)] == [together[1]]
+            assert [found.receipt for found in await queue.receipts.find(ReceiptQuery("failed"), 9)] == [together[1]]
             if queue.stats().deliveries:
                 (last,) = await take(queue, 1)
                 assert await queue.receipts.documents(last.id, 9) == [DocumentReport(0, "pending")]
@@ -151,8 +151,8 @@ def test_a_wall_clock_that_jumps_ages_no_receipt_and_no_key(tmp_path: Path, jump
         receipt = await queue.receipts.get(old)
         assert receipt is not None
         assert receipt.received == "2023-11-14T22:13:20.000Z"
-        assert [one.receipt for one in await queue.receipts.find("done", 1_700_000_000.0, 1)] == [old]
-        assert await queue.receipts.find("done", now["wall"] + 1, 1) == []
+        assert [one.receipt for one in await queue.receipts.find(ReceiptQuery("done", 1_700_000_000.0), 1)] == [old]
+        assert await queue.receipts.find(ReceiptQuery("done", now["wall"] + 1), 1) == []
 
         pass_time(8 * 86_400.0)  # now it has grown old
         await look_for_the_old()

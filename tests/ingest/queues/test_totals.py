@@ -15,13 +15,14 @@ from pypes.ingest.contracts.leasing import Lease
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.queues.embedded import EmbeddedQueue
+from pypes.ingest.receipt import ReceiptQuery
 from tests.ingest.harness import lease_any, letter, open_queue, run
 
 
 async def ledger(queue: EmbeddedQueue) -> dict[str, Counts]:
     """The sums of all receipts."""
     found: dict[str, Counts] = {}
-    for receipt in await queue.receipts.find(None, 0, 100_000):
+    for receipt in await queue.receipts.find(ReceiptQuery(), 100_000):
         own = Counts(receipt.accepted, receipt.published, receipt.dropped, receipt.failed)
         found[receipt.graph] = found.get(receipt.graph, NONE).plus(own)
     return found
@@ -75,7 +76,7 @@ def test_what_is_forgotten_still_counts(tmp_path: Path) -> None:
         queue.leasing.ack(last, Outcome(0, 3))
         await queue._committer.settled()
         await queue._retention.look()
-        assert await queue.receipts.find(None, 0, 9) == []
+        assert await queue.receipts.find(ReceiptQuery(), 9) == []
         for _ in range(2):
             assert queue.totals() == {"g": Counts(12, 6, 6, 0)}
             await queue.close()

@@ -16,6 +16,7 @@ from pypes.errors import Gone, StoreError
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.queues.embedded import EmbeddedQueue
+from pypes.ingest.receipt import ReceiptQuery
 from pypes.ingest.store.inspection import Inspector
 from tests.ingest.harness import open_queue, run, take
 
@@ -66,7 +67,7 @@ def test_a_damaged_block_costs_its_receipts_only(tmp_path: Path, caplog: pytest.
         with pytest.raises(StoreError, match="a block of receipts is damaged") as caught:
             await queue.receipts.get(ids["one"][3])
         assert caught.value.code == "store.damaged"
-        assert [one.receipt for one in await queue.receipts.find("done", 0, 100)] == sorted(ids["two"])
+        assert [one.receipt for one in await queue.receipts.find(ReceiptQuery("done"), 100)] == sorted(ids["two"])
         assert queue.totals()["one"].published == 20
         later = await fold(queue, now)
         assert await queue.receipts.get(later["one"][0]) is not None

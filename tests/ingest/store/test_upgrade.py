@@ -19,7 +19,7 @@ from pypes.ingest.contracts.intake import Key
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Details, Fate, Outcome
 from pypes.ingest.queues.embedded import EmbeddedQueue
-from pypes.ingest.receipt import ReceiptId
+from pypes.ingest.receipt import ReceiptId, ReceiptQuery
 from pypes.ingest.store.schema import FORMAT
 from pypes.ingest.store.shards import Shards
 from tests.ingest.harness import open_queue, run, take
@@ -99,7 +99,7 @@ def test_receipts_progress_crashes_and_dead_letters_stay_readable(tmp_path: Path
         receipt = await queue.receipts.get(half)
         assert receipt is not None
         assert receipt.state == "done"
-        assert [r.receipt for r in await queue.receipts.find("failed", 0, 10)] == [failed]
+        assert [r.receipt for r in await queue.receipts.find(ReceiptQuery("failed"), 10)] == [failed]
         (lease,) = await take(queue, 1)
         assert (lease.id, lease.body, lease.crashes, lease.is_suspect) == (crashed, b"waiting", 2, True)
 
