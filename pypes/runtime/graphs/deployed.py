@@ -188,6 +188,10 @@ class DeployedGraphs:
         """The reasons why graphs could not be set up, by name."""
         return {name: scrub(failure.message, [self.live[name].graph]) for name, failure in self.failed.items()}
 
+    def scrubbed(self, failure: SetupFailure, *more: StoredGraph) -> str:
+        """A failure's message without the secrets of the deployed graphs and ``more``."""
+        return scrub(failure.message, [graph.graph for graph in (*self.live.values(), *more)])
+
     def stalled(self) -> dict[str, str]:
         """The reasons why graphs that were set up cannot run now, by name: a pool of theirs has lost all of its processes."""
         return {name: reason for name in self.live if name not in self.failed and (reason := self._stalled(name))}

@@ -17,28 +17,24 @@ from typing import Any
 from pypes import logs
 from pypes.access.client import ALL
 from pypes.config import Settings
-from pypes.core.watched_tasks import OnFailed, WatchedTasks
+from pypes.core.watched_tasks import OnFailed
 from pypes.core.wording import counted
 from pypes.errors import Changed, Conflict, PypesError, Unavailable
 from pypes.graph import codec
 from pypes.graph.diff import only_parameters
 from pypes.observe import Observer, guarded
-from pypes.registry import Catalogue, component_files
+from pypes.registry import Catalogue
 from pypes.runtime.generations.backoff import Backoff
 from pypes.runtime.generations.generation import SetupFailed, SetupFailure
 from pypes.runtime.generations.generations import Generations
-from pypes.runtime.graphs.check import scrub
 from pypes.runtime.graphs.consolidation import Consolidation
 from pypes.runtime.graphs.deployed import DeployedGraphs
 from pypes.runtime.graphs.files import GraphFile, GraphFiles, Undeployed
 from pypes.runtime.graphs.launching import Launcher
+from pypes.runtime.graphs.retrying import Retries
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
 from pypes.runtime.pools.node_pools import NodePools
 
-#: First and longest pause between two attempts to bring up a graph that was deployed once but cannot be set up now.
-FIRST_RETRY_S, RETRY_S = 1.0, 60.0
-#: Time between two looks whether files of components have changed meanwhile: then it is tried at once.
-LOOK_S = 0.5
 #: Seconds between two looks at whether a graph that is taken down has nothing left to do.
 DRAIN_POLL_S = 0.05
 
@@ -71,9 +67,7 @@ class Deployer(DeployedGraphs):
         self._on_change = on_change
         self._files = GraphFiles(store)
         self._lock = asyncio.Lock()
-        self._discover = discover
-        self._tasks = WatchedTasks(on_failed)
-        self._retry: asyncio.Task[None] | None = None
+        self._retries = Retries(self, self.launcher, self._lock, discover, on_change, on_failed)
         self.consolidation = Consolidation(self, self.launcher, generations, self._lock)
         self._log = logs.get("pypes.deployments")
 
@@ -274,11 +268,11 @@ class Deployer(DeployedGraphs):
             except SetupFailed as error:
                 self.catalogue, self.settings = previous
                 self._log.error(
-                    "reload failed, everything stays as it was", reason=self._scrubbed(error.failure), **error.failure.names
+                    "reload failed, everything stays as it was", reason=self.scrubbed(error.failure), **error.failure.names
                 )
         if settings.server.default and self.default() is None:
             self._log.warning("the default graph is not deployed", graph=settings.server.default)
-        self._look_after_failed()
+        self._retries.begin()
 
     async def load_files(self) -> None:
         """Deploy the graph files that are new or changed; what is wrong with one is logged, and it stays as it was."""
@@ -291,7 +285,7 @@ class Deployer(DeployedGraphs):
                 try:
                     await self._bring_up(fresh, stored, failed, is_start=False)
                 except SetupFailed as error:
-                    reason = self._scrubbed(error.failure, *(file.graph for file in fresh.values()))
+                    reason = self.scrubbed(error.failure, *(file.graph for file in fresh.values()))
                     self._log.error("graph files not deployed", reason=reason, **error.failure.names)
                     for file in fresh.values():
                         self._files.not_deployed(file, reason)
@@ -322,7 +316,7 @@ class Deployer(DeployedGraphs):
                 name = error.failure.graph or (next(iter(wanted)) if len(wanted) == 1 else "")
                 if name in fresh:
                     file = fresh.pop(name)
-                    reason = self._scrubbed(error.failure, file.graph)
+                    reason = self.scrubbed(error.failure, file.graph)
                     if is_start and name not in self.live:
                         # no version to fall back on: it waits as one that ran before does, and so do its documents
                         failed[name] = error.failure
@@ -337,12 +331,12 @@ class Deployer(DeployedGraphs):
                 elif name in may_fail and name in wanted:
                     failed[name] = error.failure
                     about = {**error.failure.names, "graph": name}
-                    self._log.error("graph not set up", reason=self._scrubbed(error.failure), **about)
+                    self._log.error("graph not set up", reason=self.scrubbed(error.failure), **about)
                 elif not is_start:
                     raise
                 else:
                     # nobody knows which graph is to blame: all of them are needed, so keep trying
-                    self._log.error("instances do not start", reason=self._scrubbed(error.failure), **error.failure.names)
+                    self._log.error("instances do not start", reason=self.scrubbed(error.failure), **error.failure.names)
                     await asyncio.sleep(backoff.delay_s(0.0))
         taken = fresh | waiting
         try:
@@ -357,52 +351,6 @@ class Deployer(DeployedGraphs):
         self.failed = {name: failure for name, failure in self.failed.items() if name not in wanted} | failed
         self.launcher.go_live(generation)
 
-    def _look_after_failed(self) -> None:
-        if self.failed and (self._retry is None or self._retry.done()):
-            self._retry = self._tasks.start(self._retry_failed(), "graphs that could not be set up")
-
-    async def _retry_failed(self) -> None:
-        """Try graphs that could not be set up again: their database may be back, or the file with their component."""
-        delay_s = FIRST_RETRY_S
-        state = component_files(self.settings.server.load)
-        while self.failed:
-            has_changed = await self._rest(delay_s, state)
-            delay_s = FIRST_RETRY_S if has_changed else min(delay_s * 2, RETRY_S)
-            state = component_files(self.settings.server.load)
-            catalogue = await self._discover(self.settings)
-            async with self._lock:
-                self.catalogue = catalogue
-                for name in list(self.failed):
-                    await self._set_up_again(name)
-
-    async def _rest(self, delay_s: float, state: object) -> bool:
-        """Wait for ``delay_s``, or until the files of components are not in this state any more; True if they have changed."""
-        until = time.monotonic() + delay_s
-        while (left_s := until - time.monotonic()) > 0:
-            await asyncio.sleep(min(left_s, LOOK_S))
-            if component_files(self.settings.server.load) != state:
-                return True
-        return False
-
-    async def _set_up_again(self, name: str) -> None:
-        failure = self.missing(self.live[name])
-        if failure is None:
-            try:
-                generation = await self.launcher.start(self.launcher.wanted_for(self.live[name]))
-            except SetupFailed as error:
-                failure = error.failure
-        if failure is None:
-            del self.failed[name]
-            self.launcher.go_live(generation)
-            self._log.info("graph set up", graph=name, version=self.live[name].version)
-        elif failure != self.failed[name]:
-            self.failed[name] = failure
-            self._log.warning("graph still not set up", graph=name, reason=self._scrubbed(failure))
-            self._on_change()
-
     async def close(self) -> None:
         """Stop trying to bring up what failed."""
-        await self._tasks.close()
-
-    def _scrubbed(self, failure: SetupFailure, *more: StoredGraph) -> str:
-        return scrub(failure.message, [graph.graph for graph in (*self.live.values(), *more)])
+        await self._retries.close()
