@@ -14,6 +14,10 @@ def graph(name: str, component: str) -> dict[str, Any]:
     return {"pypes": 1, "name": name, "routes": [name], "nodes": nodes, "wires": [["json.out", "out.in"]]}
 
 
+def undeployed(node: Node) -> set[str]:
+    return {each["graph"] for each in json.loads(node.get("/status").data)["undeployed"]}
+
+
 def test_its_graph_is_not_running_and_posts_for_it_are_named(tmp_path: Path) -> None:
     node = Node(tmp_path, graph("orders", "Nowhere"), workers=1, instances=1)
     node.add(graph("shop", "JSON"))
@@ -32,5 +36,10 @@ def test_its_graph_is_not_running_and_posts_for_it_are_named(tmp_path: Path) -> 
         assert '<span class="state bad">failed</span>' in page
         # once it is deployed, nothing needs a look
         node.http.request("PUT", f"{node.url}/graphs/orders", body=json.dumps(graph("orders", "JSON")))
-        until(lambda: not json.loads(node.get("/status").data)["undeployed"], 20, "deployed")
+        until(lambda: not undeployed(node), 20, "deployed")
         assert node.post(b"{}", "/docs/orders").status == 202
+        # nor once an earlier version of it is deployed again, file or not
+        node.add(graph("shop", "Nowhere"))
+        until(lambda: undeployed(node) == {"shop", "orders"}, 20, "looked at the files again")
+        assert node.http.request("POST", f"{node.url}/graphs/shop/rollback", json={"version": 1}).status == 200
+        assert undeployed(node) == {"orders"}

@@ -90,7 +90,6 @@ class Deployer(DeployedGraphs):
             if old is None or old.graph != graph or name in self.failed:
                 new = StoredGraph(name, self._store.next_version(name), graph, self._store.clock.now(), by, note)
                 await self._deploy(new)
-                self._files.forget(name)
             return {**self.get(name), "created": old is None}
 
     async def rollback(
@@ -108,9 +107,9 @@ class Deployer(DeployedGraphs):
             return self.get(name) | self.other_code(wanted)
 
     async def _deploy(self, new: StoredGraph) -> None:
-        if await self._reconfigured(new):
-            return
-        await self._replace(new)
+        if not await self._reconfigured(new):
+            await self._replace(new)
+        self._files.forget(new.name)
 
     async def _replace(self, new: StoredGraph) -> None:
         """Deploy a version by a new generation of instances."""
