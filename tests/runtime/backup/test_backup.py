@@ -17,6 +17,9 @@ from click.testing import CliRunner, Result
 from pypes.cli.commands import pypes
 from pypes.core.nodetime import NodeTime
 from pypes.errors import StoreError
+from pypes.ingest.delivery import Header
+from pypes.ingest.store.copying import copy_shard
+from pypes.ingest.store.inspection import ShardStats
 from pypes.runtime.backup.making import make
 from pypes.runtime.data_dir import RESTORING, DataDir
 from pypes.runtime.graphs.store import ControlStore, StoredGraph, keep_fired
@@ -111,6 +114,36 @@ def test_a_folder_elsewhere_is_told(data: Path, tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert f"{data / 'big'} leads to a folder elsewhere" in result.output
     assert restored(tmp_path / "backup", tmp_path / "again").exit_code == 0
+
+
+def test_what_is_damaged_in_a_queue_is_told_and_copied(data: Path, tmp_path: Path) -> None:
+    async def main() -> None:
+        queue = await open_queue(data)
+        async with queue.blobs.create() as writer:
+            await writer.write(b"x")
+            body = await writer.finish()
+        await queue.intake.append(Header("g", length=1), body)
+        await queue.close()
+
+    run(main())
+    shutil.rmtree(data / "shards" / "000" / "spool")
+    result = backed_up(data, tmp_path / "backup")
+    assert result.exit_code == 1
+    assert "shard 0: 1 delivery waits" in result.output
+    assert "is gone" in result.output
+    assert restored(tmp_path / "backup", tmp_path / "again").exit_code == 0
+
+
+def test_a_damaged_file_of_a_publisher_is_named(data: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(data / "index.db")) as db:
+        db.execute("create table t (x)")
+    with (data / "index.db").open("r+b") as file:
+        file.seek(16)  # the size of its pages
+        file.write(b"xx")
+    result = backed_up(data, tmp_path / "backup")
+    assert result.exit_code == 1
+    assert f"{data / 'index.db'}: the file is damaged" in result.output
+    assert not (tmp_path / "backup" / "backup.json").exists()
 
 
 @pytest.mark.usefixtures("backup")  # so that all is imported that is needed
@@ -229,6 +262,26 @@ def test_two_nodes_do_not_work_from_one_backup(data: Path, backup: Path, tmp_pat
     store = ControlStore(tmp_path / "again" / "control.db")
     assert store.paused() == {"g"}
     store.close()
+
+
+def test_a_run_that_became_due_while_the_shards_were_copied_is_wanted_again(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fire(at: float) -> None:
+        with closing(ControlStore(data / "control.db")) as store:
+            store.set_fired("g", "* * * * *", at)
+
+    def copy_late(folder: Path, target: Path, node: int, shard: int) -> tuple[ShardStats, list[str]]:
+        found = copy_shard(folder, target, node, shard)
+        fire(2.0)
+        return found
+
+    fire(1.0)
+    monkeypatch.setattr("pypes.runtime.backup.making.copy_shard", copy_late)
+    assert backed_up(data, tmp_path / "backup").exit_code == 0
+    with closing(ControlStore(tmp_path / "backup" / "data" / "control.db")) as store:
+        assert store.fired("g") == ("* * * * *", 1.0)
+    assert {path.name for path in (tmp_path / "backup").iterdir()} == {"backup.json", "data"}
 
 
 def test_a_schedule_is_dealt_with_as_before_the_shards_were_copied(tmp_path: Path) -> None:
