@@ -56,9 +56,8 @@ def percentiles(seconds: list[float]) -> tuple[float, float]:
 
 
 def main(megabytes: int) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="pypes-backup-"))
     took, quiet, meanwhile = [], [], []
-    with running(folder, graph("g"), workers=1, instances=1) as node:
+    with tempfile.TemporaryDirectory() as name, running(folder := Path(name), graph("g"), workers=1, instances=1) as node:
         node.http.request("PUT", f"{node.url}/graphs/held", json=graph("held", routes=["held"]))
         node.http.request("POST", f"{node.url}/graphs/held/pause")
         for _ in range(megabytes * 5):
@@ -81,7 +80,6 @@ def main(megabytes: int) -> None:
             quiet.append(percentiles(client.take()))
         client.is_over.set()
         client.join()
-    subprocess.run(["rm", "-rf", folder], check=True)
     seconds = statistics.median(took)
     sys.stdout.write(
         f"| {2 * megabytes} MB, half of them waiting bodies | {seconds:.1f} s | {2 * megabytes / seconds:.0f} MB/s |\n"
