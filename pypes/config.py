@@ -11,7 +11,7 @@ import difflib
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -198,7 +198,7 @@ def load_settings(
     reader.add(given, "", folder, lambda key: "--" + key.partition(".")[2].replace("_", "-"))
     reader.absolute(folder)
     token = reader.token(environ)
-    settings = replace(reader.build(token, reader.callback_secret(), source), otlp=reader.otlp(environ))
+    settings = reader.build(token, reader.callback_secret(), reader.otlp(environ), source)
     if reader.problems:
         raise InvalidConfig("the configuration is not valid", problems=reader.problems)
     return settings
@@ -270,11 +270,11 @@ class _Reader:
         return None
 
     def otlp(self, environ: Mapping[str, str]) -> Otlp | None:
-        given = self.values["observe"]
-        path: Path | None = given.get("otlp_headers_file")
+        observe = ObserveSettings(**self.values["observe"])
+        path = observe.otlp_headers_file
         headers = None if path is None else self._secret(path, "observe.otlp_headers_file", "header fields")
         try:
-            return otlp_of(given.get("otlp_endpoint", ""), headers or "", given.get("otlp_interval_s", 60.0), environ)
+            return otlp_of(observe.otlp_endpoint, headers or "", observe.otlp_interval_s, environ)
         except InvalidConfig as error:
             self._problem(f"observe.{error.where}", error.message)
             return None
@@ -289,13 +289,14 @@ class _Reader:
             self._problem(key, f"{path} is empty; write the {what} into the file")
         return secret or None
 
-    def build(self, token: str | None, callback_secret: str | None, source: Path | None) -> Settings:
+    def build(self, token: str | None, callback_secret: str | None, otlp: Otlp | None, source: Path | None) -> Settings:
         built = {section: cls(**self.values[section]) for section, cls in SECTIONS.items()}
         settings = Settings(
             **built,
             pools={name: self._pool(name, options) for name, options in self._pools.items()},
             token=token,
             callback_secret=callback_secret,
+            otlp=otlp,
             source=source,
             given=frozenset(self._names),
         )
