@@ -18,6 +18,7 @@ from pypes.ingest.outcome import Details, KeptTrace
 from pypes.ingest.replaying import Link
 from pypes.ingest.store.blocks import EMPTY, SPAN, Block, Entry
 from pypes.ingest.store.rows import index_bytes, unpack_index
+from pypes.ingest.store.schema import of_graphs
 from pypes.ingest.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -94,11 +95,10 @@ class Ledger:
         bound = _Nearest(limit, newest=newest)
         for key in found:
             bound.add(key)
-        # a pattern has no other wildcard than *, as GLOB has it
-        globs = " OR ".join(f"graph GLOB ?{4 + number}" for number in range(len(graphs)))
-        of_graph = f"AND ({globs})" if graphs else ""
+        if graphs:
+            where += f" AND {of_graphs(graphs)}"
         edge, order = ("last", "DESC") if newest else ("first", "")
-        sql = f"""SELECT id, {edge} FROM blocks WHERE last BETWEEN ?1 AND ?2 AND first <= ?3 {where} {of_graph}
+        sql = f"""SELECT id, {edge} FROM blocks WHERE last BETWEEN ?1 AND ?2 AND first <= ?3 {where}
           ORDER BY {edge} {order}"""
         parameters = (first, last // SPAN * SPAN + SPAN - 1, last, *graphs)
         for id, nearest in self._store.each(sql, parameters):

@@ -16,7 +16,7 @@ from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, Letter
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import DeadLetter, receipt_of
 from pypes.ingest.replaying import from_the_start, is_versioned_part, together
-from pypes.ingest.store.schema import FAILURES, documents_of
+from pypes.ingest.store.schema import FAILURES, documents_of, of_graphs
 from pypes.ingest.store.spool import SpoolDir
 from pypes.ingest.store.store import Store
 
@@ -151,8 +151,7 @@ class LetterReader:
                 conditions.append(f"AND {column} = ?")
                 parameters.append(value)
         if query.among:
-            # a pattern has no other wildcard than *, as GLOB has it
-            conditions.append(f"AND ({' OR '.join(['graph GLOB ?'] * len(query.among))})")
+            conditions.append(f"AND {of_graphs(query.among)}")
             parameters += query.among
         if query.receipt:
             conditions.append("AND id > ? AND id < ?")

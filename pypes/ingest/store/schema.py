@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import orjson
@@ -184,6 +184,11 @@ def documents_of(text: str) -> tuple[tuple[int, ...], tuple[int, ...], int]:
     if isinstance(named, dict):
         return (), tuple(named["spans"]), int(named["failures"])
     return tuple(named), (), 1
+
+
+def of_graphs(graphs: Sequence[str]) -> str:
+    """The condition that a row is of graphs with these names or patterns, each a parameter; ``*`` is their only wildcard."""
+    return f"({' OR '.join(['graph GLOB ?'] * len(graphs))})"
 
 
 def _run(connection: sqlite3.Connection, script: str) -> None:
