@@ -144,23 +144,21 @@ class Core:
         self.end_turn()
         self.ready.waiting |= filter.bit
         me = filter.greenlet = getcurrent()
-        runner = self.runner
         try:
-            if runner is me:
+            if self.runner is me:
                 self.runner = None
                 assert self.caller is not None
                 self.caller.switch(PARKED)
             else:
-                assert runner is not None
-                runner.switch()
+                assert self.runner is not None
+                self.runner.switch()
         except GreenletExit as error:
             raise Ended from error
 
     def resume(self, filter: Filter) -> None:
         """Go on where a filter was parked in a runner; comes back when it is parked again or has ended its turn."""
-        parked = filter.greenlet
+        parked, filter.greenlet = filter.greenlet, None
         assert parked is not None
-        filter.greenlet = None
         parked.parent = self.runner  # type: ignore[assignment]
         parked.switch()
 

@@ -48,13 +48,12 @@ class ProcessDriver(Sending):
         out = self.outs.get("out")
         simple = type(self) is ProcessDriver and not self.is_publisher
         if simple and out is not None and len(out.wires) == 1:
-            target = self.core.target_of(out.wires[0])
-            is_next = isinstance(target, ProcessDriver) and target.is_handed_chunks and target.holding is None
-            if is_next and len(target.wires) == 1:
+            after = self.core.target_of(out.wires[0])
+            if isinstance(after, ProcessDriver) and after.is_handed_chunks and after.holding is None and len(after.wires) == 1:
                 # publishers take their turn after everything else (see `Scheduler`)
-                is_in_turn = not target.is_publisher or len(target.ancestors) == len(self.core.filters) - 1
+                is_in_turn = not after.is_publisher or len(after.ancestors) == len(self.core.filters) - 1
                 is_seen = self.core.record_turn is not None or self.observation is not None or self.provenance is not None
-                self.following = target if is_in_turn and not is_seen else None  # type: ignore[assignment]
+                self.following = after if is_in_turn and not is_seen else None
 
     def step(self) -> None:
         if self.greenlet is not None:  # parked in the middle of its turn
