@@ -25,7 +25,6 @@ from pypes.api.receipts import RECEIPT, wait_receipt
 from pypes.api.reception import Reception, grown_bytes
 from pypes.api.request import Request
 from pypes.api.sampling import Sampling, context_of
-from pypes.core.clock import wall
 from pypes.core.identity import id_of
 from pypes.core.media_types import media_type_of
 from pypes.core.trace_context import TraceContext
@@ -145,7 +144,7 @@ class Documents:
         if id is not None and not content_type and filename is None and media_type_of(id).outer:
             filename = plain_name(id, keeps_folders=wanted.keeps_folders)  # curl -T, which says nothing but the address
         context, is_traced = self._trace(req, wanted)
-        began_s = wall()
+        began_s = time.monotonic()
         whole = req.whole()
         if whole is not None and wanted is PLAIN and not is_traced:
             given = (req, content_type, whole, encoding, route, id, filename, meta, context)
@@ -179,7 +178,7 @@ class Documents:
         else:
             receipt = await self._take(req, arrival, whole)
         await self._answer(resp, req.client, wanted, receipt, arrival)
-        self._tell(req, receipt, arrival.header, began_s)
+        self._tell(req, resp, receipt, arrival.header, began_s)
 
     def _trace(self, req: Request, wanted: Options) -> tuple[TraceContext | None, bool]:
         """The trace that a request belongs to, and whether its delivery is to be traced."""
@@ -257,10 +256,11 @@ class Documents:
         self._worker.submit_for(waiter, header, body, decoded)
         return None, documents, graph
 
-    def _tell(self, req: Request, receipt: str, header: Header, began_s: float) -> None:
-        """Tell a collector, if there is one, of a request with a traced delivery."""
+    def _tell(self, req: Request, resp: falcon.asgi.Response, receipt: str, header: Header, began_s: float) -> None:
+        """Tell a collector, if there is one, of a request with a traced delivery; ``began_s`` is of the monotonic clock."""
         if header.is_traced and self._worker.exporting is not None:
-            self._worker.exporting.requested(header, receipt, str(req.scope[ROUTE]), began_s)
+            took_s = time.monotonic() - began_s
+            self._worker.exporting.requested(header, receipt, str(req.scope[ROUTE]), resp.status_code, took_s)
 
     async def _answer(self, resp: falcon.asgi.Response, client: Client, wanted: Options, receipt: str, arrival: Arrival) -> None:
         _accept(resp, receipt, arrival.header.documents, arrival.header.graph, arrival.rejected if wanted.is_lenient else None)
@@ -303,7 +303,7 @@ class Documents:
         _, meta = _given(req, id)
         wanted = options_of(req, self._limits, self._hosts)
         context, is_traced = self._trace(req, wanted)
-        began_s = wall()
+        began_s = time.monotonic()
         graph = self._graph_of(req.client, route)
         header = Header(graph, "DELETE", route=route, id=id, is_lenient=wanted.is_lenient, is_bulk=wanted.is_bulk)
         header = msgspec.structs.replace(
@@ -314,7 +314,7 @@ class Documents:
         receipt = await self._worker.submit(arrival.header, b"", None, arrival.key)
         await req.discard()
         await self._answer(resp, req.client, wanted, receipt, arrival)
-        self._tell(req, receipt, arrival.header, began_s)
+        self._tell(req, resp, receipt, arrival.header, began_s)
 
 
 def _counted(header: Header, documents: int, seen: Survey | None) -> Header:

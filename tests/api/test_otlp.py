@@ -148,6 +148,14 @@ def test_who_asks_for_a_trace_without_a_caller_gets_one_named_by_the_receipt(nod
     assert found["POST /docs"].parent_span_id == b""
 
 
+def test_a_request_that_waited_has_the_status_of_its_answer(node: Node, collector: Collector) -> None:
+    answer = post(node, b'{"word": "waited"}', "/docs?trace=1", prefer="wait=20")
+    assert answer.status == 200
+    found = spans_of(node, collector, answer.json()["receipt"], 8)
+    assert said(found["POST /docs"])["http.response.status_code"] == 200
+    assert said(found["POST /docs"])["messaging.message.id"] == answer.json()["receipt"]
+
+
 def test_many_documents_of_one_request_are_one_delivery(node: Node, collector: Collector) -> None:
     lines = b"\n".join(b'{"word": "line-%d"}' % n for n in range(30))
     receipt = sent(node, lines, content_type=NDJSON, traceparent=parent(4))

@@ -34,8 +34,9 @@ class Exporting:
         self._clock = clock
         self._sender = Sender(otlp, tallies)
 
-    def requested(self, header: Header, receipt: str, route: str, began_s: float) -> None:
-        """A request was accepted that brought a traced delivery; ``began_s`` are seconds since 1970."""
+    def requested(self, header: Header, receipt: str, route: str, status: int, took_s: float) -> None:
+        """A request that brought a traced delivery is to be answered with ``status``, so long after it came."""
+        ended_s = self._clock.shown(self._clock.now())
         found = Requested(
             receipt=receipt,
             graph=header.graph,
@@ -43,10 +44,10 @@ class Exporting:
             caller=header.context,
             method=header.method,
             route=route,
-            status=202,
+            status=status,
             documents=header.documents,
-            began_s=began_s,
-            ended_s=self._clock.shown(self._clock.now()),
+            began_s=ended_s - took_s,
+            ended_s=ended_s,
         )
         self._sender.offer(found)
 
