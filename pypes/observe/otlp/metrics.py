@@ -69,7 +69,7 @@ def _series(text: str) -> dict[str, dict[Labels, Values]]:
 
 
 def _samples(text: str) -> Iterator[tuple[str, Labels, float]]:
-    for line in text.splitlines():
+    for line in text.split("\n"):  # labels may hold other ends of lines
         sample = None if line.startswith("#") else _SAMPLE.fullmatch(line)
         if sample is not None:
             labels = tuple((name, _ESCAPED.sub(_plain, value)) for name, value in _LABEL.findall(sample.group(2) or ""))

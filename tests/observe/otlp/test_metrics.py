@@ -11,7 +11,7 @@ from pypes.observe.otlp.metrics import request_of
 from pypes.observe.tallies import Tallies
 from tests.collector import said
 
-ODD = 'a "b"\\n\n\\ ,x="y"} 7'
+ODD = 'a "b"\\n\n\\ ,x="y"} 7\r\u2028\x85 8'
 START = 1_800_000_000.25
 
 
