@@ -227,10 +227,8 @@ class Documents:
         """Check a body that is there whole, and queue it; returns its receipt, once durable, number of documents, and graph."""
         self._pace.live_at = time.monotonic()
         graph = self._graph_of(req.client, route)
-        poster = req.client.name
-        header = Header(graph, req.method, content_type, encoding, route, id, filename, 1, len(body), meta=meta, poster=poster)
-        if context is not None:
-            header = msgspec.structs.replace(header, context=context)
+        given = (graph, req.method, content_type, encoding, route, id, filename, 1, len(body))
+        header = Header(*given, meta=meta, poster=req.client.name, context=context)
         seen = Survey(header, True) if self._worker.is_ordered(graph) else None
         documents, decoded = await self._reception.check(header, body, check, header, body, self._limits, seen)
         return await self._worker.submit(_counted(header, documents, seen), body, decoded), documents, graph
@@ -305,9 +303,18 @@ class Documents:
         context, is_traced = self._trace(req, wanted)
         began_s = time.monotonic()
         graph = self._graph_of(req.client, route)
-        header = Header(graph, "DELETE", route=route, id=id, is_lenient=wanted.is_lenient, is_bulk=wanted.is_bulk)
-        header = msgspec.structs.replace(
-            header, callback=wanted.callback, meta=meta, poster=req.client.name, is_traced=is_traced, context=context
+        header = Header(
+            graph,
+            "DELETE",
+            route=route,
+            id=id,
+            is_lenient=wanted.is_lenient,
+            is_bulk=wanted.is_bulk,
+            callback=wanted.callback,
+            meta=meta,
+            poster=req.client.name,
+            is_traced=is_traced,
+            context=context,
         )
         arrival = Arrival(header, wanted.key, self._limits, self._worker.is_ordered(graph))
         arrival.finish(1, 0)

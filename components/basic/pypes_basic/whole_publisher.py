@@ -114,7 +114,7 @@ class WholePublisher(Publisher):
         ends = list(map(_end_of, turn.told))
         others = self._unended.ending(ends, begun)
         told = turn.told + [Told(of, *_named(label), version, *flags) for of, label, version, *flags in others]
-        self.trace_fields = self.trace_headers(turn.contexts) if turn.contexts else {}
+        self.trace_fields = self.trace_headers(turn.contexts)
         self.offload(self._write_turn, turn.records, told)
         self._unended.committed(ends, begun)
 

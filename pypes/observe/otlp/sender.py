@@ -123,7 +123,6 @@ class Sender:
         return not self._is_closing or bool(self._waiting)
 
     def _send_metrics(self, text: str, now_s: float) -> None:
-
         body, points = metrics.request_of(text, now_s, self._otlp.resource)
         try:
             self._post(self._otlp.metrics, body)
@@ -133,7 +132,6 @@ class Sender:
             self._sent[METRICS].add(points)
 
     def _send_spans(self, batch: list[Finished | Requested]) -> None:
-
         body, spans = traces.request_of(batch, self._otlp.resource)
         rest_s = FIRST_REST_S
         while True:

@@ -46,19 +46,18 @@ def report_of(
     Documents that failed before the first filter have a step of their own, without a name, and those that failed in a filter
     that the graph does not have one of its name.
     """
-    flags = epoch.flags
-    strangers = [name for name in trace.passages if name not in components]
+    published, dropped, failed = _ends_of(epoch)
     found = {
         "receipt": item.receipt,
         "graph": graph,
         "version": version,
-        "documents": len(flags),
-        "shown": min(len(flags), DOCUMENTS),
-        "published": sum(1 for flag in flags if flag & PUBLISHED and not flag & FAILED),
-        "dropped": flags.count(0),
-        "failed": sum(1 for flag in flags if flag & FAILED),
+        "documents": len(epoch.flags),
+        "shown": min(len(epoch.flags), DOCUMENTS),
+        "published": published,
+        "dropped": dropped,
+        "failed": failed,
         "ms": round(ms, 3),
-        "steps": [_step(name, components.get(name, ""), trace.of(name)) for name in (*strangers, *order)],
+        "steps": [_step(name, components.get(name, ""), trace.of(name)) for name in _names(trace, components, order)],
     }
     return orjson.dumps(found)
 
@@ -74,23 +73,34 @@ def spans_of(
     offset_s: float,
 ) -> RunSpans:
     """The spans of a run. ``offset_s`` leads from the clock of the trace, now ``now_s``, to 1970."""
-    flags = epoch.flags
-    names = [*(name for name in trace.passages if name not in components), *order]
-    passed = [(name, trace.passages[name]) for name in names if name in trace.passages]
+    published, dropped, failed = _ends_of(epoch)
+    passed = [(name, trace.passages[name]) for name in _names(trace, components, order) if name in trace.passages]
     return RunSpans(
         context=context_of(item),
         began_s=trace.began_s + offset_s,
         ended_s=now_s + offset_s,
         version=version,
-        published=sum(1 for flag in flags if flag & PUBLISHED and not flag & FAILED),
-        dropped=flags.count(0),
-        failed=sum(1 for flag in flags if flag & FAILED),
+        published=published,
+        dropped=dropped,
+        failed=failed,
         filters=tuple(
             _span(name, components.get(name, ""), passage, trace.began_s, offset_s)
             for name, passage in passed
             if passage.began_s is not None or passage.published or passage.failed
         ),
     )
+
+
+def _ends_of(epoch: Epoch) -> tuple[int, int, int]:
+    """The numbers of documents that were published, dropped, and failed."""
+    flags = epoch.flags
+    published = sum(1 for flag in flags if flag & PUBLISHED and not flag & FAILED)
+    return published, flags.count(0), sum(1 for flag in flags if flag & FAILED)
+
+
+def _names(trace: Trace, components: Mapping[str, str], order: Sequence[str]) -> list[str]:
+    """The filters in their order, after those that the graph does not have."""
+    return [*(name for name in trace.passages if name not in components), *order]
 
 
 def _span(name: str, component: str, passage: Passage, began_s: float, offset_s: float) -> FilterSpan:

@@ -49,7 +49,7 @@ def exporting_of(config: WorkerConfig, clock: Clock, tallies: Tallies, dispatche
     """Whoever tells a collector what happens in this process; ``None`` without a collector."""
     if config.otlp is None:
         return None
-    from pypes.runtime.worker.exporting import Exporting  # PERF: of many megabytes, and of an extra
+    from pypes.runtime.worker.exporting import Exporting  # PERF: it takes many megabytes, and an extra
 
     exporting = Exporting(config.otlp, clock, tallies)
     dispatcher.on_traced = exporting.finished
