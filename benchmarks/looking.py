@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import os
 import statistics
 import threading
 import time
@@ -15,15 +14,14 @@ from benchmarks import scraping
 from benchmarks.documents import BATCH_DOCUMENTS, batches
 from benchmarks.endpoint import single_documents
 from benchmarks.load import Load
-from benchmarks.measure import NDJSON_GZIP, NodeSide, five_filters, measured, node, processor_s
+from benchmarks.measure import NDJSON_GZIP, NodeSide, five_filters, measured, node, processor_s, rounds
 from benchmarks.report import Line
 from benchmarks.scraping import scraper
 from pypes.core.machine import cores
 from pypes.testing.node import Node
 
 SECONDS = 4.0
-#: ``PYPES_BENCH_ROUNDS`` is for a quick look.
-ROUNDS = int(os.environ.get("PYPES_BENCH_ROUNDS", "9"))
+ROUNDS = rounds(9)
 VIEWERS = 50
 #: Seconds for which a node is watched that has little to do, and between two of its dead letters.
 QUIET_S = 30.0
@@ -110,12 +108,12 @@ def _at_work(what: str, load: Load) -> Iterator[Line]:
     with node(five_filters(), instances=cores(), others=graphs) as running:
         found = _compared(running, load)
     for way, without in WAYS.items():
-        rounds = zip(found[way], found[without], found[NOBODY], strict=True)
+        triples = zip(found[way], found[without], found[NOBODY], strict=True)
         yield Line(
             f"{what}: processor time for each document with {way.name}, against {NOBODY.name}",
             f"{statistics.median(found[way]):.2f} µs of {statistics.median(found[without]):.2f}"
             + ("" if without is NOBODY else f" with {without.name}, {statistics.median(found[NOBODY]):.2f} without"),
-            1 + statistics.median((mine - other) / usual for mine, other, usual in rounds),
+            1 + statistics.median((mine - other) / usual for mine, other, usual in triples),
             must=1 + way.must,
             stretch=1 + way.must / 2,
         )

@@ -20,10 +20,15 @@ import psutil
 import urllib3
 
 from benchmarks.load import Load
-from pypes.testing.node import Node, free_port, until
+from pypes.testing.node import Node, free_port, serving, until
 
-#: Rounds of each side; ``PYPES_BENCH_ROUNDS`` is for a quick look.
-ROUNDS = int(os.environ.get("PYPES_BENCH_ROUNDS", "5"))
+
+def rounds(usual: int) -> int:
+    """The number of rounds of each side; ``PYPES_BENCH_ROUNDS`` is for a quick look."""
+    return int(os.environ.get("PYPES_BENCH_ROUNDS", usual))
+
+
+ROUNDS = rounds(5)
 JSON = {"Content-Type": "application/json"}
 NDJSON_GZIP = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
 
@@ -53,12 +58,8 @@ def node(
         running = Node(Path(folder), graph, *flags, workers=workers, instances=instances, environ=environ)
         for other in others:
             running.add(other)
-        try:
-            running.start()
-            running.wait_ready()
+        with serving(running):
             yield running
-        finally:
-            running.close()
 
 
 def settle(running: Node, path: str = "/docs") -> None:
@@ -187,13 +188,13 @@ def measured(side: Side, load: Load, seconds: float) -> Round:
     return Round(side.documents() - documents, took, processor)
 
 
-def interleaved(sides: Sequence[Side], load: Load, *, seconds: float) -> list[tuple[Round, ...]]:
-    """Rounds of each side in turn, after one second that warms it up; the side that begins is another each time."""
+def interleaved(sides: Sequence[Side], load: Load, *, seconds: float, number: int = ROUNDS) -> list[tuple[Round, ...]]:
+    """``number`` rounds of each side in turn, after one second that warms it up; the side that begins is another each time."""
     for side in sides:
         measured(side, load, 1)
     found = []
-    for number in range(ROUNDS):
-        order = range(len(sides))[:: -1 if number % 2 else 1]
+    for first in range(number):
+        order = [(first + at) % len(sides) for at in range(len(sides))]
         by_side = {place: measured(sides[place], load, seconds) for place in order}
         found.append(tuple(by_side[place] for place in range(len(sides))))
     return found

@@ -12,12 +12,12 @@ from typing import Any, Final
 from benchmarks.documents import BATCH_DOCUMENTS, batches
 from benchmarks.endpoint import single_documents
 from benchmarks.load import Load
-from benchmarks.measure import NDJSON_GZIP, NodeSide, Round, five_filters, measured, node
+from benchmarks.measure import NDJSON_GZIP, NodeSide, five_filters, interleaved, medians, node, rounds
 from benchmarks.report import Line
 from pypes.core.machine import cores
 
 SECONDS: Final = 4.0
-ROUNDS: Final = 7
+ROUNDS: Final = rounds(7)
 SHARE: Final = 0.01
 MUST: Final = 0.05
 
@@ -54,7 +54,6 @@ def collector() -> Iterator[ThreadingHTTPServer]:
 
 def _compared(what: str, load: Load) -> Line:
     """Rounds on two nodes in turn, the one with a collector and the one without."""
-    found: tuple[list[Round], list[Round]] = ([], [])
     with collector() as taking:
         environ = {
             "PYPES_OBSERVE_OTLP_ENDPOINT": f"http://127.0.0.1:{taking.server_port}",
@@ -63,16 +62,11 @@ def _compared(what: str, load: Load) -> Line:
         }
         graph = five_filters()
         with node(graph, instances=cores()) as plain, node(graph, instances=cores(), environ=environ) as telling:
-            sides = NodeSide(plain), NodeSide(telling)
-            for side in sides:
-                measured(side, load, 1)
-            for number in range(ROUNDS):
-                for place in (0, 1)[:: -1 if number % 2 else 1]:
-                    found[place].append(measured(sides[place], load, SECONDS))
+            found = interleaved((NodeSide(plain), NodeSide(telling)), load, seconds=SECONDS, number=ROUNDS)
         if not taking.requests:  # type: ignore[attr-defined]
             raise RuntimeError("the collector was sent nothing")
-    usual, told = (statistics.median(each.processor_us for each in rounds) for rounds in found)
-    share = statistics.median(b.processor_us / a.processor_us for a, b in zip(*found, strict=True))
+    usual, told = medians(found, lambda each: each.processor_us)
+    share = statistics.median(b.processor_us / a.processor_us for a, b in found)
     return Line(
         f"{what}: processor time for each document, with one delivery in a hundred and the metrics sent by OTLP, against none",
         f"{told:.2f} µs; without {usual:.2f} µs",

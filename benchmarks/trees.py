@@ -21,12 +21,11 @@ from pathlib import Path
 from benchmarks.documents import BATCH_DOCUMENTS, batches
 from benchmarks.endpoint import single_documents
 from benchmarks.load import Load
-from benchmarks.measure import NDJSON_GZIP, NodeSide, five_filters, measured
+from benchmarks.measure import NDJSON_GZIP, NodeSide, Round, five_filters, interleaved, node, rounds
 from pypes.core.machine import cores
-from pypes.testing.node import Node, serving
 
 SECONDS = 3.0
-ROUNDS = int(os.environ.get("PYPES_BENCH_ROUNDS", "15"))
+ROUNDS = rounds(15)
 HERE = Path(__file__).parent.parent
 
 LOADS: dict[str, tuple[str, Callable[[], Load]]] = {
@@ -52,29 +51,14 @@ def checked_out(commit: str) -> Iterator[Path]:
 @contextmanager
 def node_of(tree: Path) -> Iterator[NodeSide]:
     """A node whose code is that of a tree; the components are those that are installed."""
-    with tempfile.TemporaryDirectory() as folder:
-        environ = {"PYTHONPATH": str(tree)}
-        running = Node(Path(folder), five_filters(), workers=1, instances=cores(), environ=environ)
-        with serving(running):
-            yield NodeSide(running)
+    with node(five_filters(), instances=cores(), environ={"PYTHONPATH": str(tree)}) as running:
+        yield NodeSide(running)
 
 
-def compared(sides: Sequence[NodeSide], load: Load) -> list[list[float]]:
-    """Of each side, microseconds for each document in each round; another side begins each time."""
-    found: list[list[float]] = [[] for _ in sides]
-    for side in sides:
-        measured(side, load, 1)
-    for number in range(ROUNDS):
-        for at in range(len(sides)):
-            place = (at + number) % len(sides)
-            found[place].append(measured(sides[place], load, SECONDS).processor_us)
-    return found
-
-
-def row(what: str, found: Sequence[Sequence[float]]) -> str:
-    other, this, again = found
+def row(what: str, found: Sequence[tuple[Round, ...]]) -> str:
+    other, this, again = times = [[each.processor_us for each in side] for side in zip(*found, strict=True)]
     ratios = [statistics.median(a / b for a, b in zip(*pair, strict=True)) for pair in ((this, other), (again, this))]
-    figures = [f"{statistics.median(each):.1f} ({min(each):.1f})" for each in found]
+    figures = [f"{statistics.median(each):.1f} ({min(each):.1f})" for each in times]
     return f"| {what} | {' | '.join(figures)} | {ratios[0]:.3f} | {ratios[1]:.3f} |"
 
 
@@ -87,7 +71,7 @@ def main(commit: str, names: Sequence[str]) -> None:
         sides = [stack.enter_context(node_of(each)) for each in (tree, HERE, HERE)]
         for name in names or LOADS:
             what, make = LOADS[name]
-            print(row(what, compared(sides, make())), flush=True)  # noqa: T201
+            print(row(what, interleaved(sides, make(), seconds=SECONDS, number=ROUNDS)), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
