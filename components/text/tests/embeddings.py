@@ -20,13 +20,17 @@ def vector_of(text: str, dims: int) -> list[float]:
 
 
 class Embeddings:
-    """``POST /v1/embeddings``. ``calls`` are the texts of each request that was answered with 200, ``asked`` all requests."""
+    """``POST /v1/embeddings``. ``calls`` are the texts of each request that was answered with 200, ``asked`` all requests.
+
+    ``parents`` are the values of ``traceparent`` that came with these.
+    """
 
     def __init__(self, dims: int = 8) -> None:
         self.dims = dims
         self.key = ""
         self.calls: list[list[str]] = []
         self.asked: list[dict[str, Any]] = []
+        self.parents: list[str | None] = []
         #: Used for one request after the other, as long as there are some.
         self.faults: list[Fault] = []
         #: Used for every request.
@@ -41,6 +45,7 @@ class Embeddings:
 
             def do_POST(self) -> None:
                 request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                server.parents.append(self.headers.get("traceparent"))
                 status, headers, body = server.answer(self.path, self.headers.get("Authorization", ""), request)
                 data = body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(status)

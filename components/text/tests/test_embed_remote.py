@@ -12,11 +12,15 @@ from pypes import Packet, Pipeline
 from pypes.component import Component
 from pypes.component.store import MemoryStore, MemoryStores, Store
 from pypes.core.secrets import Secrets
+from pypes.core.trace_context import TraceContext
+from pypes.runtime.scheduler import Feed
+from pypes.runtime.scheduler.carrying import Carried
 from pypes.testing import run_component
 from pypes.testing.component import Result
 from pypes_basic.unchanged import Unchanged
 from pypes_text.chunk import Chunk
 from pypes_text.embed_remote import EmbedRemote
+from tests.runtime.scheduler.graphs import running
 
 from .embeddings import Embeddings, Fault, status, vector_of
 from .prose import Prose
@@ -65,6 +69,17 @@ def test_equal_texts_are_asked_for_once_and_deletions_pass(server: Embeddings) -
     result = run_component(EmbedRemote, packets, url=server.url, model="small")
     assert len(result.packets) == 3
     assert server.calls == [["one"]]
+
+
+def test_calls_belong_to_the_trace_of_their_document_and_to_none_otherwise(server: Embeddings) -> None:
+    context = TraceContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
+    with running({"embed": made(server)}, []) as scheduler:
+        scheduler.core.carried["r"] = Carried("r", context)
+        for receipt in ("other", "r", "other"):
+            packet = Packet.from_document({"text": f"text {len(server.calls)}"}, {"receipt": receipt})
+            scheduler.submit(Feed(iter([("embed", [packet], range(1))]), 1))
+            scheduler.drain()
+    assert server.parents == [None, context.traceparent, None]
 
 
 def test_calls_are_bounded_by_tokens(server: Embeddings) -> None:
