@@ -75,7 +75,7 @@ def test_the_filter_of_another_graph_that_takes_up_its_instances_is_named() -> N
 
 
 def test_another_graph_is_not_named_to_whom_it_may_not_be() -> None:
-    filters = {"mail_scan": work(30, 58.0), "shop_embed": work(5, 1.0)}
+    filters: dict[str, Any] = {"mail_scan": work(30, 58.0), "shop_embed": work(5, 1.0)}
     for pools, end in (
         ([], "Its instances are taken up by another graph."),
         (
