@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import le
 from pathlib import Path
 
 import pytest
@@ -198,10 +198,12 @@ def test_a_writer_killed_at_any_instant_leaves_whole_series(tmp_path: Path, seri
     with process, process.stdout:
         assert process.stdout.readline() == b"began\n"
         theirs = TallyFile(str(path))
-        while len(theirs.series) < series + 9:
-            _check(theirs)
-            assert not theirs.is_left()
-        process.send_signal(signal.SIGKILL)
+        try:
+            while len(theirs.series) < series + 9:
+                _check(theirs)
+                assert not theirs.is_left()
+        finally:
+            process.kill()
     assert theirs.is_left()
     before = _check(theirs)
     assert before >= series - 1
@@ -210,6 +212,35 @@ def test_a_writer_killed_at_any_instant_leaves_whole_series(tmp_path: Path, seri
     anew.remove()
     assert not path.exists()
     theirs.remove()  # that it is gone already does no harm
+
+
+SETTER = """
+import itertools, sys
+from pypes.observe.metrics import WIRE_PACKETS
+from pypes.observe.tallies import Tallies
+
+row = Tallies.own(sys.argv[1]).row((WIRE_PACKETS, ("g", str(n))) for n in range(1000))
+row.set(*range(1, 1001))
+print("began", flush=True)
+for n in itertools.count(1):
+    row.set(*range(n, n + 1000))
+"""
+
+
+def test_values_that_are_set_together_are_never_seen_as_others_than_were_set(tmp_path: Path) -> None:
+    path = tmp_path / "w-1.tally"
+    process = subprocess.Popen([sys.executable, "-c", SETTER, str(path)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    with process, process.stdout:
+        try:
+            assert process.stdout.readline() == b"began\n"
+            theirs, before = TallyFile(str(path)), [0.0] * 1000
+            for _ in range(5_000):
+                found = [*theirs.read()]
+                assert all(map(le, before, found))
+                before = found
+        finally:
+            process.kill()
 
 
 def _check(theirs: TallyFile) -> int:
