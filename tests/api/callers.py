@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import psutil
@@ -55,9 +55,10 @@ def calling(node: Node) -> Iterator[list[Caller]]:
         def found() -> list[Caller] | None:
             served = {}
             for worker in node.roles()["worker"]:
-                for other in worker.net_connections("tcp"):
-                    if other.raddr and other.status == psutil.CONN_ESTABLISHED:
-                        served[int(other.raddr.port)] = worker.pid
+                with suppress(psutil.NoSuchProcess):  # one that has just been killed
+                    for other in worker.net_connections("tcp"):
+                        if other.raddr and other.status == psutil.CONN_ESTABLISHED:
+                            served[int(other.raddr.port)] = worker.pid
             callers = {served[caller.port]: caller for caller in made if caller.port in served}
             if len(callers) == len(node.roles()["worker"]):
                 return [*callers.values()]

@@ -74,6 +74,12 @@ class Bench:
     def put(self, *values: int, is_bulk: bool = False) -> None:
         self.runner.take(self.waiting(*values, is_bulk=is_bulk))
 
+    def settle(self) -> None:
+        """Run for as many slices of time as it takes until there is nothing to do now."""
+        self.runner.run()
+        while not self.runner.scheduler.is_idle:
+            self.runner.run()
+
     def play(self) -> None:
         while self.runner.can_start or self.runner.scheduler.in_flight:
             if self.runner.can_start:
@@ -122,7 +128,7 @@ def test_deliveries_go_on_while_a_filter_waits_for_more_of_them(is_bulk: bool, m
         bench.put(n, is_bulk=is_bulk)
         assert bench.runner.can_start
         bench.runner.start_next()
-        bench.runner.run()
+        bench.settle()
     assert bench.keep.batches == [5, 5]
     assert bench.runner.scheduler.in_flight == 2
 
