@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import translate
 from typing import Any, Final
 
@@ -31,6 +31,13 @@ CHARS: Final = 16_000
 _VALUE_CHARS: Final = 16
 #: Names whose verdict is remembered: they come with documents.
 _REMEMBERED: Final = 4096
+#: Values that nobody can change, and how many of them, of so many characters, are remembered of one delivery.
+_UNCHANGING: Final = frozenset({str, int, float, bool, type(None)})
+_SEEN: Final = 512
+_SEEN_CHARS: Final = 4096
+
+#: A value, by whose name it is found, with that name and itself as they are shown, and what both take of the room.
+_Seen = tuple[Any, str, Any, int]
 
 
 class Hiding:
@@ -54,13 +61,19 @@ class Hiding:
                 self._known[name] = found
         return found
 
-    def excerpt(self, packet: Any) -> dict[str, Any]:
+    def excerpts(self) -> Callable[[Any], dict[str, Any]]:
+        """:meth:`excerpt` for the packets of one delivery: most values of a packet were in it at the filter before."""
+        seen: dict[str, _Seen] = {}
+        return lambda packet: self.excerpt(packet, seen)
+
+    def excerpt(self, packet: Any, seen: dict[str, _Seen] | None = None) -> dict[str, Any]:
         """The JSON form of a packet, with what is hidden and what is long left out; ``{"value": …}`` of any other value.
 
-        Whatever a component has put there, the result can be encoded, and has about :data:`CHARS` characters at most.
+        Whatever a component has put there, the result can be encoded, and has about :data:`CHARS` characters at most. ``seen``
+        is for :meth:`excerpts`.
         """
         try:
-            cutter = _Cutter(self, self._clean)
+            cutter = _Cutter(self, self._clean, {} if seen is None else seen)
             if not isinstance(packet, Packet):
                 return {"value": cutter.cut(packet)}
             fields, meta, field_meta = packet.parts()
@@ -77,9 +90,10 @@ class Hiding:
 class _Cutter:
     """Copies the values of one packet, as far as there is room."""
 
-    def __init__(self, hiding: Hiding, clean: Clean) -> None:
+    def __init__(self, hiding: Hiding, clean: Clean, seen: dict[str, _Seen]) -> None:
         self._hiding = hiding
         self._clean = clean
+        self._seen = seen
         self._left = CHARS
 
     def named(self, values: Mapping[Any, Any], depth: int = 0) -> dict[str, Any]:
@@ -89,8 +103,17 @@ class _Cutter:
             if len(found) >= ENTRIES or self._left <= 0:
                 found["…"] = f"{len(values) - len(found)} more"
                 break
-            whole = _name(name)
-            found[self._text(whole)] = HIDDEN if self._hiding.hides(whole) else self.cut(value, depth)
+            # PERF: a value is cut once for all filters that it passes
+            seen = self._seen.get(name) if type(name) is str else None
+            if seen is not None and seen[0] is value:
+                found[seen[1]] = seen[2]
+                self._left -= seen[3]
+                continue
+            before, whole = self._left, _name(name)
+            as_shown = self._text(whole)
+            found[as_shown] = form = HIDDEN if self._hiding.hides(whole) else self.cut(value, depth)
+            if type(name) is str and _is_small(value) and len(self._seen) < _SEEN:
+                self._seen[name] = value, as_shown, form, before - self._left
         return found
 
     def cut(self, value: Any, depth: int = 0) -> Any:
@@ -132,6 +155,11 @@ class _Cutter:
         text = bounded(text, TEXT_CHARS, self._clean)
         self._left -= len(text)
         return text
+
+
+def _is_small(value: Any) -> bool:
+    """True of a value that nobody can change, and that may be kept."""
+    return type(value) in _UNCHANGING and (type(value) is not str or len(value) <= _SEEN_CHARS)
 
 
 def _name(name: Any) -> str:

@@ -10,6 +10,8 @@ from typing import Any, BinaryIO, NamedTuple
 import msgspec
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pypes.core.secrets import Secrets
 from pypes.core.values import Body
@@ -61,6 +63,40 @@ def test_secrets_are_taken_out_of_texts_before_they_are_cut() -> None:
     found = Hiding(secrets=secrets).excerpt(Packet({"text": text, "correct-horse": 1}))["fields"]
     assert "corre" not in found["text"]
     assert list(found) == ["text", "${KEY}"]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.just("correct-horse"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "password"]), inner),
+    max_leaves=6,
+)
+FIELDS = st.dictionaries(st.sampled_from(["a", "b", "password", "correct-horse"]), VALUES)
+
+
+@given(st.lists(st.tuples(FIELDS, FIELDS), max_size=6), st.booleans())
+def test_packets_of_one_delivery_are_shown_as_each_by_itself(found: list[tuple[Any, Any]], grows: bool) -> None:
+    hiding = Hiding(["password"], Secrets({"correct-horse": "${KEY}"}))
+    excerpt = hiding.excerpts()
+    fields: dict[str, Any] = {}
+    for changed, meta in found:
+        fields = {**fields, **changed} if grows else changed
+        packet = Packet.from_document(dict(fields), meta)
+        assert excerpt(packet) == hiding.excerpt(packet)
+
+
+def test_what_was_seen_of_a_delivery_counts_towards_the_bound_of_each_packet() -> None:
+    packet = Packet({f"f{n}": "a" * 390 for n in range(ENTRIES)})
+    excerpt = Hiding().excerpts()
+    assert excerpt(packet) == excerpt(packet)
+    assert len(orjson.dumps(excerpt(packet))) < CHARS + 2_000
+
+
+def test_a_value_that_was_changed_within_is_shown_anew() -> None:
+    excerpt, tags = Hiding().excerpts(), ["a"]
+    packet = Packet.from_document({"tags": {"of": tags}}, None)
+    excerpt(packet)
+    tags.append("b")
+    assert excerpt(packet)["fields"] == {"tags": {"of": ["a", "b"]}}
 
 
 def test_values_that_are_long_or_no_json_are_told_of() -> None:

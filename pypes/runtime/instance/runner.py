@@ -260,7 +260,7 @@ class Runner:
             self._intakes.add(intake)
         feed = intake.feed()
         if type(deliveries[0]) is Traced:
-            feed.trace = Trace(self._hiding.excerpt, self.scheduler.core.clock)
+            feed.trace = Trace(self._hiding.excerpts(), self.scheduler.core.clock)
             if self._exports_spans:
                 self._carry(deliveries[0].item, context_of(deliveries[0].item), feed.trace)
         intake.epoch = self.scheduler.submit(feed)
