@@ -64,15 +64,15 @@ class Bench:
         self.connection = Connection()
         self.number = 0
 
-    def waiting(self, *values: int, is_bulk: bool = False) -> Arrived:
+    def waiting(self, *values: int, is_bulk: bool = False, is_traced: bool = False) -> Arrived:
         self.number += 1
         body = b"\n".join(json.dumps({"n": n}).encode() for n in values)
         kind = "application/json" if len(values) == 1 else "application/x-ndjson"
-        header = Header("g", content_type=kind, documents=len(values), is_bulk=is_bulk)
+        header = Header("g", content_type=kind, documents=len(values), is_bulk=is_bulk, is_traced=is_traced)
         return Arrived(self.connection, Item(self.number, str(ReceiptId(1, 1, 99, self.number, 5)), header, len(body)), body)
 
-    def put(self, *values: int, is_bulk: bool = False) -> None:
-        self.runner.take(self.waiting(*values, is_bulk=is_bulk))
+    def put(self, *values: int, is_bulk: bool = False, is_traced: bool = False) -> None:
+        self.runner.take(self.waiting(*values, is_bulk=is_bulk, is_traced=is_traced))
 
     def settle(self) -> None:
         """Run for as many slices of time as it takes until there is nothing to do now."""
@@ -131,6 +131,16 @@ def test_deliveries_go_on_while_a_filter_waits_for_more_of_them(is_bulk: bool, m
         bench.settle()
     assert bench.keep.batches == [5, 5]
     assert bench.runner.scheduler.in_flight == 2
+
+
+def test_what_stands_around_a_traced_delivery_runs_in_one_go() -> None:
+    bench = Bench()
+    for n in range(5):
+        bench.put(n, is_traced=n == 2)
+    bench.runner.start_next()
+    bench.runner.run()
+    assert bench.keep.batches == [2, 1, 2]
+    assert not bench.runner.can_start
 
 
 def test_only_one_bulk_epoch_is_in_flight() -> None:
