@@ -23,8 +23,8 @@ _STYLE_HASH: Final = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode(
 #: Columns whose text is long: on a narrow screen they take the room of two.
 _WIDE: Final = frozenset({"Code", "Latest", "Graphs", "Filters"})
 
-#: Columns of single short words, which are not broken.
-_WHOLE: Final = frozenset({"State", "Level"})
+#: Columns of words that are broken only where they would not fit into the page.
+_WHOLE: Final = frozenset({"Graph", "Filter", "State", "Level"})
 
 #: Meanings of headings that do not say it themselves.
 _MEANINGS: Final[Mapping[str, str]] = {
