@@ -10,18 +10,18 @@ import configparser
 import difflib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from pypes.access.settings import AccessSettings
-from pypes.core.addresses import is_loopback, split_bind
+from pypes.core.addresses import is_loopback, network_of, split_bind
 from pypes.core.converting import converted
 from pypes.core.limits import Limits
-from pypes.core.machine import cores, machine_memory_bytes
 from pypes.core.pools import Pool, PoolRules, read_section
+from pypes.core.settings import CallbackSettings, ComponentSettings, LogSettings, QueueSettings, ServerSettings
 from pypes.errors import InvalidConfig, Problem
 from pypes.observe.otlp.settings import Otlp, from_variables, otlp_of
 from pypes.observe.settings import ObserveSettings
@@ -30,100 +30,6 @@ PREFIX = "PYPES_"
 #: Beginning of the names of sections that are pools.
 POOL_SECTION = "pool:"
 TOKEN_VARIABLE = "PYPES_TOKEN"
-
-
-def _key(default: Any, help: str, **more: Any) -> Any:
-    if callable(default):
-        return field(default_factory=default, metadata={"help": help, **more})
-    return field(default=default, metadata={"help": help, **more})
-
-
-def _path(default: str | None, help: str) -> Any:
-    return _key(Path(default) if default else None, help)
-
-
-@dataclass(frozen=True, slots=True)
-class ServerSettings:
-    """Section ``[server]``."""
-
-    bind: str = _key("127.0.0.1:8080", "Address and port to listen on; port 0 takes a free one.")
-    workers: int = _key(
-        lambda: min(4, (cores() + 3) // 4),
-        "Ingest processes; one takes tens of thousands of POSTs a second.",
-        shown="one per four cores",
-    )
-    instances: int = _key(lambda: cores(), "Processes that run the graphs.", shown="one per core")
-    data: Path = _path("data", "Folder for everything that must survive a restart; one server at a time.")  # noqa: RUF009 - a field
-    graphs: Path = _path("graphs", "Folder of graphs (*.json): deployed when their content changed.")  # noqa: RUF009 - a field
-    watch: bool = _key(True, "Deploy graph files as soon as they change.")
-    default: str = _key(
-        "",
-        "Graph for documents whose route no graph names; empty: the only graph, or the only one without routes.",
-    )
-    strict_routes: bool = _key(
-        False, "Refuse documents whose route no graph names (404, route.unknown), instead of giving them to the default graph."
-    )
-    token_file: Path | None = _path(None, "File that holds the bearer token; the variable PYPES_TOKEN may hold it instead.")  # noqa: RUF009 - a field
-    hosts: tuple[str, ...] = _key((), "Further names under which clients reach the server (Host header), e.g. pypes.example.com.")
-    origins: tuple[str, ...] = _key((), "Web origins that may change state from a browser, e.g. https://editor.example.com.")
-    load: tuple[Path, ...] = _key((), "Python files whose components are registered without being packaged; reread on SIGHUP.")
-    insecure: bool = _key(False, "Listen beyond loopback without a token.")
-    max_memory_bytes: int = _key(
-        lambda: machine_memory_bytes() * 3 // 4 // cores(),
-        "Memory of one instance; a document that needs more fails.",
-        shown="three quarters of the machine's over its cores",
-    )
-    rolling: bool = _key(
-        False, "Replace instances one by one instead of all beside the old ones: slower, but without twice the memory."
-    )
-    setup_s: float = _key(60.0, "Longest time for the filters of a graph to set up; after that its deployment fails.")
-    consolidate_s: float = _key(
-        60.0, "Time without a deployment after which the instances of several become one set again; 0: never."
-    )
-    fleet: Path | None = _path(None, "Folder that the nodes of a fleet share, for graphs whose sources one of them runs.")  # noqa: RUF009 - a field
-
-
-@dataclass(frozen=True, slots=True)
-class QueueSettings:
-    """Section ``[queue]``."""
-
-    durability: str = _key(
-        "always", "always: synced before 202; interval: every interval_s; never.", options=("always", "interval", "never")
-    )
-    interval_s: float = _key(1.0, "Time between two syncs when durability is interval; that much may be lost to a power cut.")
-
-
-@dataclass(frozen=True, slots=True)
-class ComponentSettings:
-    """Section ``[components]``."""
-
-    roots: tuple[Path, ...] = _key(
-        (), "Folders that must contain all paths in parameters, besides the data folder; empty: any folder but the node's own."
-    )
-    modules: tuple[str, ...] = _key(
-        (), "Modules whose functions graphs may call (component Call), with those below them; none by default."
-    )
-    pythons: tuple[str, ...] = _key(
-        (), "Interpreters that the pools of graphs may name, whole paths; those of [pool:NAME] here need not be listed."
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class CallbackSettings:
-    """Section ``[callbacks]``."""
-
-    hosts: tuple[str, ...] = _key((), "Hosts (host or host:port) to which finished receipts may be posted; none by default.")
-    secret_file: Path | None = _path(None, "File that holds the secret with which callbacks are signed (HMAC-SHA256).")  # noqa: RUF009 - a field
-
-
-@dataclass(frozen=True, slots=True)
-class LogSettings:
-    """Section ``[log]``."""
-
-    level: str = _key("INFO", "DEBUG, INFO, WARNING or ERROR.", options=("DEBUG", "INFO", "WARNING", "ERROR"))
-    format: str = _key(
-        "auto", "auto (console on a terminal, otherwise json), console or json.", options=("auto", "console", "json")
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +206,7 @@ class _Reader:
             source=source,
             given=frozenset(self._names),
         )
+        self._check_proxies(settings.server.proxies)
         try:
             host, _ = split_bind(settings.server.bind)
         except ValueError as error:
@@ -311,6 +218,13 @@ class _Reader:
                 f"{host} can be reached from other machines: give a token (token_file or {TOKEN_VARIABLE}), or say insecure",
             )
         return settings
+
+    def _check_proxies(self, proxies: Iterable[str]) -> None:
+        for proxy in proxies:
+            try:
+                network_of(proxy)
+            except ValueError as error:
+                self._problem("server.proxies", f"{error}, not {proxy!r}")
 
     def _pool(self, name: str, options: Mapping[str, str]) -> Pool:
         def add(option: str, message: str) -> None:

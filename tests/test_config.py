@@ -69,6 +69,13 @@ def test_beyond_loopback_a_token_is_needed(tmp_path: Path) -> None:
     assert settings(tmp_path, flags={"server.bind": "0.0.0.0:80", "server.insecure": True}).token is None
 
 
+def test_proxies_are_networks(tmp_path: Path) -> None:
+    found = settings(tmp_path, "[server]\nproxies = 10.0.0.0/8, ::1\n")
+    assert found.server.proxies == ("10.0.0.0/8", "::1")
+    for wrong in ("10.0.0.1/8", "balancer", "10.0.0.0/40"):
+        assert "10.0.0.0/8" in problems(tmp_path, "", {"server.proxies": ("::1", wrong)})["--proxies"]
+
+
 def test_the_token_comes_from_its_file_and_is_not_shown(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("s3cret\n")
     found = settings(tmp_path, "[server]\ntoken_file = token\n", PYPES_TOKEN="other")

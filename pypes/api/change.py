@@ -26,8 +26,8 @@ def authorship(req: Request) -> tuple[str, str]:
     """Author and reason of a change."""
     given, name = req.get_param("by"), req.client.name
     # whoever is named: it is known whose token it was
-    author = f"{given} ({name})" if given and name and given != name else given or name or req.remote_addr
-    return author or "", req.get_param("note") or ""
+    author = f"{given} ({name})" if given and name and given != name else given or name or req.client_address
+    return author, req.get_param("note") or ""
 
 
 def answer(resp: falcon.asgi.Response, graph: dict[str, Any]) -> None:

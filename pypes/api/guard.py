@@ -2,6 +2,7 @@
 
 - ``Host`` must be a name the server was told (or that of its own address): a web page that resolves its own name to this
   machine (DNS rebinding) is refused.
+  So is ``X-Forwarded-Host`` of a proxy that is known (:mod:`pypes.api.sender`).
 - A foreign ``Origin`` may not change anything: no web page creates filters on somebody's laptop. Those that are listed may, and
   read what is answered (CORS).
 - On a node with tokens, ``Authorization: Bearer`` must carry one (:mod:`pypes.access.register`): it tells the client, which goes
@@ -22,6 +23,7 @@ from pypes.access.client import ADMIN_NAME, EVERYONE, NOBODY, Client, client_of
 from pypes.access.register import Register
 from pypes.api import problems
 from pypes.api.request import CLIENT, too_large
+from pypes.api.sender import SENDER, Fields, Proxies
 from pypes.api.sessions import Sessions
 from pypes.core.addresses import is_loopback
 from pypes.errors import BadRequest, Draining, Forbidden, PypesError, Unauthorized
@@ -96,6 +98,8 @@ class Guard:
         self._names = frozenset(_bare(name).lower() for name in names)
         self._origins = frozenset(origin.rstrip("/").lower().encode() for origin in config.origins)
         self._good_hosts: set[bytes] = set()
+        #: The proxies before the node.
+        self.proxies = Proxies(config.proxies)
 
     def __call__(self, scope: Scope, receive: Any, send: Send) -> Awaitable[None]:
         if scope["type"] != "http":
@@ -118,6 +122,15 @@ class Guard:
         # HTTP/1.0 has no Host, and no browser speaks it
         if not good or (host is None and scope["http_version"] != "1.0"):
             return problems.send(send, _bad_host(host))
+        try:
+            sender = self.proxies.sender(scope.get("client"), scope.get("scheme") == "https", host, scope["headers"])
+        except PypesError as unreadable:
+            return problems.send(send, unreadable)
+        if sender.host is not host:
+            host = sender.host
+            if host not in self._good_hosts and not self._is_good_host(host or b"", scope):
+                return problems.send(send, _bad_host(host, "X-Forwarded-Host"))
+        scope[SENDER] = sender
         method = scope["method"]
         if origin is not None and origin.lower() in self._origins:
             if method == "OPTIONS" and any(name == b"access-control-request-method" for name, _ in scope["headers"]):
@@ -148,6 +161,14 @@ class Guard:
     def known(self, host: bytes, token: bytes | None) -> Client | None:
         """The client of a request to this host, which was found good before, with this ``Authorization``; ``None``: unknown."""
         return self._client_of(token) if host in self._good_hosts else None
+
+    def is_forwarded(self, peer: tuple[str, int] | None, host: bytes, fields: Fields) -> bool:
+        """True if what a proxy says in these fields, if it is one, can be read and names a host that was found good before."""
+        try:
+            sender = self.proxies.sender(peer, False, host, fields)
+        except PypesError:
+            return False
+        return sender.host in self._good_hosts
 
     def _client_of(self, token: bytes | None) -> Client | None:
         """The client with this ``Authorization``. Raises :class:`StoreError` if it cannot be looked up."""
@@ -228,11 +249,11 @@ def _bare(host: str) -> str:
         return host
 
 
-def _bad_host(host: bytes | None) -> PypesError:
+def _bad_host(host: bytes | None, field: str = "Host") -> PypesError:
     if host is None:
         return BadRequest("the request has no Host header", code="host.missing")
     return Forbidden(
-        "the Host header names a server that this node does not answer for; add the name to hosts in pypes.ini if it should",
+        f"the {field} header names a server that this node does not answer for; add the name to hosts in pypes.ini if it should",
         code="host.foreign",
     )
 

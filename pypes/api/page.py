@@ -201,5 +201,8 @@ def _go_on(resp: falcon.asgi.Response, place: str) -> None:
 
 
 def _is_secure(req: Request) -> bool:
-    """True if the browser reached the node, or the proxy before it, over TLS: browsers send the origin with every form."""
-    return req.header(b"origin").startswith("https://")
+    """True if the browser reached the node, or a proxy before it, over TLS.
+
+    Browsers send the origin with every form, so a proxy need not be one that the node was told.
+    """
+    return req.is_secure or req.header(b"origin").startswith("https://")

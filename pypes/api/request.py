@@ -12,6 +12,7 @@ import orjson
 from pypes.access.client import NOBODY, Client
 from pypes.api import former
 from pypes.api.memory import Memory
+from pypes.api.sender import SENDER, UNKNOWN, Sender
 from pypes.core import numbers
 from pypes.errors import BadRequest, InvalidInput, TooLarge
 from pypes.ingest.codecs.json import is_deeper, may_be_deeper
@@ -50,6 +51,21 @@ class Request(falcon.asgi.Request):
     def client(self) -> Client:
         """Its sender, as the guard has found out."""
         return self.scope.get(CLIENT, NOBODY)  # type: ignore[no-any-return]
+
+    @property
+    def sender(self) -> Sender:
+        """Its address, and how it came, as the guard has found out; proxies that the node was told are believed."""
+        return self.scope.get(SENDER, UNKNOWN)  # type: ignore[no-any-return]
+
+    @property
+    def client_address(self) -> str:
+        """The address of its sender; empty if it is not known."""
+        return self.sender.address
+
+    @property
+    def is_secure(self) -> bool:
+        """True if it came over TLS, to the node or to the proxy before it."""
+        return self.sender.is_secure
 
     def header(self, name: bytes) -> str:
         """Value of a header field by its lower-case name, ``""`` if it was not sent."""

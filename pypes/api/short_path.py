@@ -21,6 +21,7 @@ from pypes.api.ending import ending
 from pypes.api.permission import check_current
 from pypes.api.reception import INLINE_BYTES, INLINE_COSTLY_BYTES
 from pypes.api.sampling import FIELDS, context_in
+from pypes.api.sender import FORWARDED
 from pypes.core.limits import Limits
 from pypes.core.trace_context import TraceContext
 from pypes.errors import PypesError
@@ -78,7 +79,7 @@ class ShortPath:
         Who is not known to be let in is left to the guard, which says why not.
         """
         host = length = content_type = token = context = None
-        is_in_trace = False
+        is_in_trace = is_forwarded = False
         for name, value in fields:
             # a field that is there twice is unusual: the application knows which of them counts
             if name == b"host":
@@ -97,9 +98,14 @@ class ShortPath:
                 token = value
             elif name in FIELDS:
                 is_in_trace = True
+            elif name in FORWARDED:
+                is_forwarded = True
             elif name in _UNUSUAL or name.startswith(_PREFIX):
                 return None
         if host is None or length is None or (client := self._known(host, token)) is None:
+            return None
+        is_forwarded = is_forwarded and bool(self.guard.proxies)
+        if is_forwarded and not self.guard.is_forwarded(protocol.client, host, fields):
             return None
         size = int(length)  # what is no number was refused by the parser
         if size > self._max_bytes:
@@ -111,7 +117,9 @@ class ShortPath:
             context = context_in(fields)
             if context is not None and context.is_sampled and self.documents.sampling.has_room:
                 return None
-        return Post(protocol, self, client, text, size, context=context, is_in_trace=is_in_trace)
+        # heads of traces are never the same, and what a proxy says means nothing from others
+        is_once = is_in_trace or is_forwarded
+        return Post(protocol, self, client, text, size, context=context, is_once=is_once)
 
     def _known(self, host: bytes, token: bytes | None) -> Client | None:
         """The client of a request, if it is known and may hand in documents."""
@@ -137,8 +145,8 @@ class ShortPath:
     def remember(self, post: Post, data: bytes) -> None:
         """Keep the head of a request if ``data``, all that came since the one before it, is that request and nothing else."""
         end = data.find(_END, 0, MAX_HEAD_BYTES) + len(_END)
-        # heads of traces are never the same; and what is put here after tokens have changed stays
-        is_same = not post.is_in_trace and not post.client.ended.is_set()
+        # what is put here after tokens have changed stays
+        is_same = not post.is_once and not post.client.ended.is_set()
         if is_same and len(data) == end + post.size and post.is_complete and post.keep_alive:
             if len(self._heads) >= MAX_HEADS:
                 self._heads.clear()
@@ -171,9 +179,10 @@ class Post(msgspec.Struct, eq=False):
     keep_alive: bool = True
     disconnected: bool = False
     response_complete: bool = False
-    #: The trace that it belongs to; True if it says so, in a way that is valid or not.
+    #: The trace that it belongs to.
     context: TraceContext | None = None
-    is_in_trace: bool = False
+    #: True if its head need not be remembered.
+    is_once: bool = False
     #: An answer that the client has no room for yet.
     _answer: bytes = b""
     _documents: int = 0

@@ -24,6 +24,7 @@ _SETTINGS = {
     "default": "server.default",
     "token_file": "server.token_file",
     "hosts": "server.hosts",
+    "proxies": "server.proxies",
     "origins": "server.origins",
     "load": "server.load",
     "insecure": "server.insecure",
@@ -45,6 +46,7 @@ _SETTINGS = {
 @click.option("--default", metavar="GRAPH", help="Graph for documents whose route no graph names.")
 @click.option("--token-file", metavar="FILE", help="File that holds the bearer token; or set PYPES_TOKEN.")
 @click.option("--host", "hosts", multiple=True, metavar="NAME", help="Further name under which clients reach the server.")
+@click.option("--proxy", "proxies", multiple=True, metavar="NETWORK", help="Network of proxies whose X-Forwarded-* count.")
 @click.option("--origin", "origins", multiple=True, metavar="URL", help="Web origin that may change state from a browser.")
 @click.option("--load", multiple=True, metavar="FILE.py", help="Python file with components that are not packaged.")
 @click.option("--insecure", is_flag=True, default=None, help="Listen beyond loopback without a token.")

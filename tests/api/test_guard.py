@@ -29,6 +29,7 @@ def ask(
     state: str = "ready",
     http_version: str = "1.1",
     server: str = "127.0.0.1",
+    client: str = "127.0.0.1",
     **config: Any,
 ) -> tuple[int, dict[str, str], dict[str, Any]]:
     """Status, headers and document of what the guard (or the application behind it) answers."""
@@ -41,6 +42,7 @@ def ask(
         "path": path,
         "http_version": http_version,
         "server": (server, 8080),
+        "client": (client, 40_000),
         "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
     }
     sent: list[Any] = []
@@ -92,6 +94,34 @@ def test_a_second_host_is_refused() -> None:
 def test_the_address_a_connection_came_in_on_passes_where_all_are_bound() -> None:
     assert ask({"Host": "10.0.0.5:8080"}, host="0.0.0.0", server="10.0.0.5", insecure=True)[0] == 200
     assert ask({"Host": "10.0.0.6:8080"}, host="0.0.0.0", server="10.0.0.5", insecure=True)[0] == 403
+
+
+def test_the_host_that_a_proxy_was_asked_for_is_one_of_the_nodes_too() -> None:
+    known: dict[str, Any] = {"hosts": ("docs.example.org",), "proxies": ("10.0.0.0/8",)}
+    told = {"Host": "localhost", "X-Forwarded-Host": "docs.example.org"}
+    assert ask(told, client="10.0.0.1", **known)[0] == 200
+    status, _, problem = ask({**told, "X-Forwarded-Host": "evil.example"}, client="10.0.0.1", **known)
+    assert (status, problem["code"]) == (403, "host.foreign")
+    assert "X-Forwarded-Host" in problem["detail"]
+    # it stands beside the host that the proxy asks for, not in its place
+    assert ask({**told, "Host": "evil.example"}, client="10.0.0.1", **known)[0] == 403
+    # and is nothing to others
+    assert ask({**told, "X-Forwarded-Host": "evil.example"}, client="11.0.0.1", **known)[0] == 200
+
+
+def test_pages_of_the_node_have_the_origin_that_a_proxy_was_asked_for() -> None:
+    known: dict[str, Any] = {"hosts": ("docs.example.org",), "proxies": ("10.0.0.0/8",)}
+    told = {"Host": "localhost", "X-Forwarded-Host": "docs.example.org", "Origin": "https://docs.example.org"}
+    assert ask(told, client="10.0.0.1", **known)[0] == 200
+    assert ask({**told, "Origin": "https://localhost"}, client="10.0.0.1", **known)[0] == 403
+    assert ask(told, client="11.0.0.1", **known)[0] == 403
+
+
+def test_what_a_proxy_says_has_to_be_readable() -> None:
+    told = {"Host": "localhost", "X-Forwarded-For": "unknown"}
+    status, _, problem = ask(told, client="10.0.0.1", proxies=("10.0.0.0/8",))
+    assert (status, problem["code"]) == (400, "proxy.malformed")
+    assert ask(told, client="11.0.0.1", proxies=("10.0.0.0/8",))[0] == 200
 
 
 def test_a_missing_host_is_malformed_except_in_http_1_0() -> None:

@@ -16,7 +16,7 @@ from pypes.api.short_path import MAX_HEAD_BYTES, MAX_HEADS
 from pypes.ingest.store.shards import owner_of
 from pypes.testing.node import Node, running
 from tests.api.posts import ACCEPTED, JSON, post
-from tests.api.served import LAST, Served
+from tests.api.served import LAST, Connection, Served
 from tests.api.test_docs import FILES, GRAPH, LINES, MULTIPART, NDJSON, ONE, PACKETS, nested
 from tests.ingest.harness import until
 from tests.runtime.worker.supervised import Supervisor, supervised
@@ -101,6 +101,32 @@ async def test_a_small_document_needs_no_task(supervisor: Supervisor) -> None:
             assert (await connection.answer()).status == ACCEPTED
         connection.hang_up()
         assert served.state.total_requests == 6
+    finally:
+        await served.stop()
+
+
+@supervised
+async def test_what_a_known_proxy_says_is_looked_at_and_not_remembered(supervisor: Supervisor) -> None:
+    served = await Served.start(supervisor, proxies=("10.0.0.0/8",), hosts=("docs.example.org",))
+    try:
+        proxy, other = await served.connect(), await served.connect()
+        proxy.protocol.client, other.protocol.client = ("10.0.0.1", 1), ("11.0.0.1", 1)
+
+        async def asked(connection: Connection, field: bytes) -> tuple[bytes, bool]:
+            connection.give(post(more=JSON + field))
+            is_short = needs_no_task(served)
+            return (await connection.answer()).status.split()[1], is_short
+
+        for _ in range(2):
+            assert await asked(proxy, b"X-Forwarded-For: 192.0.2.1\r\n") == (b"202", True)
+            assert await asked(proxy, b"X-Forwarded-For: unknown\r\n") == (b"400", False)
+            # the same head from somebody else, first: what it says means nothing then
+            assert await asked(other, b"X-Forwarded-Host: evil.example\r\n") == (b"202", True)
+            assert await asked(proxy, b"X-Forwarded-Host: evil.example\r\n") == (b"403", False)
+        assert await asked(proxy, b"X-Forwarded-Host: docs.example.org\r\n") == (b"202", False)
+        assert await asked(proxy, b"X-Forwarded-Host: docs.example.org\r\n") == (b"202", True)
+        for connection in (proxy, other):
+            connection.hang_up()
     finally:
         await served.stop()
 

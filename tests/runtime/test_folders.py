@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pypes.config import ServerSettings, Settings
+from pypes.config import Settings
 from pypes.core.paths import Paths
+from pypes.core.settings import ServerSettings
 from pypes.runtime.folders import find_runtime_dir, paths_of
 
 

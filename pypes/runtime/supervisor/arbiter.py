@@ -145,6 +145,7 @@ def config_of(settings: Settings, runtime_dir: Path, listener: socket.socket, li
         token=s.token,
         hosts=s.server.hosts,
         origins=s.server.origins,
+        proxies=s.server.proxies,
         insecure=s.server.insecure,
         open_addresses=s.access.open,
         callback_hosts=s.callbacks.hosts,

@@ -15,9 +15,10 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     It travels as JSON through an inherited file descriptor whose number is the only argument of
     ``python -m pypes.api.server``: :meth:`read` takes it there. ``listen_fd`` is the bound, listening socket;
     ``lifeline_fd`` the reading end of a pipe that nobody writes to: its end means that the supervisor is gone.
-    ``hosts`` holds what an operator added; the names of ``bind`` are implied. ``node`` is the node's number in receipts.
-    ``fleet_dir`` is the folder that the node shares with others, if it does. ``otlp``: where traces and metrics are
-    sent. ``caller_traces_per_s``: how many deliveries are traced because their callers are.
+    ``hosts`` holds what an operator added; the names of ``bind`` are implied. ``proxies`` are networks.
+    ``node`` is the node's number in receipts. ``fleet_dir`` is the folder that the node shares with others, if it does.
+    ``otlp``: where traces and metrics are sent. ``caller_traces_per_s``: how many deliveries are traced because their callers
+    are.
     """
 
     data_dir: str
@@ -31,6 +32,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     token: str | None = None
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
     insecure: bool = False
     open_addresses: tuple[str, ...] = AccessSettings().open
     callback_hosts: tuple[str, ...] = ()

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pypes.config import ServerSettings, Settings, load_settings
+from pypes.config import Settings, load_settings
 from pypes.core.limits import Limits
+from pypes.core.settings import ServerSettings
 from pypes.errors import InvalidConfig
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
 from pypes.runtime.supervisor.starting import check_start, warn_of_disk
