@@ -142,7 +142,7 @@ def state_of(status: Status) -> str:
 
 def waiting(status: Status) -> str:
     """The queues of all shards in a line, and how often instances had to be set up again."""
-    queues = [shard["queue"] for shard in status["shards"] if shard["queue"] is not None]
+    queues = [queue for shard in status["shards"] for queue in _queues_of(shard)]
     deliveries = sum(queue["deliveries"] for queue in queues)
     letters = sum(queue["dead_letters"] for queue in queues)
     size = sized(sum(queue["bytes"] for queue in queues))
@@ -152,6 +152,20 @@ def waiting(status: Status) -> str:
     restarts = sum(status["restarts"].values())
     told = f"{found} · {numbered(letters, 'dead letter')}"
     return told + (f" · {numbered(restarts, 'restart')} of instances" if restarts else "")
+
+
+def _queues_of(shard: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The queue of a shard. Where only some graphs are shown it is the sum of theirs; where it cannot be asked, empty."""
+    if shard["queue"] is not None:
+        return [shard["queue"]]
+    uses = shard.get("graphs", {}).values()
+    sums = {name: sum(use[name] for use in uses) for name in ("deliveries", "bytes", "dead_letters")}
+    return [{**sums, "oldest_s": max((_oldest_s(use) for use in uses), default=0.0)}]
+
+
+def _oldest_s(use: Mapping[str, Any]) -> float:
+    """The age of the oldest delivery of a graph in a shard."""
+    return max((lane["oldest_s"] for lane in use["lanes"].values()), default=0.0)
 
 
 def rates_lately(status: Status) -> dict[str, Rate]:
@@ -175,7 +189,7 @@ def graphs(status: Status, rates: Mapping[str, Rate], shown: Sequence[Mapping[st
             for name, number in use.items():
                 if isinstance(number, int):
                     sums[graph][name] += number
-            oldest[graph] = max(oldest[graph], *(lane["oldest_s"] for lane in use["lanes"].values()), 0.0)
+            oldest[graph] = max(oldest[graph], _oldest_s(use))
     rows = []
     for graph in shown_graphs(status) if shown is None else shown:
         name = graph["name"]
@@ -272,11 +286,13 @@ def letters(status: Status, groups: Iterable[Mapping[str, Any]], most: int) -> T
 
 
 def shards(status: Status) -> Table:
-    """The queue of each shard."""
+    """The queue of each shard; no rows where some graphs only are shown."""
     numbers = ("Deliveries", "Size", "Ready", "Leased", "Later", "Oldest")
     rows = []
     for shard in status["shards"]:
         queue = shard["queue"]
+        if queue is None and not shard["reason"]:
+            continue
         if queue is None:
             rows.append((str(shard["shard"]), "away", *[UNKNOWN] * len(numbers)))
             continue
@@ -374,12 +390,14 @@ def _shortened(text: str) -> str:
 
 
 def tables(status: Status, groups: Sequence[Mapping[str, Any]], most_causes: int) -> list[Table]:
-    """All tables of a node, with rates of the last minute; pools and outboxes only where there are any."""
+    """All tables of a node, with rates of the last minute; those of which nothing is to be said are left out."""
     shown = [
         graphs(status, rates_lately(status)),
         filters(status, filter_rates_lately(status)[:BUSIEST]),
         letters(status, groups, most_causes),
         shards(status),
         instances(status),
+        pools(status),
+        outboxes(status),
     ]
-    return shown + [table for table in (pools(status), outboxes(status)) if table.rows]
+    return [table for table in shown if table.rows or table.empty]

@@ -100,6 +100,18 @@ def test_the_queue_in_a_line() -> None:
     assert picture.waiting(status(shards=[{"queue": idle}, {"queue": None}])) == "0 deliveries wait (0 B) · 0 dead letters"
 
 
+def test_where_some_graphs_only_are_shown_there_is_no_queue_but_theirs() -> None:
+    limited = status()
+    for shard in limited["shards"]:
+        shard["queue"] = None
+    assert picture.waiting(limited) == "6 deliveries wait (4.0 KiB), the oldest for 1 min 5 s · 2 dead letters"
+    assert picture.shards(limited).rows == []
+    assert "Queue" not in {table.title for table in picture.tables(limited, [], 5)}
+    limited["shards"][0].update(graphs={}, reason="its ingest worker does not answer")
+    assert [row[:2] for row in picture.shards(limited).rows] == [("0", "away")]
+    assert picture.waiting(status(shards=[])) == "0 deliveries wait (0 B) · 0 dead letters"
+
+
 def test_the_node_in_a_line() -> None:
     assert picture.headline(status()) == "node 7 · version 1.0 · up 1 h 1 min · 1 ingest worker · 1 instance"
 
