@@ -63,6 +63,15 @@ def test_every_problem_is_told_at_once_and_names_its_key(tmp_path: Path) -> None
     assert "unknown key" in found["PYPES_SERVER_COLOUR"]
 
 
+def test_sessions_last_for_a_second_at_least(tmp_path: Path) -> None:
+    settings = load_settings(environ={"PYPES_ACCESS_SESSION_S": "60", "PYPES_ACCESS_SESSION_IDLE_S": "0"}, folder=tmp_path)
+    assert (settings.access.session_s, settings.access.session_idle_s) == (60.0, 0.0)
+    for value, told in (("0", "must be 1 at least"), ("1e9", "must be 31536000 at most")):
+        with pytest.raises(InvalidConfig) as caught:
+            load_settings(environ={"PYPES_ACCESS_SESSION_S": value}, folder=tmp_path)
+        assert told in str(caught.value)
+
+
 def test_beyond_loopback_a_token_is_needed(tmp_path: Path) -> None:
     assert "token" in problems(tmp_path, flags={"server.bind": "0.0.0.0:80"})["--bind"]
     assert settings(tmp_path, flags={"server.bind": "0.0.0.0:80"}, PYPES_TOKEN="secret").token == "secret"

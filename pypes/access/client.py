@@ -22,7 +22,7 @@ UNPRIVILEGED: Final = "unprivileged"
 LIMITED: Final = "limited"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Client:
     """The sender of a request. ``name`` is that of its token, and of the poster of its documents; empty without one.
 

@@ -46,6 +46,8 @@ class Register:
         self._remembered: dict[bytes, Client] = {}
         #: Called when a client does not pass any more, or not as before.
         self.on_change: list[Callable[[], None]] = []
+        #: Called after each look of :meth:`watch`.
+        self.on_look: list[Callable[[], None]] = []
         self._configured: Client | None = None
         self._configured_digest = b""
         if configured:
@@ -80,6 +82,13 @@ class Register:
         if found is None and self.look():
             found = self._clients.get(self._names.get(digest, ""))
         return found
+
+    def live(self, name: str) -> tuple[Client, bytes] | None:
+        """The client whose token has this name, with the digest of its secret; ``None`` if there is none, or it has ended."""
+        if name == ADMIN_NAME:
+            return None if self._configured is None else (self._configured, self._configured_digest)
+        client = self._clients.get(name)
+        return None if client is None else (client, self._tokens[name].digest)
 
     def ended(self, authorization: bytes) -> str:
         """``revoked`` or ``expired``, of a token that was good once; empty for others. Only who has had it is told."""
@@ -119,6 +128,8 @@ class Register:
         while True:
             await asyncio.sleep(LOOK_S)
             self.look()
+            for tell in self.on_look:
+                tell()
 
     def close(self) -> None:
         """Let go of the file."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+#: Longest time for which a session may last: a year.
+MAX_SESSION_S = 365 * 86400
+
 
 @dataclass(frozen=True, slots=True)
 class AccessSettings:
@@ -15,4 +18,12 @@ class AccessSettings:
             "help": "Addresses that need no token, where others do: some of healthz, readyz, metrics, openapi.json.",
             "options": ("healthz", "readyz", "metrics", "openapi.json"),
         },
+    )
+    session_s: float = field(
+        default=12 * 3600.0,
+        metadata={"help": "Longest time for which a browser that has signed in stays so.", "least": 1, "most": MAX_SESSION_S},
+    )
+    session_idle_s: float = field(
+        default=30 * 60.0,
+        metadata={"help": "Time without a request after which it has to sign in again; 0: only after session_s."},
     )

@@ -34,6 +34,7 @@ from pypes.api.search import Searching
 from pypes.api.sessions import Sessions
 from pypes.api.shadows import Shadows
 from pypes.api.short_path import ShortPath
+from pypes.api.signin import SignIn
 from pypes.api.status import Status
 from pypes.api.stores import Stores
 from pypes.api.taps import Taps
@@ -66,12 +67,12 @@ def routes(
     shadows = Shadows(worker)
     stores = Stores(worker)
     outbox = Outbox(worker, stopping)
-    page = Page(worker, sessions)
+    signin = SignIn(worker, sessions)
     tokens = Tokens(worker)
     table: list[tuple[str, Any, str]] = [
-        ("/", page, ""),
-        ("/session", page, "session"),
-        ("/session/end", page, "session_end"),
+        ("/", Page(worker, sessions), ""),
+        ("/session", signin, ""),
+        ("/session/end", signin, "end"),
         ("/docs", documents, ""),
         ("/docs/{route}", documents, "route"),
         # an id may be a path
@@ -125,12 +126,10 @@ def routes(
     return table
 
 
-def create_app(
-    worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event | None = None, session_key: bytes = b""
-) -> tuple[Counting, ShortPath]:
+def create_app(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event | None = None) -> tuple[Counting, ShortPath]:
     """Build the application around a started worker, and the short path beside it.
 
-    Who waits for a receipt is answered once ``stopping`` is set. ``session_key`` are random bytes that all ingest workers share.
+    Who waits for a receipt is answered once ``stopping`` is set.
     """
     budget = Memory(max(1, config.limits.receiving_bytes // config.workers))
 
@@ -138,7 +137,7 @@ def create_app(
         memory = budget
 
     app: falcon.asgi.App[Request, falcon.asgi.Response] = falcon.asgi.App(request_type=BoundedRequest, router=AddressRouter())
-    sessions = Sessions(config, session_key)
+    sessions = Sessions(config, worker.register)
     table = routes(worker, config, budget, stopping or asyncio.Event(), sessions)
     for template, resource, suffix in table:
         app.add_route(template, resource, **({"suffix": suffix} if suffix else {}))

@@ -6,9 +6,10 @@
 - A foreign ``Origin`` may not change anything: no web page creates filters on somebody's laptop. Those that are listed may, and
   read what is answered (CORS).
 - On a node with tokens, ``Authorization: Bearer`` must carry one (:mod:`pypes.access.register`): it tells the client, which goes
-  along with the request. A browser with a session may look without one (:mod:`pypes.api.sessions`), unless a page of another
-  origin asks. So may everybody at the addresses that are open: load balancers probe without a token. What a client may do there
-  is seen to where the address is answered (:mod:`pypes.api.permission`).
+  along with the request. A browser that has signed in has a session in its place (:mod:`pypes.api.sessions`), unless a page of
+  another origin asks. Browsers send cookies by themselves, so what changes something by a session must show its CSRF token, too.
+  Addresses that are open need neither: load balancers probe without a token. What a client may do is seen to where the address
+  is answered (:mod:`pypes.api.permission`).
 - A body that announces to be too long, or longer than the queue has room for, is refused before a byte of it is read.
 - A node that is stopping takes nothing new and closes its connections.
 """
@@ -19,12 +20,14 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from pypes.access.client import ADMIN_NAME, EVERYONE, NOBODY, Client, client_of
+from pypes.access.client import EVERYONE, NOBODY, Client, client_of
 from pypes.access.register import Register
 from pypes.api import problems
-from pypes.api.request import CLIENT, too_large
+from pypes.api.origins import field_of, is_by_hand, is_navigation, is_of_others, is_own, is_secure
+from pypes.api.permission import check_csrf
+from pypes.api.request import CLIENT, CSRF, SESSION, too_large
 from pypes.api.sender import SENDER, Fields, Proxies
-from pypes.api.sessions import Sessions
+from pypes.api.sessions import Session, Sessions
 from pypes.core.addresses import is_loopback
 from pypes.errors import BadRequest, Draining, Forbidden, PypesError, Unauthorized
 from pypes.runtime.worker.config import WorkerConfig
@@ -38,14 +41,25 @@ ANYWHERE = ("0.0.0.0", "::")
 
 #: Probes of load balancers, which are answered however crowded the node is.
 PROBE_PATHS = frozenset({"/healthz", "/readyz"})
-#: Addresses that ask browsers for the token themselves.
-ASKING_PATHS = frozenset({"/", "/session", "/session/end"})
+#: Addresses of forms, which are taken from pages of this node only. They look at the CSRF token themselves: it is in the form.
+FORM_PATHS = frozenset({"/session", "/session/end"})
+#: Addresses that ask browsers for a token themselves.
+ASKING_PATHS = FORM_PATHS | {"/"}
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-#: A browser that has signed in with the node's own token.
-SESSION = client_of(ADMIN_NAME, ("read",))
-#: One without a token, at an address that was opened.
+#: A client without a token, at an address that was opened.
 VISITOR = client_of("", ("read",))
+
+#: Parameter of the page that fetches itself again. Nobody is there for that, and no session goes on by it.
+AGAIN = b"again=1"
+
+#: Fields of answers to a session, unless they have others: nobody keeps them, reads anything else in them, or puts them on pages
+#: of another origin.
+PRIVATE = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
 
 #: Methods and headers for pages of listed origins (CORS), and the seconds for which a browser need not ask again.
 PREFLIGHT = (
@@ -136,7 +150,7 @@ class Guard:
             if method == "OPTIONS" and any(name == b"access-control-request-method" for name, _ in scope["headers"]):
                 return _allow(send, origin)
             send = _shared(send, origin)
-        if origin is not None and method not in SAFE_METHODS and not self._is_good_origin(origin, host):
+        if origin is not None and method not in SAFE_METHODS and not self._is_good_origin(origin, host, scope["path"]):
             foreign = Forbidden(
                 "pages of this origin may not change anything on this node; add the origin to origins in pypes.ini to allow them",
                 code="origin.foreign",
@@ -144,10 +158,16 @@ class Guard:
             return problems.send(send, foreign)
         try:
             client = self._client_of(token)
-        except PypesError as unreadable:
-            return problems.send(send, unreadable)
-        if client is None and (client := self._without_token(scope, origin, host, cookies)) is None:
-            return problems.send(send, self._bad_token(token))
+            if client is None and cookies is not None and not _is_bearer(token):
+                session = self._session(scope, origin, host, cookies)
+                if session is not None:
+                    scope[SESSION] = session
+                    client = self._sessions.client_of(session)
+                    send = self._private(send, session, scope)
+        except PypesError as refusal:
+            return problems.send(send, refusal)
+        if client is None and (client := self._without_token(scope["path"])) is None:
+            return problems.send(send, self._bad_token(token, cookies))
         scope[CLIENT] = client
         # a length that is not a number was refused by the HTTP parser
         if length is not None and len(length) >= self._long_digits and (error := self._no_room(int(length), scope)) is not None:
@@ -213,19 +233,53 @@ class Guard:
             self._good_hosts.add(value)
         return True
 
-    def _is_good_origin(self, origin: bytes, host: bytes | None) -> bool:
-        return origin.lower() in self._origins or _is_own(origin, host)
+    def _is_good_origin(self, origin: bytes, host: bytes | None, path: str) -> bool:
+        return is_own(origin, host) or (origin.lower() in self._origins and path not in FORM_PATHS)
 
-    def _without_token(self, scope: Scope, origin: bytes | None, host: bytes | None, cookies: bytes | None) -> Client | None:
-        """The client of a request without a good token, if it needs none: it looks with a session, or goes to an open address."""
-        path = scope["path"]
-        if (origin is None or _is_own(origin, host)) and self._sessions.may_look(scope["method"], path, cookies):
-            return SESSION
+    def _session(self, scope: Scope, origin: bytes | None, host: bytes | None, cookies: bytes) -> Session | None:
+        """The session of a browser, unless a page of another origin has asked.
+
+        Raises :class:`Forbidden` for what would change something and does not show that an own page has asked, and
+        :class:`StoreError` if tokens cannot be looked up.
+        """
+        session = self._sessions.find(cookies, is_secure=is_secure(scope))
+        is_safe = scope["method"] in SAFE_METHODS
+        # a link on a page of another port may lead here; of other sites browsers send no cookie at all (SameSite)
+        is_foreign = is_of_others(scope) and not (is_safe and is_navigation(scope))
+        if session is None or is_foreign or (origin is not None and not is_own(origin, host)):
+            return None
+        if not is_safe and scope["path"] not in FORM_PATHS:
+            check_csrf(session, field_of(scope, CSRF).decode("latin-1"))
+        return session
+
+    def _private(self, send: Send, session: Session, scope: Scope) -> Send:
+        """Have nobody keep an answer to a session, which goes on for the idle time if its browser has asked for a person."""
+        is_form = scope["method"] not in SAFE_METHODS and scope["path"] in FORM_PATHS  # it has a cookie of its own
+        by_itself = AGAIN in scope.get("query_string", b"").split(b"&") and not is_by_hand(scope)
+        cookie = None if is_form or by_itself else self._sessions.renewed(session)
+
+        async def private(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                names = {name for name, _ in message["headers"]}
+                fields = [field for field in PRIVATE if field[0] not in names]
+                if cookie is not None:
+                    fields.append((b"set-cookie", cookie.encode()))
+                message = {**message, "headers": [*message["headers"], *fields]}
+            await send(message)
+
+        return private
+
+    def _without_token(self, path: str) -> Client | None:
+        """The client of a request without a good token, if it needs none."""
         if path in PROBE_PATHS & self._open_paths or path in ASKING_PATHS:
             return NOBODY
         return VISITOR if path in self._open_paths else None
 
-    def _bad_token(self, token: bytes | None) -> Unauthorized:
+    def _bad_token(self, token: bytes | None, cookies: bytes | None) -> Unauthorized:
+        if token is None and cookies is not None and self._sessions.has_cookie(cookies):
+            return Unauthorized(
+                "the session of this browser is over, or a page of another origin asks; sign in again at /", code="session.ended"
+            )
         if token is None:
             return Unauthorized("a bearer token is required: send Authorization: Bearer TOKEN", code="token.missing")
         if state := self._register.ended(token):
@@ -234,9 +288,9 @@ class Guard:
         return Unauthorized("the bearer token is wrong: compare it with the one that the server knows", code="token.invalid")
 
 
-def _is_own(origin: bytes, host: bytes | None) -> bool:
-    """True for the origin of pages of this node."""
-    return host is not None and origin.lower() in (b"http://" + host.lower(), b"https://" + host.lower())
+def _is_bearer(token: bytes | None) -> bool:
+    """True of ``Authorization`` in the way of this node; a proxy may have asked for another."""
+    return token is not None and token[:7].lower() == b"bearer "
 
 
 def _bare(host: str) -> str:

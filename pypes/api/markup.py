@@ -13,6 +13,8 @@ from importlib.resources import files
 from string import Template
 from typing import Final
 
+import falcon.asgi
+
 from pypes.observe.picture import BAD, GOOD, Table
 
 _FILES = files("pypes.api") / "html"
@@ -57,9 +59,24 @@ def text(value: str) -> str:
     return escape("".join(c if c.isprintable() else " " for c in value))
 
 
-def document(title: str, body: str, refresh_s: int = 0) -> bytes:
-    """A whole page with ``body`` in it, which is HTML already; it is fetched again every ``refresh_s`` seconds, 0: never."""
-    refresh = f'<meta http-equiv="refresh" content="{refresh_s}">' if refresh_s else ""
+def answer(resp: falcon.asgi.Response, page: bytes, status: int | None = None) -> None:
+    """Answer with a page."""
+    if status is not None:
+        resp.status = status
+    if status == 401:
+        resp.set_header("www-authenticate", 'Bearer realm="pypes"')
+    resp.set_headers(dict(HEADERS))
+    resp.content_type = MEDIA_TYPE
+    resp.data = page
+
+
+def document(title: str, body: str, refresh_s: int = 0, again: str = "") -> bytes:
+    """A whole page with ``body`` in it, which is HTML already.
+
+    After ``refresh_s`` seconds a browser fetches it again, from ``again`` if that is given; 0: never.
+    """
+    address = f"; url={text(again)}" if again else ""
+    refresh = f'<meta http-equiv="refresh" content="{refresh_s}{address}">' if refresh_s else ""
     return _PAGE.substitute(title=text(title), refresh=refresh, style=_STYLE, body=body).encode()
 
 

@@ -36,14 +36,19 @@ PROBLEM: Schema = obj(
 #: Answers that any request may get, said once; safe methods never see the second group.
 ALWAYS = {
     400: "The request is malformed.",
-    401: "The token is missing or wrong, was revoked or has expired.",
+    401: "The token is missing or wrong, was revoked or has expired, or the session is over.",
     403: (
         "The token has not the scope, or is for other graphs. Or the Host is no name of this server, or a foreign Origin tries "
-        "to change something."
+        "to change something, or a session without its CSRF token."
     ),
     500: "A bug of the server.",
 }
 CHANGING = {413: "The body is too long.", 503: "The node is stopping, or cannot serve the request now."}
+
+SESSION = (
+    "A browser that has signed in at /session may do what its token may. Whatever changes something needs the csrf of "
+    "GET /session besides, as X-CSRF-Token (otherwise 403, csrf.missing). Over TLS the cookie is __Host-pypes-session-NODE."
+)
 
 METHODS = ("get", "put", "post", "patch", "delete")
 
@@ -70,16 +75,20 @@ def document(routes: Iterable[tuple[str, Any, str]], version: str) -> dict[str, 
         "paths": paths,
         "components": {
             "schemas": {"Problem": PROBLEM},
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "pypes-session-NODE", "description": SESSION},
+            },
         },
-        "security": [{"token": []}, {}],
+        "security": [{"token": []}, {"session": []}, {}],
     }
 
 
 def _operation(method: str, template: str, described: Operation) -> dict[str, Any]:
-    errors = {**ALWAYS, **({} if method == "get" else CHANGING), **described.errors}
+    errors = {**ALWAYS, **({} if method == "get" else CHANGING)}
     if not described.scopes:
         del errors[401]
+    errors |= described.errors
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": TEXT, "description": _PLACES.get(name, "")}
         for name in _FIELD.findall(template)

@@ -11,9 +11,9 @@ import orjson
 
 from pypes.access.client import Client
 from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, Answer, Parameter, Schema, obj, operation
-from pypes.api.permission import check_current
+from pypes.api.permission import check_csrf, check_current
 from pypes.api.query import LIMIT, MAX_WAIT_S, check_names, limit_of, seconds_of
-from pypes.api.request import Request
+from pypes.api.request import CSRF, Request
 from pypes.outbox.giving import unknown
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ class Outbox:
                 f"0 unless said otherwise, at most {MAX_LEASE_S:g}.",
                 {"type": "number", "minimum": 0},
             ),
+            Parameter("X-CSRF-Token", "By a session of a browser, with lease: as with what changes something.", TEXT, "header"),
         ),
         scope="read",
     )
@@ -109,6 +110,8 @@ class Outbox:
         check_names(req, ("limit", "wait", "lease"))
         most, wait_s, lease_s = limit_of(req), seconds_of(req, "wait", MAX_WAIT_S), seconds_of(req, "lease", MAX_LEASE_S)
         client = req.client
+        if lease_s:  # what is leased to one is given to nobody else
+            check_csrf(req.session, req.header(CSRF))
         await self._check(client, name)
         given = await self._worker.outboxes.give(
             name, most, lease_s, wait_s, lambda: self._stopping.is_set() or client.ended.is_set()

@@ -1,22 +1,25 @@
-"""``/``: the node as a page for browsers, and ``/session``, by which a browser may look where a token is set."""
+"""``/``: the node as a page for browsers, as far as whoever looks may see it."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
 
 import falcon.asgi
 
-from pypes.access.client import EVERYONE, NOBODY
-from pypes.api.look import look
-from pypes.api.markup import HEADERS, MEDIA_TYPE, document, state, table, text
-from pypes.api.operation import OPEN, TEXT, Answer, Parameter, Schema, obj, operation
-from pypes.api.permission import permit, permit_everything
+from pypes.access.client import NOBODY, SCOPES, Client
+from pypes.api.guard import AGAIN
+from pypes.api.markup import answer, document, state, table, text
+from pypes.api.operation import TEXT, Answer, Parameter, operation
+from pypes.api.permission import permit
 from pypes.api.query import number_of
-from pypes.api.request import FORM, Request
-from pypes.api.sessions import Sessions
+from pypes.api.request import Request
+from pypes.api.sessions import Session, Sessions
+from pypes.api.signin import HTML, form
+from pypes.api.status import seen_by
 from pypes.core.clock import wall
 from pypes.core.secrets import masked
 from pypes.errors import Unavailable
@@ -41,13 +44,9 @@ CAUSES = 20
 LINES = 200
 KINDS = 10
 
-#: Longest form: a token fits many times over.
-MAX_FORM_BYTES = 16 << 10
-
-_HTML = "text/html"
 _PAGE = "The page, which fetches itself again and needs no script."
-_FORM = "A form that asks for the token."
-_SESSION: Schema = obj(token=TEXT)
+_FORM = "A form that asks for a token."
+_NOT_SHOWN = "What the token may do instead, to a browser; otherwise a problem."
 
 
 class Page:
@@ -56,92 +55,61 @@ class Page:
     def __init__(self, worker: IngestWorker, sessions: Sessions) -> None:
         self._worker = worker
         self._sessions = sessions
-        self._looked_at = -FRESH_S
-        self._shown = ""
-        self._looking: asyncio.Task[str] | None = None
+        #: One for all who may see everything, and one for each token that is for some graphs.
+        self._views: dict[tuple[str, ...], _View] = {}
 
     @operation(
         "The node as a page for browsers",
-        {200: Answer(_PAGE, TEXT, media=_HTML), 401: Answer(_FORM, TEXT, media=_HTML), 503: Answer(_PAGE, TEXT, media=_HTML)},
+        {
+            200: Answer(_PAGE, TEXT, media=HTML),
+            401: Answer(_FORM, TEXT, media=HTML),
+            403: Answer(_NOT_SHOWN, TEXT, media=HTML),
+            503: Answer(_PAGE, TEXT, media=HTML),
+        },
         parameters=(
             Parameter(
                 "refresh",
                 f"Seconds after which it fetches itself again, {REFRESH_S} unless said otherwise, 0: never.",
                 {"type": "integer", "minimum": 0, "maximum": MAX_REFRESH_S},
             ),
+            Parameter("again", "1: it fetches itself, and the idle time of the session goes on.", TEXT),
         ),
         scope="read",
         checks_itself=True,
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         refresh_s = number_of(req, "refresh", REFRESH_S, 0, MAX_REFRESH_S)
-        if req.client is NOBODY:
-            _answer(resp, _login(""), status=401)
+        client, session = req.client, req.session
+        if client is NOBODY:
+            was_signed_in = self._sessions.has_cookie(req.header(b"cookie").encode("latin-1"))
+            answer(resp, form("The session is over: sign in again." if was_signed_in else ""), status=401)
             return
-        permit(req.client, ("read",))
-        permit_everything(req.client)
+        if session is not None and "read" not in client.scopes:
+            answer(resp, document("Pypes", _not_shown(client) + f"<footer>{_signed_in(session)}</footer>"), status=403)
+            return
+        permit(client, ("read",))
         try:
-            body = await self._body()
+            body = await self._body(client)
         except Unavailable as error:
             body = f"<h1>Pypes</h1><p>{text(error.message)}</p>"
             resp.status = 503
-        _answer(resp, document("Pypes", body + self._foot(refresh_s, may_leave=req.client is not EVERYONE), refresh_s))
+        again = "" if session is None else f"?refresh={refresh_s}&{AGAIN.decode()}"
+        answer(resp, document("Pypes", body + _foot(refresh_s, session), refresh_s, again))
 
     on_head = on_get
 
-    @operation(
-        "Begin a session of a browser, which may then look without the token",
-        {
-            303: Answer("A session began: its cookie is set, and the page is at Location.", None, {"Location": "The page."}),
-            401: Answer("The token is wrong, and asked for once more.", TEXT, media=_HTML),
-        },
-        body={FORM: _SESSION},
-        scope=OPEN,
-    )
-    async def on_post_session(self, req: Request, resp: falcon.asgi.Response) -> None:
-        form = parse_qs((await req.read(MAX_FORM_BYTES)).decode("utf-8", "replace"))
-        if not self._sessions.has_token:
-            _go_on(resp, "./")
-        elif self._sessions.is_token(form.get("token", [""])[0].encode()):
-            resp.append_header("set-cookie", self._sessions.cookie(is_secure=_is_secure(req)))
-            _go_on(resp, "./")
-        else:
-            _answer(resp, _login("This is not the token of this node."), status=401)
-
-    @operation(
-        "End the session of a browser",
-        {303: Answer("The session is over; the page is at Location.", None, {"Location": "The page."})},
-        errors={503: "The session cannot be ended, since the disk is full."},
-        scope=OPEN,
-    )
-    async def on_post_session_end(self, req: Request, resp: falcon.asgi.Response) -> None:
-        await req.discard()
-        try:
-            self._sessions.end(req.header(b"cookie").encode("latin-1"))
-        except OSError as error:
-            raise Unavailable(
-                f"the session goes on until its twelve hours are over: {error}; log out again when there is room on the disk",
-                code="session.not_ended",
-            ) from error
-        resp.append_header("set-cookie", self._sessions.no_cookie(is_secure=_is_secure(req)))
-        _go_on(resp, "../")
-
-    async def _body(self) -> str:
+    async def _body(self, client: Client) -> str:
         """The tables; looked up once in :data:`FRESH_S`, however many look. Who comes meanwhile waits for the same look."""
-        if self._looking is None and time.monotonic() - self._looked_at >= FRESH_S:
-            self._looking = asyncio.ensure_future(self._look())
-            self._looking.add_done_callback(self._looked)
+        self._views = {key: view for key, view in self._views.items() if view.is_fresh}
+        key = (client.name, *client.graphs) if client.graphs else ()
+        if key not in self._views:
+            self._views[key] = _View(self._look(client))
         # a client that hangs up takes it from nobody else
-        return self._shown if self._looking is None else await asyncio.shield(self._looking)
+        return await asyncio.shield(self._views[key].body)
 
-    def _looked(self, looking: asyncio.Task[str]) -> None:
-        self._looking = None
-        if not looking.cancelled() and looking.exception() is None:
-            self._shown, self._looked_at = looking.result(), time.monotonic()
-
-    async def _look(self) -> str:
-        status, causes = await look(self._worker)
-        logged = await self._worker.control.logs.page(LogQuery(level="warning"), LINES)
+    async def _look(self, client: Client) -> str:
+        status, causes = await seen_by(self._worker, client)
+        logged = await self._worker.control.logs.page(LogQuery(level="warning", among=client.graphs), LINES)
         tables = picture.tables(status, causes, CAUSES)
         tables.append(picture.logged(masked(logged.logs), KINDS))
         concerns = "".join(f"<li>{text(each['text'])}</li>" for each in status["concerns"])
@@ -157,52 +125,54 @@ class Page:
             )
         )
 
-    def _foot(self, refresh_s: int, *, may_leave: bool) -> str:
-        refreshing = (
-            f'fetched again every {refresh_s} s (<a href="?refresh=0">stop</a>)'
-            if refresh_s
-            else f'not fetched again by itself (<a href="?refresh={REFRESH_S}">every {REFRESH_S} s</a>)'
-        )
-        leave = '<form method="post" action="session/end"><button>Log out</button></form>' if may_leave else ""
-        return (
-            f"<footer><span>As of {text(picture.moment(rfc3339(wall())))}, {refreshing}.</span>"
-            "<span>Rates are those of the last minute at most.</span>"
-            '<a href="status">as JSON</a><a href="deadletters">dead letters</a><a href="openapi.json">HTTP interface</a>'
-            f"{leave}</footer>"
-        )
+
+class _View:
+    """A look for all who may see the same: under way, or done a moment ago."""
+
+    def __init__(self, look: Coroutine[Any, Any, str]) -> None:
+        self.body = asyncio.ensure_future(look)
+        self._until = math.inf
+        self.body.add_done_callback(self._looked)
+
+    @property
+    def is_fresh(self) -> bool:
+        return time.monotonic() < self._until
+
+    def _looked(self, body: asyncio.Future[str]) -> None:
+        has_failed = body.cancelled() or body.exception() is not None
+        self._until = -math.inf if has_failed else time.monotonic() + FRESH_S
 
 
-def _login(message: str) -> bytes:
-    told = f'<p class="bad" role="alert">{text(message)}</p>' if message else ""
-    return document(
-        "Pypes: token",
-        f'<main class="login"><h1>Pypes</h1><p>This node shows itself to those who know its token.</p>{told}'
-        '<form method="post" action="session"><label for="token">Token</label>'
-        '<input id="token" name="token" type="password" autocomplete="current-password" required autofocus>'
-        "<button>Look at the node</button></form></main>",
+def _foot(refresh_s: int, session: Session | None) -> str:
+    refreshing = (
+        f'fetched again every {refresh_s} s (<a href="?refresh=0">stop</a>)'
+        if refresh_s
+        else f'not fetched again by itself (<a href="?refresh={REFRESH_S}">every {REFRESH_S} s</a>)'
+    )
+    return (
+        f"<footer><span>As of {text(picture.moment(rfc3339(wall())))}, {refreshing}.</span>"
+        "<span>Rates are those of the last minute at most.</span>"
+        '<a href="status">as JSON</a><a href="deadletters">dead letters</a><a href="openapi.json">HTTP interface</a>'
+        f"{'' if session is None else _signed_in(session)}</footer>"
     )
 
 
-def _answer(resp: falcon.asgi.Response, page: bytes, status: int | None = None) -> None:
-    if status is not None:
-        resp.status = status
-    if status == 401:
-        resp.set_header("www-authenticate", 'Bearer realm="pypes"')
-    resp.set_headers(dict(HEADERS))
-    resp.content_type = MEDIA_TYPE
-    resp.data = page
+def _signed_in(session: Session) -> str:
+    """The name and rights of whoever looks, and the button that ends the session."""
+    client = session.token
+    scopes = ", ".join(scope for scope in SCOPES if scope in client.scopes)
+    graphs = f" for {', '.join(client.graphs)}" if client.graphs else ""
+    return (
+        f'<form class="signed-in" method="post" action="session/end"><input type="hidden" name="csrf" value="{session.csrf}">'
+        f"<span>Signed in as <b>{text(client.name)}</b> ({text(scopes + graphs)}), until "
+        f"{text(picture.moment(rfc3339(session.ends)))} at the latest.</span><button>Sign out</button></form>"
+    )
 
 
-def _go_on(resp: falcon.asgi.Response, place: str) -> None:
-    """Have a browser GET another address, relative to this one: a proxy may have put the node under a path of its own."""
-    resp.status = 303
-    resp.set_header("location", place)
-    resp.set_header("cache-control", "no-store")
-
-
-def _is_secure(req: Request) -> bool:
-    """True if the browser reached the node, or a proxy before it, over TLS.
-
-    Browsers send the origin with every form, so a proxy need not be one that the node was told.
-    """
-    return req.is_secure or req.header(b"origin").startswith("https://")
+def _not_shown(client: Client) -> str:
+    graphs = f" of {', '.join(client.graphs)}" if client.graphs else ""
+    return (
+        "<main><h1>Pypes</h1><p>You are signed in, but this token cannot look at the node: it needs the scope <b>read</b>.</p>"
+        f"<p>With <b>{text(client.name)}</b> one may hand in and delete documents{text(graphs)} over HTTP, and read their "
+        "receipts. Ask who may create tokens for one with more, sign out, and sign in with that.</p></main>"
+    )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Collection
 
 from pypes.access.client import NOBODY, Client
+from pypes.api.sessions import Session
 from pypes.errors import Forbidden, NotFound, Unauthorized
 
 
@@ -54,10 +56,21 @@ def permit_everything(client: Client) -> None:
         )
 
 
+def check_csrf(session: Session | None, given: str) -> None:
+    """Raise :class:`Forbidden` if a request came by a session, and does not show its CSRF token."""
+    if session is not None and not hmac.compare_digest(given.encode(), session.csrf.encode()):
+        raise Forbidden(
+            "by a session, what changes something needs its CSRF token: send X-CSRF-Token with the csrf of GET /session, "
+            "or a bearer token instead of the cookie",
+            code="csrf.missing",
+        )
+
+
 def check_current(client: Client) -> None:
     """Raise :class:`Unauthorized` if the token of a client does not allow any more what it did when the request began."""
     if client.ended.is_set():
         raise Unauthorized(
-            f"the token {client.name!r} was revoked, changed or has expired while the request came in; nothing was accepted",
+            f"the token {client.name!r} was revoked, changed or has expired, or the session is over, since the request began; "
+            "nothing was accepted",
             code="token.ended",
         )

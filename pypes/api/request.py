@@ -13,6 +13,7 @@ from pypes.access.client import NOBODY, Client
 from pypes.api import former
 from pypes.api.memory import Memory
 from pypes.api.sender import SENDER, UNKNOWN, Sender
+from pypes.api.sessions import Session
 from pypes.core import numbers
 from pypes.errors import BadRequest, InvalidInput, TooLarge
 from pypes.ingest.codecs.json import is_deeper, may_be_deeper
@@ -25,8 +26,12 @@ DISCARD_S = 2.0
 #: Nesting of objects and arrays in a request. What is stored is copied, compared and encoded by functions that call themselves.
 MAX_DEPTH = 256
 
-#: The key of the ASGI scope under which the guard leaves the client.
+#: The keys of the ASGI scope under which the guard leaves the client, and the session by which it is known.
 CLIENT = "pypes.client"
+SESSION = "pypes.session"
+
+#: The field in which scripts show the CSRF token of their session.
+CSRF = b"x-csrf-token"
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -66,6 +71,11 @@ class Request(falcon.asgi.Request):
     def is_secure(self) -> bool:
         """True if it came over TLS, to the node or to the proxy before it."""
         return self.sender.is_secure
+
+    @property
+    def session(self) -> Session | None:
+        """The session of the browser by which its sender is known, if it is one."""
+        return self.scope.get(SESSION)
 
     def header(self, name: bytes) -> str:
         """Value of a header field by its lower-case name, ``""`` if it was not sent."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import secrets
 import sys
 from pathlib import Path
 from typing import Any
@@ -51,8 +50,6 @@ class Application(BaseApplication):  # type: ignore[misc]
 
     def __init__(self, config: WorkerConfig) -> None:
         self.config = config
-        #: Of it sessions of browsers are made; all workers have the same.
-        self.session_key = secrets.token_bytes(32)
         #: Ends with the arbiter; every worker watches it.
         self.lifeline_fd, self._lifeline_writer = os.pipe()
         super().__init__()

@@ -157,12 +157,19 @@ class Status:
         scope="read",
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
-        status, _ = await look(self._worker, req.client.has)
-        if req.client.graphs:
-            status = limited(status, req.client, await outboxes_of(self._worker, req.client))
+        status, _ = await seen_by(self._worker, req.client)
         resp.data = orjson.dumps(status)
 
     on_head = on_get
+
+
+async def seen_by(worker: IngestWorker, client: Client) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The status and the dead letters by cause, as :func:`look` has them, as far as they are the client's."""
+    status, causes = await look(worker, client.has)
+    if not client.graphs:
+        return status, causes
+    status = limited(status, client, await outboxes_of(worker, client))
+    return status, [cause for cause in causes if client.has(cause["graph"])]
 
 
 #: Parts of the state of a node that are about no graph.

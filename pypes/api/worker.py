@@ -138,7 +138,7 @@ class GunicornWorker(UvicornWorker):  # type: ignore[misc]
         try:
             if not self._is_stopping:
                 self._server = StoppableServer(self.config)
-                self.config.app, short_path = create_app(worker, self.app.config, self._server.stopping, self.app.session_key)
+                self.config.app, short_path = create_app(worker, self.app.config, self._server.stopping)
                 # what is there now stays: the collector need not look at it again
                 gc.freeze()
                 gc.set_threshold(GC_OBJECTS)

@@ -55,6 +55,8 @@ def _number(info: Any, value: Any) -> int | float:
     may_be_zero = info.name.endswith("_s") or info.metadata.get("least") == 0
     if not math.isfinite(number) or number < 0 or (number == 0 and not may_be_zero):
         raise ValueError("must be zero or more" if may_be_zero else "must be more than zero")
+    if number < (least := info.metadata.get("least", 0)):
+        raise ValueError(f"must be {least} at least")
     if number > (most := info.metadata.get("most", math.inf)):
         raise ValueError(f"must be {most} at most")
     if str(info.type) == "float":

@@ -225,3 +225,33 @@ def test_it_looks_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
         asyncio.run(run())
         assert bearer(register, secret) is None
+
+
+def test_the_live_token_of_a_name_is_known_with_its_digest(tmp_path: Path) -> None:
+    clock = Clock()
+    with kept(tmp_path, clock=clock) as (issuer, register):
+        assert register.live("t") is None
+        _, secret = issuer.create("t", ["read"], expires=START + 10)
+        client = bearer(register, secret)
+        assert register.live("t") == (client, hashlib.sha256(secret.encode()).digest())
+        assert register.live("admin") == (bearer(register, "own"), hashlib.sha256(b"own").digest())
+        clock.now = START + 10
+        register.look()
+        assert register.live("t") is None
+    with closing(Register(tmp_path / "control.db")) as without_own:
+        assert without_own.live("admin") is None
+
+
+def test_who_asked_to_be_called_is_called_after_each_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK_S", 0.01)
+    with kept(tmp_path) as (_, register):
+
+        async def run() -> None:
+            looked = asyncio.Event()
+            register.on_look.append(looked.set)
+            watching = asyncio.ensure_future(register.watch())
+            await asyncio.wait_for(looked.wait(), 20)
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+        asyncio.run(run())

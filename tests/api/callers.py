@@ -1,4 +1,4 @@
-"""Clients with tokens that keep their connections: one for each ingest worker of a node."""
+"""Clients with tokens, and browsers that have signed in, that keep their connections: one for each ingest worker of a node."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import http.client
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 import psutil
 
@@ -45,6 +47,43 @@ class Caller:
 
     def close(self) -> None:
         self._connection.close()
+
+
+#: The type of forms.
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@dataclass
+class SignedIn:
+    """A browser that has signed in: the field ``Cookie`` that it sends, and the CSRF token of its session."""
+
+    cookie: str
+    csrf: str = field(repr=False)
+
+    def raw(
+        self, caller: Caller, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
+        """An answer as :meth:`Caller.raw` has it, to a request that shows the CSRF token if it changes something."""
+        shown = {} if method == "GET" else {"X-CSRF-Token": self.csrf}
+        return caller.raw(method, path, None, body, {"Cookie": self.cookie, **shown, **(headers or {})})
+
+    def ask(self, caller: Caller, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Status and JSON value of an answer."""
+        status, _, content = self.raw(caller, method, path, body)
+        return status, json.loads(content) if content else None
+
+
+def hand_in(caller: Caller, secret: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    """The answer to the form in which somebody has written a token."""
+    return caller.raw("POST", "/session", None, urlencode({"token": secret}).encode(), {**FORM, **headers})
+
+
+def sign_in(caller: Caller, secret: str) -> SignedIn:
+    """Sign in with a token."""
+    status, fields, content = hand_in(caller, secret)
+    assert (status, fields.get("location")) == (303, "./"), content
+    cookie = fields["set-cookie"].partition(";")[0]
+    return SignedIn(cookie, SignedIn(cookie, "").ask(caller, "GET", "/session")[1]["csrf"])
 
 
 @contextmanager

@@ -18,5 +18,6 @@ def worker_config(**changes: Any) -> WorkerConfig:
         "host": "127.0.0.1",
         "port": 8080,
         "workers": 1,
+        "session_key": b"random bytes",
     }
     return WorkerConfig(**{**given, **changes})

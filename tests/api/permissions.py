@@ -19,7 +19,8 @@ SAME = "the same"
 
 #: Operations with no graph in their address, and the answer about another graph.
 OTHERS: Mapping[str, str] = {
-    "GET /": REFUSED,
+    "GET /": LEFT_OUT,
+    "GET /session": SAME,
     "POST /session": SAME,
     "POST /session/end": SAME,
     "POST /docs": REFUSED,
@@ -73,7 +74,8 @@ PAGE = (
     "Each operation of the HTTP interface, and the scopes of a [token](operator-guide.md#tokens) of which one suffices. "
     "`GET /openapi.json` has them as `x-pypes-scope`. Without a sufficient scope the answer is 403, `scope.missing`; without a "
     "token, with a wrong one, and with one that was revoked or has expired, it is 401, but for the operations in the last "
-    "column.\n\n"
+    "column. A browser that has [signed in](operator-guide.md#who-may-do-what) may do what its token may; what changes something "
+    "needs its CSRF token besides (otherwise 403, `csrf.missing`), and so does a lease of `GET /outbox/{name}`.\n\n"
     "A token may be for some graphs only. About other graphs it then gets:\n\n"
     "- *403*: refused with `graph.forbidden`, whether there is such a graph or not;\n"
     "- *404*: the same as if there was no such thing;\n"

@@ -11,7 +11,8 @@ import pytest
 
 from pypes.access.register import Register
 from pypes.api.guard import Guard
-from pypes.api.sessions import Sessions
+from pypes.api.sessions import Session, Sessions
+from pypes.core.clock import wall
 from pypes.core.limits import Limits
 from tests.api.config import worker_config
 
@@ -30,16 +31,20 @@ def ask(
     http_version: str = "1.1",
     server: str = "127.0.0.1",
     client: str = "127.0.0.1",
+    query: bytes = b"",
+    scheme: str = "http",
     **config: Any,
 ) -> tuple[int, dict[str, str], dict[str, Any]]:
     """Status, headers and document of what the guard (or the application behind it) answers."""
     made = worker_config(**config)
     register = Register(Path("nowhere"), made.token)
-    guard = Guard(through, made, register, Sessions(made, b"random"), lambda: state)
+    guard = Guard(through, made, register, Sessions(made, register), lambda: state)
     scope = {
         "type": "http",
         "method": method,
         "path": path,
+        "query_string": query,
+        "scheme": scheme,
         "http_version": http_version,
         "server": (server, 8080),
         "client": (client, 40_000),
@@ -72,7 +77,8 @@ def test_foreign_hosts_do_not(host: str) -> None:
 
 
 def test_a_second_host_is_refused() -> None:
-    guard = Guard(through, worker_config(), Register(Path("nowhere")), Sessions(worker_config(), b""), lambda: "ready")
+    register = Register(Path("nowhere"))
+    guard = Guard(through, worker_config(), register, Sessions(worker_config(), register), lambda: "ready")
     scope = {"type": "http", "method": "GET", "path": "/", "http_version": "1.1", "server": None}
     sent: list[Any] = []
 
@@ -216,3 +222,145 @@ def test_pages_of_listed_origins_read_every_answer() -> None:
     for origin in ("http://localhost:8080", "https://evil.example"):
         _, headers, _ = ask({"Host": "localhost:8080", "Origin": origin}, method="GET", origins=LISTED)
         assert not [name for name in headers if name.startswith("access-control-")]
+
+
+#: The origin of the node's own pages, and of others.
+OWN_PAGE = {"Origin": "http://localhost:8080", "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}
+FOREIGN = ["http://localhost:3000", "http://evil.example", "null"]
+CHANGING = ["POST", "PUT", "PATCH", "DELETE"]
+
+
+def signed_in(age_s: float = 0.0, *, is_secure: bool = False) -> tuple[Session, dict[str, str]]:
+    """A session that began so long ago, and the fields that its browser sends."""
+    sessions = Sessions(worker_config(), Register(Path("nowhere"), "secret"), lambda: wall() - age_s)
+    session = sessions.begin(b"secret", is_secure=is_secure)
+    assert session is not None
+    return session, {"Host": "localhost:8080", "Cookie": sessions.cookie(session).partition(";")[0]}
+
+
+def asked(headers: dict[str, str], **more: Any) -> tuple[int, str]:
+    """Status and code of the answer of a node with a token."""
+    status, _, problem = ask(headers, token="secret", **more)
+    return status, problem.get("code", "")
+
+
+@pytest.mark.parametrize("path", ["/status", "/docs", "/outbox/requests", "/tokens", "/metrics", "/no/address"])
+def test_who_has_signed_in_passes(path: str) -> None:
+    _, fields = signed_in()
+    for method in ("GET", "HEAD", "OPTIONS"):
+        for more in ({}, OWN_PAGE, {"Sec-Fetch-Site": "none"}):
+            assert asked({**fields, **more}, method=method, path=path)[0] == 200
+
+
+@pytest.mark.parametrize("method", CHANGING)
+def test_what_changes_something_shows_the_csrf_token_too(method: str) -> None:
+    session, fields = signed_in()
+    other, _ = signed_in()
+    for more in ({}, OWN_PAGE):
+        assert asked({**fields, **more}, method=method) == (403, "csrf.missing")
+        for wrong in ("", "x", other.csrf, session.csrf[:-1], session.csrf + "0", "\u00e4"):
+            assert asked({**fields, **more, "X-CSRF-Token": wrong}, method=method) == (403, "csrf.missing")
+        assert asked({**fields, **more, "X-CSRF-Token": session.csrf}, method=method)[0] == 200
+    # without the cookie it is worth nothing
+    assert asked({"Host": "localhost", "X-CSRF-Token": session.csrf}, method=method) == (401, "token.missing")
+
+
+@pytest.mark.parametrize("method", CHANGING)
+@pytest.mark.parametrize("origin", FOREIGN)
+def test_pages_of_others_change_nothing_by_a_session(method: str, origin: str) -> None:
+    session, fields = signed_in()
+    shown = {**fields, "X-CSRF-Token": session.csrf}
+    assert asked({**shown, "Origin": origin}, method=method) == (403, "origin.foreign")
+    # those that are listed show a token of their own
+    listed = {**shown, "Origin": "https://editor.example.com"}
+    assert asked(listed, method=method, origins=LISTED) == (401, "session.ended")
+    for site in ("same-site", "cross-site", "anything"):
+        for mode in ("navigate", "cors", "no-cors"):
+            assert asked({**shown, "Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode}, method=method) == (401, "session.ended")
+
+
+@pytest.mark.parametrize("origin", [*FOREIGN, "https://editor.example.com"])
+def test_pages_of_others_may_not_look_with_a_session(origin: str) -> None:
+    _, fields = signed_in()
+    assert asked({**fields, "Origin": origin}, method="GET", path="/status", origins=LISTED)[0] == 401
+    for mode in ("cors", "no-cors", "websocket"):
+        other_port = {**fields, "Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": mode}
+        assert asked(other_port, method="GET", path="/status")[0] == 401
+    # but a link there may be followed
+    assert asked({**fields, "Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "navigate"}, method="GET", path="/status")[0] == 200
+
+
+def test_a_token_counts_more_than_a_session() -> None:
+    _, fields = signed_in()
+    assert asked({**fields, "Authorization": "Bearer secret"})[0] == 200
+    assert asked({**fields, "Authorization": "Bearer wrong"}, method="GET") == (401, "token.invalid")
+    # a proxy may have asked for another word
+    assert asked({**fields, "Authorization": "Basic c2VjcmV0"}, method="GET")[0] == 200
+
+
+def test_a_session_that_is_over_is_told() -> None:
+    _, fields = signed_in(age_s=3600)
+    assert asked(fields, method="GET", path="/status") == (401, "session.ended")
+    assert asked(fields, method="POST") == (401, "session.ended")
+    assert asked({**fields, "Cookie": "pypes-session-0=x"}, method="GET", path="/status") == (401, "session.ended")
+    assert asked({**fields, "Cookie": "pypes-session-0=; other=x"}, method="GET", path="/status") == (401, "token.missing")
+    assert asked(fields, method="GET", path="/")[0] == 200
+
+
+def test_nobody_keeps_what_a_session_was_answered() -> None:
+    _, fields = signed_in()
+    _, headers, _ = ask(fields, method="GET", path="/metrics", token="secret")
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    _, headers, _ = ask({"Host": "localhost", "Authorization": "Bearer secret"}, method="GET", path="/metrics", token="secret")
+    assert "cache-control" not in headers
+
+
+def test_a_session_goes_on_with_what_somebody_asks() -> None:
+    session, fields = signed_in(age_s=600)
+    _, headers, _ = ask(fields, method="GET", path="/status", token="secret")
+    renewed = headers["set-cookie"]
+    assert session.id in renewed
+    assert renewed.endswith("; Path=/; HttpOnly; SameSite=Strict")
+    _, headers, _ = ask({**fields, "Cookie": renewed.partition(";")[0]}, method="GET", path="/status", token="secret")
+    assert "set-cookie" not in headers
+    # the page fetches itself, and nobody is there
+    _, headers, _ = ask(fields, method="GET", path="/", query=b"refresh=5&again=1", token="secret")
+    assert "set-cookie" not in headers
+    by_hand = {**fields, "Sec-Fetch-User": "?1"}
+    for headers_sent, query in ((by_hand, b"refresh=5&again=1"), (fields, b"refresh=5&again=10"), (fields, b"")):
+        _, headers, _ = ask(headers_sent, method="GET", path="/", query=query, token="secret")
+        assert "set-cookie" in headers
+
+
+def test_over_tls_only_the_cookie_of_this_host_counts() -> None:
+    _, plain = signed_in()
+    _, secure = signed_in(is_secure=True)
+    assert asked(plain, method="GET", scheme="https")[0] == 401
+    assert asked(secure, method="GET", scheme="https")[0] == 200
+    assert asked(secure, method="GET")[0] == 200  # behind a proxy that nobody has named
+    # a proxy that is known says so itself; of others nothing is believed
+    forwarded = {"X-Forwarded-Proto": "https"}
+    assert asked({**plain, **forwarded}, method="GET", proxies=("127.0.0.1",))[0] == 401
+    assert asked({**secure, **forwarded}, method="GET", proxies=("127.0.0.1",))[0] == 200
+    assert asked({**plain, **forwarded}, method="GET")[0] == 200
+    page = {"Origin": "https://localhost:8080"}
+    assert asked({**plain, **page}, method="GET")[0] == 401
+    assert asked({**secure, **page}, method="GET")[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/session", "/session/end"])
+def test_forms_come_from_own_pages(path: str) -> None:
+    for fields in ({"Host": "localhost:8080"}, signed_in()[1]):
+        # they look at the CSRF token themselves
+        assert asked({**fields, **OWN_PAGE}, path=path)[0] == 200
+        for origin in (*FOREIGN, "https://editor.example.com"):
+            assert asked({**fields, "Origin": origin}, path=path, origins=LISTED) == (403, "origin.foreign")
+        assert asked({**fields, "Host": "evil.example"}, path=path) == (403, "host.foreign")
+
+
+def test_on_a_node_without_tokens_a_cookie_means_nothing() -> None:
+    _, fields = signed_in()
+    assert ask(fields, method="POST")[0] == 200
+    assert ask({**fields, "Cookie": "pypes-session-0=x"}, method="POST")[0] == 200

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any, cast
 
 import jsonschema_rs
 import orjson
 import pytest
 
+from pypes.access.register import Register
 from pypes.api import openapi, problems
 from pypes.api.app import API_VERSION, routes
 from pypes.api.memory import Memory
@@ -16,7 +18,8 @@ from pypes.api.sessions import Sessions
 from pypes.errors import InvalidGraph, Problem
 from tests.api.config import worker_config
 
-TABLE = routes(cast(Any, None), worker_config(), Memory(1), asyncio.Event(), Sessions(worker_config(), b""))
+SESSIONS = Sessions(worker_config(), Register(Path("nowhere")))
+TABLE = routes(cast(Any, None), worker_config(), Memory(1), asyncio.Event(), SESSIONS)
 DOCUMENT: dict[str, Any] = orjson.loads(orjson.dumps(openapi.document(TABLE, API_VERSION)))
 OPERATIONS = [(path, method, op) for path, methods in DOCUMENT["paths"].items() for method, op in methods.items()]
 
@@ -46,7 +49,7 @@ def test_what_the_issue_lists_is_there() -> None:
         "/filters/{id}": {"get", "put", "delete"},
         "/status": {"get"},
         "/": {"get"},
-        "/session": {"post"},
+        "/session": {"get", "post"},
         "/session/end": {"post"},
         "/components": {"get"},
         "/components/{name}": {"get"},

@@ -16,9 +16,8 @@ from pypes.errors import Unavailable
 from pypes.observe.picture import Table
 from pypes.testing.node import Node, running
 from tests.api.asking import GRAPH
+from tests.api.callers import FORM
 from tests.api.harness import Harness, serving
-
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +31,6 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
     with serving(tmp_path_factory.mktemp("guarded"), token="secret", workers=2) as server:
         server.answers["status"] = Unavailable("the supervisor is busy")
         yield server
-
-
-def hand_in(server: Harness, token: str, **headers: str) -> Any:
-    body = urlencode({"token": token})
-    return server.http.request("POST", f"{server.url}/session", body=body, headers={**FORM, **headers}, redirect=False)
 
 
 class Tags(HTMLParser):
@@ -97,52 +91,15 @@ def test_without_a_token_nobody_is_asked_for_one(node: Node) -> None:
     answer = node.http.request("POST", f"{node.url}/session", body="token=x", headers=FORM, redirect=False)
     assert (answer.status, answer.headers["location"]) == (303, "./")
     assert "set-cookie" not in answer.headers
-    assert b"Log out" not in node.get("/").data
+    assert b"Sign out" not in node.get("/").data
+    assert node.get("/session").json()["scopes"] == ["ingest", "read", "edit", "admin"]
 
 
 def test_a_node_that_cannot_tell_says_so_and_is_asked_again(guarded: Harness) -> None:
     answer = guarded.get("/", Authorization="Bearer secret")
     assert answer.status == 503
-    assert b'http-equiv="refresh"' in answer.data
-
-
-def test_the_token_begins_a_session(guarded: Harness) -> None:
-    answer = hand_in(guarded, "secret")
-    assert (answer.status, answer.headers["location"]) == (303, "./")
-    cookie = answer.headers["set-cookie"].partition(";")[0]
-    # of any worker
-    assert [guarded.get("/openapi.json", Cookie=cookie).status for _ in range(6)] == [200] * 6
-    assert guarded.get("/openapi.json", Cookie=cookie[:-1]).status == 401
-
-
-def test_another_text_does_not(guarded: Harness) -> None:
-    for token in ("", "wrong", "secre", "secrets", "\u00e4"):
-        answer = hand_in(guarded, token)
-        assert answer.status == 401
-        assert "set-cookie" not in answer.headers
-        assert b"This is not the token of this node." in answer.data
-    for body in (b"", b"token", b"x" * 100, b"token=secret%ff", b"\xff=\xfe"):
-        assert guarded.http.request("POST", f"{guarded.url}/session", body=body, headers=FORM).status == 401
-    assert guarded.http.request("POST", f"{guarded.url}/session", body=b"token=" + b"x" * 20_000, headers=FORM).status == 413
-
-
-def test_over_tls_the_cookie_stays_there(guarded: Harness) -> None:
-    secure = hand_in(guarded, "secret", Origin=guarded.url.replace("http:", "https:"))
-    assert secure.headers["set-cookie"].endswith("; Secure")
-    assert "Secure" not in hand_in(guarded, "secret", Origin=guarded.url).headers["set-cookie"]
-    assert hand_in(guarded, "secret", Origin="http://evil.example").status == 403
-
-
-def test_log_out_ends_the_session_at_all_workers(guarded: Harness) -> None:
-    cookie, other = (hand_in(guarded, "secret").headers["set-cookie"].partition(";")[0] for _ in range(2))
-    end = f"{guarded.url}/session/end"
-    assert guarded.http.request("POST", end, headers={"Cookie": cookie, "Origin": "http://evil.example"}).status == 403
-    answer = guarded.http.request("POST", end, headers={"Cookie": cookie}, redirect=False)
-    assert (answer.status, answer.headers["location"]) == (303, "../")
-    assert "Max-Age=0" in answer.headers["set-cookie"]
-    # a copy of the cookie is worth nothing, at no worker; another session goes on
-    assert [guarded.get("/openapi.json", Cookie=cookie).status for _ in range(6)] == [401] * 6
-    assert guarded.get("/openapi.json", Cookie=other).status == 200
+    assert b'http-equiv="refresh" content="5"' in answer.data
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
 
 
 @pytest.mark.parametrize(
@@ -154,6 +111,12 @@ def test_text_from_anywhere_is_text(hostile: str) -> None:
     plain = markup.document("x", markup.table(Table("x", ("x", "State"), [("x", "x")])) + "<section><h2></h2><p></p></section>")
     assert Tags(whole).names == Tags(plain.decode()).names
     assert not [character for character in whole if not character.isprintable() and character != "\n"]
+
+
+def test_a_page_is_fetched_again_from_where_it_says() -> None:
+    assert b'<meta http-equiv="refresh" content="5; url=?a=1&amp;b=&quot;">' in markup.document("x", "", 5, '?a=1&b="')
+    assert b'<meta http-equiv="refresh" content="5">' in markup.document("x", "", 5)
+    assert b"http-equiv" not in markup.document("x", "", 0, "?a=1")
 
 
 def test_the_files_of_the_page_are_in_the_package() -> None:

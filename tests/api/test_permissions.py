@@ -13,7 +13,7 @@ from pypes.access.client import SCOPES
 from pypes.core.clock import wall
 from pypes.observe.metrics import CATALOGUE
 from pypes.testing.node import Node, running, until
-from tests.api.callers import Caller, calling
+from tests.api.callers import Caller, SignedIn, calling, sign_in
 from tests.api.permissions import HIDDEN, LEFT_OUT, REFUSED, SAME, Row, page, rows
 from tests.api.streams import Watching
 from tests.api.test_openapi import DOCUMENT
@@ -58,6 +58,8 @@ class Stage(NamedTuple):
     secrets: dict[str, str]
     #: Secrets by scope of tokens for the own graph only.
     limited: dict[str, str]
+    #: Browsers that have signed in, by the scope of their token.
+    browsers: dict[str, SignedIn]
     receipts: dict[str, str]
     letters: dict[str, list[str]]
 
@@ -113,7 +115,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         for each in callers:
             for ended in ("revoked", "expired"):
                 until(lambda e=each, s=secrets[ended]: e.ask("GET", "/status", s)[0] == 401, 20, f"{ended} on all workers")
-        yield Stage(node, callers, secrets, limited, receipts, letters)
+        browsers = {scope: sign_in(caller, secrets[scope]) for scope in SCOPES}
+        yield Stage(node, callers, secrets, limited, browsers, receipts, letters)
         assert "Traceback" not in node.log()
 
 
@@ -166,8 +169,12 @@ def asked(stage: Stage, caller: Caller, row: Row, secret: str | None, name: str 
         assert secret is not None
         return watched(stage, secret)
     status, _, content = caller.raw(row.method, path, secret, body, headers)
-    code = json.loads(content).get("code", "") if content[:1] == b"{" and status >= 400 else ""
-    return status, code, content
+    return status, code_of(content) if status >= 400 else "", content
+
+
+def code_of(content: bytes) -> str:
+    """The code of a problem, empty in what is none."""
+    return str(json.loads(content).get("code", "")) if content[:1] == b"{" else ""
 
 
 def watched(stage: Stage, secret: str) -> tuple[int, str, bytes]:
@@ -193,7 +200,7 @@ def test_scopes(stage: Stage, row: Row) -> None:
                 elif status == 403:
                     # about no graph, and not for who is for some only
                     assert (secret, row.others, code) == (stage.limited.get(scope), REFUSED, "graph.forbidden"), content
-                    assert row.name in ("GET /", "POST /filters")
+                    assert row.name == "POST /filters"
                 elif row.path != "/session":  # which takes a token from a form
                     assert status != 401, f"{scope}: {content!r}"
                     assert status < 500, f"{scope}: {content!r}"
@@ -205,19 +212,58 @@ def test_without_a_good_token(stage: Stage, row: Row) -> None:
     for caller in stage.callers:
         for what, code in wanted.items():
             status, found, content = asked(stage, caller, row, None if what is None else stage.secrets[what])
-            if row.is_open:
-                assert status not in (401, 403) or row.path == "/session", content
+            if row.path == "/session":
+                assert status == 401, content
+            elif row.is_open:
+                assert status not in (401, 403), content
             elif row.path == "/":
                 assert (status, content[:9].lower()) == (401, b"<!doctype")
             else:
                 assert (status, found) == (401, code), content
 
 
+@pytest.mark.parametrize("row", [row for row in ROWS if row.method != "GET" and row.path != "/session"], ids=lambda row: row.name)
+def test_by_a_session_what_changes_something_needs_its_csrf_token(stage: Stage, row: Row) -> None:
+    """And it comes from a page of the node: with both, the scope says what may be done."""
+    path, body, headers = request_of(stage, row, OWN)
+    for caller in stage.callers:
+        for scope, browser in stage.browsers.items():
+            if row.path == "/session/end":
+                browser = sign_in(caller, stage.secrets[scope])
+            asks = [
+                ({"X-CSRF-Token": ""}, 403, "csrf.missing"),
+                ({"X-CSRF-Token": browser.csrf[::-1]}, 403, "csrf.missing"),
+                ({"Origin": "http://evil.example"}, 403, "origin.foreign"),
+                ({"Origin": "null"}, 403, "origin.foreign"),
+                ({"Cookie": f"{browser.cookie}x"}, 303 if row.is_open else 401, "" if row.is_open else "session.ended"),
+            ]
+            for more, wanted, wanted_code in asks:
+                status, _, content = browser.raw(caller, row.method, path, body, {**headers, **more})
+                assert (status, code_of(content)) == (wanted, wanted_code), content
+            status, _, content = browser.raw(caller, row.method, path, body, {**headers, "Origin": stage.node.url})
+            if row.allows(scope):
+                assert status not in (401, 403), content
+            else:
+                assert (status, code_of(content)) == (403, "scope.missing"), content
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.method == "GET" and row.path != "/events"], ids=lambda row: row.name)
+def test_a_session_looks_at_what_its_token_may(stage: Stage, row: Row) -> None:
+    path, _, headers = request_of(stage, row, OWN)
+    for caller in stage.callers:
+        for scope, browser in stage.browsers.items():
+            status, _, content = browser.raw(caller, row.method, path, None, headers)
+            assert (status in (401, 403)) == (not row.allows(scope)), content
+            foreign = {**headers, "Origin": "http://evil.example"}
+            status = browser.raw(caller, row.method, path, None, foreign)[0]
+            assert status == 401 or (row.is_open and row.path != "/session"), content
+
+
 @pytest.mark.parametrize("row", [row for row in ROWS if row.others != SAME], ids=lambda row: row.name)
 def test_other_graphs(stage: Stage, row: Row) -> None:
     for caller in stage.callers:
         for scope, secret in stage.limited.items():
-            if not row.allows(scope) or row.name in ("GET /", "POST /filters"):
+            if not row.allows(scope) or row.name == "POST /filters":
                 continue
             if row.name == "POST /docs":
                 secret = other_only(stage)

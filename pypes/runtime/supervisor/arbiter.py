@@ -129,7 +129,9 @@ class Arbiter:
             self._group.signal(signal.SIGKILL)
 
 
-def config_of(settings: Settings, runtime_dir: Path, listener: socket.socket, lifeline_fd: int, node: int) -> WorkerConfig:
+def config_of(
+    settings: Settings, runtime_dir: Path, listener: socket.socket, lifeline_fd: int, node: int, session_key: bytes
+) -> WorkerConfig:
     """The configuration of gunicorn and its workers; ``listener`` is the socket of the node, which they inherit."""
     s = settings
     host, port = listener.getsockname()[:2]
@@ -143,11 +145,14 @@ def config_of(settings: Settings, runtime_dir: Path, listener: socket.socket, li
         port=port,
         workers=s.server.workers,
         token=s.token,
+        session_key=session_key,
         hosts=s.server.hosts,
         origins=s.server.origins,
         proxies=s.server.proxies,
         insecure=s.server.insecure,
         open_addresses=s.access.open,
+        session_s=s.access.session_s,
+        session_idle_s=s.access.session_idle_s,
         callback_hosts=s.callbacks.hosts,
         callback_secret=s.callback_secret,
         durability=s.queue.durability,

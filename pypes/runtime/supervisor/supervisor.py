@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import socket
 import time
@@ -74,6 +75,8 @@ class Supervisor:
         self._given_observer = observer
         self._tallying = Tallying()
         self._created = time.monotonic()
+        #: Sessions of browsers outlive workers and their arbiter, and end with this process.
+        self._session_key = secrets.token_bytes(32)
         self._log = logs.get("pypes.supervisor")
         self._state = "starting"
         self._stop = asyncio.Event()
@@ -263,7 +266,8 @@ class Supervisor:
             self._log.info("reloaded", graphs=sorted(self._deployer.live))
 
     def _worker_config(self) -> WorkerConfig:
-        return config_of(self.settings, self._runtime_dir, self._listener, self._lifeline.fd, self._store.node)
+        fd, node = self._lifeline.fd, self._store.node
+        return config_of(self.settings, self._runtime_dir, self._listener, fd, node, self._session_key)
 
     # -- reports of children -----------------------------------------------------------------------------
 

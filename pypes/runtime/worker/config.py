@@ -15,10 +15,10 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     It travels as JSON through an inherited file descriptor whose number is the only argument of
     ``python -m pypes.api.server``: :meth:`read` takes it there. ``listen_fd`` is the bound, listening socket;
     ``lifeline_fd`` the reading end of a pipe that nobody writes to: its end means that the supervisor is gone.
-    ``hosts`` holds what an operator added; the names of ``bind`` are implied. ``proxies`` are networks.
-    ``node`` is the node's number in receipts. ``fleet_dir`` is the folder that the node shares with others, if it does.
-    ``otlp``: where traces and metrics are sent. ``caller_traces_per_s``: how many deliveries are traced because their callers
-    are.
+    ``session_key``: random bytes of which sessions of browsers are made, the same as long as the supervisor lives. ``hosts``
+    holds what an operator added; the names of ``bind`` are implied. ``proxies`` are networks. ``node`` is the node's number in
+    receipts. ``fleet_dir`` is the folder that the node shares with others, if it does. ``otlp``: where traces and metrics are
+    sent. ``caller_traces_per_s``: how many deliveries are traced because their callers are.
     """
 
     data_dir: str
@@ -29,12 +29,15 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     port: int
     workers: int
+    session_key: bytes
     token: str | None = None
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ()
     insecure: bool = False
     open_addresses: tuple[str, ...] = AccessSettings().open
+    session_s: float = AccessSettings().session_s
+    session_idle_s: float = AccessSettings().session_idle_s
     callback_hosts: tuple[str, ...] = ()
     callback_secret: str | None = None
     durability: str = "always"

@@ -40,6 +40,7 @@ def config_of(reader: int, writer: int) -> WorkerConfig:
         host="",
         port=1,
         workers=1,
+        session_key=b"k",
         token="t",
     )
 

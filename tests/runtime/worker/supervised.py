@@ -94,6 +94,7 @@ class Supervisor:
             "host": "127.0.0.1",
             "port": 0,
             "workers": 1,
+            "session_key": b"",
             "node": 7,
             "limits": Limits(grace_s=10.0),
         }
