@@ -27,7 +27,7 @@ from pypes.runtime.generations.backoff import Backoff
 from pypes.runtime.generations.places import places
 from pypes.runtime.instance.crash_record import CrashRecord, exit_reason_of
 from pypes.runtime.instance.entry import run_instance
-from pypes.runtime.instance.instance import InstanceSpec
+from pypes.runtime.instance.spec import InstanceSpec
 from pypes.runtime.instance.watchdog import Stillness
 
 log = logging.getLogger(__name__)

@@ -30,7 +30,7 @@ from pypes.runtime.generations.backoff import FIRST_S
 from pypes.runtime.generations.generation import Generation, Instance, SetupFailure, about, cause_of, ending_of, in_words
 from pypes.runtime.generations.parting import end, part
 from pypes.runtime.generations.told import EndedCounts, RestingNews, no_endings, resting
-from pypes.runtime.instance.instance import InstanceSpec
+from pypes.runtime.instance.spec import InstanceSpec
 from pypes.runtime.pools.order import pools_of
 
 #: Deaths of an instance during set-up, without saying why, after which its generation is given up.

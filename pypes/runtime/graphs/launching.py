@@ -16,7 +16,7 @@ from pypes.runtime.graphs.deployed import DeployedGraphs
 from pypes.runtime.graphs.ordering import orders_of
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
 from pypes.runtime.graphs.stores import GraphStores
-from pypes.runtime.instance.instance import InstanceSpec
+from pypes.runtime.instance.spec import InstanceSpec
 from pypes.runtime.pools.node_pools import Held, NodePools, PoolFailed
 
 #: Generations that may serve at a time: the next one takes over all graphs, however soon it comes.

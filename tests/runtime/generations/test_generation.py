@@ -8,7 +8,7 @@ import pytest
 
 from pypes.ingest.outcome import ExitReason
 from pypes.runtime.generations.generation import Generation, SetupFailure, in_words
-from pypes.runtime.instance.instance import InstanceSpec
+from pypes.runtime.instance.spec import InstanceSpec
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from pypes.runtime.generations.generation import Generation, Instance
 from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.deployed import DeployedGraphs
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
-from pypes.runtime.instance.instance import InstanceSpec
+from pypes.runtime.instance.spec import InstanceSpec
 from pypes.runtime.pools.node_pools import NodePools
 from pypes.testing.node import DESCRIPTIONS
 

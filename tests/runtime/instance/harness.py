@@ -22,7 +22,7 @@ from pypes.ingest.outcome import ExitReason
 from pypes.ingest.receipt import Receipt
 from pypes.observe.tallies import Tallies
 from pypes.runtime.instance.crash_record import CrashRecord, exit_reason_of
-from pypes.runtime.instance.instance import InstanceSpec
+from pypes.runtime.instance.spec import InstanceSpec
 from tests.ingest.memory.queue import MemoryQueue
 
 WAIT_S = 20.0

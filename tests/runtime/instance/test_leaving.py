@@ -15,9 +15,9 @@ from pypes.graph.model import Graph, GraphNode
 from pypes.graph.spec import ComponentSpec, describe
 from pypes.ingest.delivery import Header
 from pypes.ingest.dispatch.topology import Topology
-from pypes.runtime.instance.instance import InstanceSpec
 from pypes.runtime.instance.leaving import Leaving
 from pypes.runtime.instance.runner import Runner
+from pypes.runtime.instance.spec import InstanceSpec
 from pypes.runtime.making import Site
 from tests.runtime.instance.harness import Process, Stage, spec_of, staged, until
 
