@@ -19,6 +19,7 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
 from pypes import logs
+from pypes.core.lasting import lasting
 from pypes.core.lifeline import watch
 from pypes.runtime.worker.config import WorkerConfig
 
@@ -60,10 +61,13 @@ class Application(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         config = self.config
+        # gunicorn has its workers' class before it forks them: they share what was imported
+        with lasting():
+            from pypes.api.worker import GunicornWorker
         settings = {
             "bind": f"fd://{config.listen_fd}",
             "workers": config.workers,
-            "worker_class": "pypes.api.worker.GunicornWorker",
+            "worker_class": GunicornWorker,
             "logger_class": Logger,
             "loglevel": config.log_level.lower(),
             "accesslog": None,

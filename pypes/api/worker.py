@@ -1,4 +1,4 @@
-"""The gunicorn worker: uvicorn around one ingest worker, imported only after the fork."""
+"""The gunicorn worker: uvicorn around one ingest worker, imported by the arbiter, once for all workers that it forks."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import click
 from pypes import logs
 from pypes.config import load_settings
 from pypes.core.descriptors import raise_soft_limit
+from pypes.core.lasting import lasting
 
 #: Option → setting; options that are not given leave the setting to the environment, the file, or its default.
 _SETTINGS = {
@@ -66,10 +66,9 @@ def serve(config: Path | None, **options: Any) -> None:
     settings = load()
     logs.configure("supervisor", json=logs.is_json(settings.log.format), level=settings.log.level)
     # only now: --help and a mistake in the settings should not wait for it
-    from pypes.runtime.supervisor.supervisor import Supervisor
+    with lasting():
+        from pypes.runtime.supervisor.supervisor import Supervisor
 
     # every process of the node inherits it
     raise_soft_limit()
-    # what is imported stays: the collector need not look at it again
-    gc.freeze()
     asyncio.run(Supervisor(settings, load).run())

@@ -6,6 +6,7 @@ import contextlib
 import os
 from typing import Any
 
+from pypes.core.lasting import lasting
 from pypes.core.lifeline import die_with, watch
 from pypes.core.signals import leave_to_owner
 
@@ -18,6 +19,7 @@ def run_instance(spec: Any, control: Any, lifeline: Any, parent: int) -> None:
         os.setpgid(0, 0)
     die_with(lifeline.fileno(), parent)
     watch([lifeline.fileno()])
-    from pypes.runtime.instance.instance import main
+    with lasting():
+        from pypes.runtime.instance.instance import main
 
     main(spec, control, lifeline)
