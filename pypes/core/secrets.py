@@ -7,15 +7,14 @@ One shorter than :data:`SURE_CHARS` is taken out only where it stands by itself,
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
-from urllib.parse import quote, quote_plus, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pypes.core.identity import OWN_METADATA
+from pypes.core.spellings import any_of, disguises, in_base64, spellings
 from pypes.errors import Problem, PypesError
 
 #: ``${NAME}`` in a parameter; a second dollar sign before it makes it mere text.
@@ -42,7 +41,7 @@ class Secrets:
     def __init__(self, known: Mapping[str, str] | None = None) -> None:
         #: Secret → text shown instead.
         self.known: Mapping[str, str] = dict(known or {})
-        self._text, self._sure = _pattern(self.known, MIN_CHARS), _pattern(self.known, SURE_CHARS)
+        self._text, self._sure = _Finder(self.known, MIN_CHARS), _Finder(self.known, SURE_CHARS)
 
     @classmethod
     def of(cls, values: Iterable[Any], environ: Mapping[str, str]) -> Secrets:
@@ -51,34 +50,33 @@ class Secrets:
         made.learn(list(values), environ)
         return made
 
+    def learn_variables(self, names: Iterable[str], environ: Mapping[str, str]) -> None:
+        """Learn the values of variables by their names."""
+        found: dict[str, str] = {}
+        for name in names:
+            found |= dict.fromkeys(_forms(environ.get(name, "")), f"${{{name}}}")
+        self._add(found)
+
     def learn(self, value: Any, environ: Mapping[str, str]) -> None:
         """Learn the values of ``${NAME}`` anywhere in JSON values, and the passwords of addresses in them."""
-        found: dict[str, str] = {}
-        for text in _texts(value):
-            for escaped, name in VARIABLE.findall(text):
-                if not escaped:
-                    found |= dict.fromkeys(_forms(environ.get(name, "")), f"${{{name}}}")
-            if "@" in text and "${" not in text:
-                found |= dict.fromkeys(_passwords(text), HIDDEN)
-        self._add(found)
+        self.learn_variables(variables_in(value), environ)
+        texts = (text for text in _texts(value) if "@" in text and "${" not in text)
+        self._add({form: HIDDEN for text in texts for password in _passwords(text) for form in _forms(password)})
 
     def add(self, text: str, shown: str = HIDDEN) -> None:
         """Learn one more, made of others: a header, a signature."""
-        self._add({text: shown})
+        self._add(dict.fromkeys(_forms(text), shown))
 
     def _add(self, found: Mapping[str, str]) -> None:
         new = {text: shown for text, shown in found.items() if len(text) >= MIN_CHARS and text.lower() not in COMMON}
         if new.keys() - self.known.keys():
             known = {**new, **self.known}
-            self._text, self._sure = _pattern(known, MIN_CHARS), _pattern(known, SURE_CHARS)
+            self._text, self._sure = _Finder(known, MIN_CHARS), _Finder(known, SURE_CHARS)
             self.known = known
 
     def redact(self, text: str) -> str:
         """``text`` with every secret replaced by its name, ``${NAME}``, or by ``***``."""
-        if self._text is not None:
-            known = self.known
-            text = self._text.sub(lambda found: known[found[0]], text)
-        return without_users(text)
+        return without_users(self._text.replaced(text))
 
     def redacted(self, value: Any) -> Any:
         """JSON values with :meth:`redact` done to every text in them, keys included."""
@@ -113,10 +111,30 @@ class Secrets:
             raise
 
     def _redact_sure(self, text: str) -> str:
-        if self._sure is not None:
-            known = self.known
-            text = self._sure.sub(lambda found: known[found[0]], text)
-        return without_users(text)
+        return without_users(self._sure.replaced(text))
+
+
+class _Finder:
+    """Finds known texts of ``least`` characters or more, the longest that begins somewhere, and puts others in their place."""
+
+    def __init__(self, known: Mapping[str, str], least: int) -> None:
+        self._known = known
+        self._texts = [text for text in known if len(text) >= least]
+        self._pattern: re.Pattern[str] | None = None
+
+    def replaced(self, text: str) -> str:
+        if not self._texts:
+            return text
+        if self._pattern is None:  # made when it is needed: more are learned before
+            sure = [each for each in self._texts if len(each) >= SURE_CHARS]
+            short = sorted((each for each in self._texts if len(each) < SURE_CHARS), key=len, reverse=True)
+            self._pattern = re.compile("|".join([*([any_of(sure)] if sure else []), *map(_alone, short)]))
+        return self._pattern.sub(lambda found: self._known[found[0]], text)
+
+
+def variables_in(value: Any) -> frozenset[str]:
+    """The names of variables that JSON values refer to."""
+    return frozenset(name for text in _texts(value) for escaped, name in VARIABLE.findall(text) if not escaped)
 
 
 def without_users(text: str) -> str:
@@ -161,17 +179,16 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _forms(value: str) -> Iterator[str]:
-    """A value, its lines, and the password in it, as they turn up in addresses, JSON, tracebacks and headers."""
-    parts = {value, value.strip(), *(line.strip() for line in value.splitlines()), *_passwords(value)}
-    for part in parts:
+    """A value, its lines, and the password in it, in all the forms in which they turn up; see :mod:`pypes.core.spellings`."""
+    whole = {value, value.strip(), *_passwords(value)}
+    whole |= {unquote(part) for part in whole if "%" in part}
+    for part in whole:
         if part:
-            yield part
-            yield quote(part, safe="")
-            yield quote(part)
-            yield quote_plus(part)
-            yield json.dumps(part)[1:-1]
-            yield repr(part)[1:-1]
-            yield base64.b64encode(part.encode("utf-8", "surrogateescape")).decode()
+            yield from spellings(part)
+            yield from disguises(part) if len(part) >= SURE_CHARS else in_base64(part)
+    for line in {line.strip() for line in value.splitlines()} - whole:
+        if line:
+            yield from spellings(line)
 
 
 def _passwords(text: str) -> Iterator[str]:
@@ -183,13 +200,6 @@ def _passwords(text: str) -> Iterator[str]:
         if password and password != HIDDEN:
             yield password
             yield unquote(password)
-
-
-def _pattern(known: Mapping[str, str], least: int) -> re.Pattern[str] | None:
-    texts = sorted((text for text in known if len(text) >= least), key=len, reverse=True)
-    if not texts:
-        return None
-    return re.compile("|".join(re.escape(text) if len(text) >= SURE_CHARS else _alone(text) for text in texts))
 
 
 def _alone(text: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
 import pytest
 
-from pypes.core.secrets import Secrets, holds_mask, masked, without_users
+from pypes.core.secrets import Secrets, holds_mask, masked, variables_in, without_users
 from pypes.errors import ComponentError, Problem
 
 
@@ -33,6 +34,33 @@ class TestRedaction:
         assert "${KEY}" in redacted
         assert "s3cr" not in redacted
         assert "czNj" not in redacted
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            f"Basic {base64.b64encode(b'me:S3cr3t-key/1').decode()}",
+            f"Basic {base64.b64encode(b'john:S3cr3t-key/1').decode()}",
+            f"Basic {base64.urlsafe_b64encode(b'ada:S3cr3t-key/1').decode()}",
+            b"S3cr3t-key/1".hex(),
+            "getaddrinfo failed for s3cr3t-key/1",
+            "S3CR3T-KEY%2f1",
+        ],
+    )
+    def test_within_other_codes(self, text: str) -> None:
+        redacted = secrets(KEY="S3cr3t-key/1").redact(text)
+        assert "${KEY}" in redacted
+        assert len(redacted.replace("${KEY}", "").replace("Basic ", "").replace("getaddrinfo failed for ", "")) <= 10
+
+    def test_one_that_is_added_in_every_form(self) -> None:
+        known = Secrets()
+        known.add("s3cr/t &key")
+        assert "s3cr" not in known.redact("s3cr/t &key s3cr%2Ft%20%26key")
+
+    def test_variables_by_their_names(self) -> None:
+        assert variables_in({"a": ["${A} $${B}", {"${C}": 1}], "d": "$D"}) == {"A", "C"}
+        known = Secrets()
+        known.learn_variables(["A", "GONE"], {"A": "s3cret-key"})
+        assert known.redact("s3cret-key") == "${A}"
 
     def test_with_quotes_and_line_breaks(self) -> None:
         value = "first line\"\nsecond 'line'\n"
