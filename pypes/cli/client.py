@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +13,7 @@ import urllib3
 from rich.console import Console
 from rich.table import Table
 
-from pypes.cli.feeding.asking import reason_of
+from pypes.cli.feeding.asking import reason_of, token_of
 from pypes.errors import InvalidInput, Unavailable
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -34,7 +33,7 @@ class Client:
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise InvalidInput(f"{url!r} is not the address of a server; give one like http://127.0.0.1:8080", code="client.url")
         self._server = f"{parts.scheme}://{parts.netloc}"
-        token = token_file.read_text(encoding="utf-8").strip() if token_file else os.environ.get("PYPES_TOKEN")
+        token = token_of(token_file)
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=10, read=120))
 

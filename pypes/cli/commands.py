@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from pypes.core.secrets import without_users
 from pypes.errors import NotFound, PypesError
 from pypes.registry import load_command
 
@@ -68,7 +69,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except PypesError as error:
-            raise click.ClickException(f"{error} [{error.code}]") from error
+            raise click.ClickException(without_users(f"{error} [{error.code}]")) from error
         except OSError as error:
             if error.errno == errno.EPIPE or error.filename is None:
                 raise  # click ends quietly when nobody reads what it writes; what has no name is a fault of ours

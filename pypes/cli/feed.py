@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import time
@@ -15,6 +14,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from pypes.cli.feeding.asking import token_of
 from pypes.cli.feeding.deleting import PATIENCE_S
 from pypes.cli.feeding.memory import default_folder
 from pypes.cli.feeding.posting import Feeder
@@ -157,7 +157,7 @@ def feed(
 
     The token is read from --token-file or PYPES_TOKEN. Exit code 1 if anything was not accepted or, with --wait, failed.
     """
-    token = token_file.read_text(encoding="utf-8").strip() if token_file else os.environ.get("PYPES_TOKEN")
+    token = token_of(token_file)
     console = Console(stderr=True, soft_wrap=True)
     passed_over: list[tuple[Path, str]] = []
     meta = _with_access(list(_metadata(metas)), acl)

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pypes.cli.commands import BROUGHT, COMMANDS, pypes
+from pypes.cli.feeding.asking import Asker
 from pypes.errors import NotFound
 
 ROOT = Path(__file__).parent.parent.parent
@@ -239,3 +240,31 @@ class TestLint:
         )
         # a file that is named twice is one graph
         assert run("lint", one, one, tmp_path / "." / "1.json").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "token"),
+    [
+        ("http://me:geheim@127.0.0.1:1/?query", "t"),
+        ("ftp://me:geheim@host", "t"),
+        ("http://127.0.0.1:1", "geheim\nx"),
+        ("http://127.0.0.1:1", "gehe\u00efm-geheim"),
+    ],
+)
+@pytest.mark.parametrize("arguments", [["status"], ["feed", "URL", "."]])
+def test_an_error_repeats_no_password_and_no_token(url: str, token: str, arguments: list[str]) -> None:
+    given = [url if each == "URL" else each for each in arguments]
+    done = CliRunner().invoke(pypes, given, env={"PYPES_URL": url, "PYPES_TOKEN": token})
+    assert done.exit_code == 1
+    assert "Error" in done.output
+    assert "geheim" not in done.output
+
+
+def test_who_waits_for_a_server_is_told_no_password() -> None:
+    def told(reason: str) -> None:
+        raise NotFound(reason)
+
+    asker = Asker("http://me:geheim@127.0.0.1:1", token=None, connections=1, on_absence=told)
+    with pytest.raises(NotFound, match=r"127\.0\.0\.1:1") as raised:
+        asker.get("/healthz")
+    assert "geheim" not in str(raised.value)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
 
@@ -13,6 +15,7 @@ import urllib3
 
 from pypes.core.clock import wall
 from pypes.core.retry_after import retry_after_s
+from pypes.core.secrets import without_users
 from pypes.errors import InvalidInput, Unavailable
 
 ATTEMPTS = 8
@@ -86,7 +89,7 @@ class Asker:
                 head.extend(headers)
                 answer = self._http.request(method, self.server + path, body=body, headers=head)
             except urllib3.exceptions.HTTPError as error:
-                reason = f"{self.server}: {error}"
+                reason = without_users(f"{self.server}: {error}")
                 self._note_absence(reason)
             else:
                 status, reason = answer.status, reason_of(answer) if answer.status >= 300 else ""
@@ -133,6 +136,15 @@ class Asker:
             self._given_up = ""
             if graph is not None:
                 self.graphs.add(graph)
+
+
+def token_of(token_file: Path | None) -> str | None:
+    """The bearer token in a file, or in ``PYPES_TOKEN``. Raises :class:`InvalidInput` for what no header field takes."""
+    token = (token_file.read_text(encoding="utf-8") if token_file else os.environ.get("PYPES_TOKEN", "")).strip()
+    if not (token.isascii() and token.isprintable()):  # whoever sends it would say what it is
+        place = str(token_file) if token_file else "PYPES_TOKEN"
+        raise InvalidInput(f"{place} holds no token: a token is one line of plain characters", code="client.token")
+    return token or None
 
 
 def reason_of(answer: urllib3.BaseHTTPResponse) -> str:
