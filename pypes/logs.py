@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from pypes.core.secrets import Secrets
 from pypes.observe.folding import Folding
+from pypes.observe.hiding import Hiding
 from pypes.observe.log_line import Line, as_json, event_of, for_people, line_of, shortened, trace_of
 from pypes.observe.log_ring import LogRing, ring_path
 
@@ -26,8 +26,8 @@ from pypes.observe.log_ring import LogRing, ring_path
 class LineHandler(logging.Handler):
     """Writes records as lines to ``stream``, a JSON object or for people, and to the log ring of the process if it has one.
 
-    ``process`` names the process (``supervisor``, ``instance-3``). ``secrets`` are taken out of all of it, whoever logs; users
-    and passwords of addresses always. Lines that are alike are folded: :meth:`flush_due` tells of them,
+    ``process`` names the process (``supervisor``, ``instance-3``). What ``hiding`` hides is taken out of all of it, whoever logs;
+    users and passwords of addresses always. Lines that are alike are folded: :meth:`flush_due` tells of them,
     :meth:`close` of the rest.
     """
 
@@ -37,21 +37,21 @@ class LineHandler(logging.Handler):
         stream: TextIO,
         *,
         is_json: bool,
-        secrets: Secrets | None = None,
+        hiding: Hiding | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
         self.process = process
         self.is_json = is_json
         self.ring: LogRing | None = None
-        self._secrets = secrets or Secrets()
+        self.hiding = hiding or Hiding()
         self._stream = stream
         self._is_colored = not is_json and stream.isatty()
         self._pid = os.getpid()
         self._folding = Folding(self._line_of, self._write, clock)
 
     def _line_of(self, record: logging.LogRecord) -> Line:
-        return line_of(record, self.process, self._secrets)
+        return line_of(record, self.process, self.hiding)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -115,14 +115,14 @@ def configure(
     json: bool,
     level: str = "INFO",
     stream: TextIO | None = None,
-    secrets: Secrets | None = None,
+    hiding: Hiding | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> LineHandler:
-    """Send all log records of this process to standard error, without ``secrets``; replaces any earlier configuration.
+    """Send all log records of this process to standard error, without what is hidden; replaces any earlier configuration.
 
     The handler's :meth:`~LineHandler.flush_due` is to be called now and then, by a loop that there is already.
     """
-    handler = LineHandler(process, stream or sys.stderr, is_json=json, secrets=secrets, clock=clock)
+    handler = LineHandler(process, stream or sys.stderr, is_json=json, hiding=hiding, clock=clock)
     root = logging.getLogger()
     former, root.handlers[:] = root.handlers[:], [handler]
     for other in former:
@@ -159,22 +159,22 @@ def flush_due() -> None:
             handler.flush_due()
 
 
-def plain(secrets: Secrets) -> None:
-    """For commands: warnings as bare sentences on standard error, without ``secrets``; unless logs were configured before."""
+def plain(hiding: Hiding) -> None:
+    """For commands: warnings as bare sentences on standard error, without what is hidden; unless logs were configured before."""
     root = logging.getLogger()
     if not root.handlers:
         handler = logging.StreamHandler()
-        handler.setFormatter(_SentenceFormatter(secrets))
+        handler.setFormatter(_SentenceFormatter(hiding))
         root.addHandler(handler)
 
 
 class _SentenceFormatter(logging.Formatter):
-    def __init__(self, secrets: Secrets) -> None:
+    def __init__(self, hiding: Hiding) -> None:
         super().__init__()
-        self._secrets = secrets
+        self._hiding = hiding
 
     def format(self, record: logging.LogRecord) -> str:
-        event, trace = event_of(record, self._secrets.redact), self._secrets.redact(trace_of(record))
+        event, trace = event_of(record, self._hiding), self._hiding.secrets.redact(trace_of(record))
         return f"{event}\n{trace}" if trace else event
 
 

@@ -14,7 +14,9 @@ import pytest
 from pypes import logs
 from pypes.cli.running.pieces import Piece, portions
 from pypes.core.secrets import Secrets
+from pypes.observe.hiding import Hiding
 from pypes.observe.log_ring import RingReader
+from pypes.packet import Packet
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +129,7 @@ def test_structlog_is_loaded_without_what_it_does_not_need() -> None:
 def test_no_secret_gets_into_a_line_whoever_logs(is_json: bool) -> None:
     out = io.StringIO()
     secrets = Secrets.of(["${KEY}"], {"KEY": "s3cret-key"})
-    logs.configure("p", json=is_json, stream=out, secrets=secrets)
+    logs.configure("p", json=is_json, stream=out, hiding=Hiding(secrets=secrets))
     try:
         raise KeyError("\ns3cret-key")
     except KeyError:
@@ -144,6 +146,22 @@ def test_no_secret_gets_into_a_line_whoever_logs(is_json: bool) -> None:
     assert out.getvalue().count("${KEY}") >= 6
 
 
+@pytest.mark.parametrize("is_json", [True, False])
+def test_no_value_with_a_hidden_name_gets_into_a_line(is_json: bool) -> None:
+    out = io.StringIO()
+    logs.configure("p", json=is_json, stream=out, hiding=Hiding(["password", "*_token", "graph"]))
+    packet = Packet({"password": "geheim", "user": {"api_token": "geheim", "name": "ada"}}, {"a_token": "geheim"})
+    log = logging.getLogger("pypes.component.X")
+    log.warning("took %s, and %r", packet, packet.get_attributes(), extra={"packet": packet, "api_token": "geheim", "graph": "g"})
+    log.warning("user %(name)s has %(password)s", {"name": "ada", "password": "geheim"})
+    log.warning(packet)
+    log.warning("odd", extra={"found": {(1, 2): 3, "password": "geheim"}, "deep": [({"password": "geheim"},)]})
+    assert "geheim" not in out.getvalue()
+    assert out.getvalue().count("(hidden)") == 13
+    # where a line belongs is never hidden, since it is looked for by that
+    assert ('"graph": "g"' if is_json else "graph=g") in out.getvalue()
+
+
 class Mute:
     """Has no text."""
 
@@ -154,7 +172,7 @@ class Mute:
 @pytest.mark.parametrize("is_json", [True, False])
 def test_a_line_that_cannot_be_formatted_is_one_all_the_same(is_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
     out = io.StringIO()
-    logs.configure("p", json=is_json, stream=out, secrets=Secrets.of(["${KEY}"], {"KEY": "s3cret-key"}))
+    logs.configure("p", json=is_json, stream=out, hiding=Hiding(secrets=Secrets.of(["${KEY}"], {"KEY": "s3cret-key"})))
     itself: dict[str, object] = {"key": "s3cret-key"}
     itself["itself"] = itself
     logging.getLogger("x").warning("a %d s3cret-key", "s3cret-key", extra={"mute": Mute(), "itself": itself, "pair": {(1, 2): 3}})
@@ -163,7 +181,7 @@ def test_a_line_that_cannot_be_formatted_is_one_all_the_same(is_json: bool, caps
     for said in (
         "a %d ${KEY} (cannot be formatted: TypeError: %d format: a real number is required, not str)",
         "<Mute, and LookupError in its text>",
-        "{'key': '${KEY}', 'itself': {...}}",
+        "<2 values>",
         "{(1, 2): 3}",
     ):
         assert said in first
@@ -173,7 +191,7 @@ def test_a_line_that_cannot_be_formatted_is_one_all_the_same(is_json: bool, caps
 
 def test_a_sentence_that_cannot_be_formatted_is_one_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger().handlers[:] = []
-    logs.plain(Secrets())
+    logs.plain(Hiding())
     logging.getLogger("x").warning("a %d", "x")
     assert capsys.readouterr().err == "a %d (cannot be formatted: TypeError: %d format: a real number is required, not str)\n"
 
@@ -181,7 +199,7 @@ def test_a_sentence_that_cannot_be_formatted_is_one_all_the_same(capsys: pytest.
 def test_a_thread_that_fails_is_logged_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     out = io.StringIO()
-    logs.configure("p", json=True, stream=out, secrets=Secrets.of(["${KEY}"], {"KEY": "s3cret-key"}))
+    logs.configure("p", json=True, stream=out, hiding=Hiding(secrets=Secrets.of(["${KEY}"], {"KEY": "s3cret-key"})))
     logs.catch_uncaught()
 
     def fail() -> None:
@@ -199,7 +217,7 @@ def test_lines_that_are_alike_are_folded_on_the_stream_and_in_the_ring(tmp_path:
     out = io.StringIO()
     now = 0.0
     secrets = Secrets.of(["${KEY}"], {"KEY": "s3cret-key"})
-    handler = logs.configure("p", json=True, stream=out, secrets=secrets, clock=lambda: now)
+    handler = logs.configure("p", json=True, stream=out, hiding=Hiding(secrets=secrets), clock=lambda: now)
     logs.keep(tmp_path, 1 << 16)
     [path] = tmp_path.iterdir()
     assert path.name == f"p.{os.getpid()}.log"
@@ -217,7 +235,7 @@ def test_lines_that_are_alike_are_folded_on_the_stream_and_in_the_ring(tmp_path:
     assert [json.loads(line).get("count") for line in lines] == [None, 999]
     logging.getLogger("x").warning("documents failed", extra={"graph": "g", "receipt": "last"})
     # an earlier configuration tells of what it has counted before it goes
-    logs.configure("p", json=False, stream=out, secrets=secrets)
+    logs.configure("p", json=False, stream=out, hiding=Hiding(secrets=secrets))
     logging.getLogger("x").warning("for people in the stream, as JSON in the ring")
     kept = [json.loads(line) for line in reader.read()]
     assert [line["event"] for line in kept] == ["documents failed"] * 3 + ["for people in the stream, as JSON in the ring"]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 import falcon.asgi
 import orjson
 
 from pypes.api.keys import check_keys
+from pypes.api.letters import counted, edited, listed, whole
 from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, TEXT, TIME, Answer, Parameter, Schema, obj, operation
 from pypes.api.options import TRACED, is_traced
 from pypes.api.query import (
@@ -29,9 +29,7 @@ from pypes.api.receipts import BUSY, GRAPH, MAX_INDEX, MAYBE_TEXT, SOUGHT, VERSI
 from pypes.api.request import Request
 from pypes.core.limits import MIB
 from pypes.errors import BadRequest, InvalidInput
-from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery
-from pypes.ingest.outcome import DeadLetter
-from pypes.ingest.receipt import rfc3339
+from pypes.ingest.deadletter import KeptLetter, LetterQuery
 from pypes.packet import Packet
 from pypes.runtime.worker.records import no_letter
 
@@ -143,12 +141,12 @@ class DeadLetters:
         query = _query(req, "order", "limit", "after", "group")
         if choice_of(req, "group", ("code",)):
             groups = await self._worker.records.letter_groups(query)
-            resp.data = orjson.dumps({"groups": [_counted(group) for group in groups]})
+            resp.data = orjson.dumps({"groups": [counted(group) for group in groups]})
             return
         limit = limit_of(req)
         found = await self._worker.records.letters(query, limit, req.get_param("after") or "", newest=is_newest_first(req))
         more = found[-1].id if len(found) == limit else None
-        resp.data = orjson.dumps({"deadletters": [_shown(letter) for letter in found], "next": more})
+        resp.data = orjson.dumps({"deadletters": [listed(letter) for letter in found], "next": more})
 
     @operation(
         "Delete the dead letters that match; at least one criterion is needed",
@@ -227,7 +225,8 @@ class DeadLetters:
         {
             200: Answer(
                 "packet is null where there never was one, for what failed before the first filter: delivery is then its body, "
-                "as far as it is kept and small (base64 if it is not text).",
+                "as far as it is kept and small, decompressed (base64 if it is not text). Values whose names match redact in "
+                "[observe] are (hidden), in the JSON of a body, too.",
                 WHOLE_LETTER,
             )
         },
@@ -235,14 +234,15 @@ class DeadLetters:
         scope="read",
     )
     async def on_get_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
-        resp.data = _whole(await self._letter(req, id))
+        resp.data = await whole(await self._letter(req, id), self._worker.hiding)
 
     @operation(
         "Replace the packet of a dead letter, for a later replay",
         {
             200: Answer(
                 "The dead letter as it is now. Metadata that the body does not name, or without meta all of it, stays as it was, "
-                "so that it remains the same document with the same access list; fields and field_meta are those of the body.",
+                "so that it remains the same document with the same access list; fields and field_meta are those of the body. "
+                "What is (hidden) stays as it was.",
                 WHOLE_LETTER,
             )
         },
@@ -261,16 +261,17 @@ class DeadLetters:
         if "packet" not in wanted:
             raise BadRequest('send {"packet": {"fields": {…}, "meta": {…}}}', code="request.invalid", where="packet")
         records = self._worker.records
-        edited = _with_meta(wanted["packet"], (await self._letter(req, id)).letter)
-        packet = orjson.dumps(edited)
+        kept = await self._letter(req, id)
         try:
+            form = edited(wanted["packet"], kept.letter, self._worker.hiding)
+            packet = orjson.dumps(form)
             # reading takes its object apart
-            Packet.from_json(edited)
+            Packet.from_json(form)
         except InvalidInput as error:
             where = f"packet.{error.where}" if error.where else "packet"
             raise InvalidInput(error.message, code=error.code, where=where, problems=error.problems) from error
         await records.edit_letter(id, packet)
-        resp.data = _whole(await records.letter(id))
+        resp.data = await whole(await records.letter(id), self._worker.hiding)
 
     @operation("Delete a dead letter", {204: Answer("It is gone.")}, errors={404: UNKNOWN, 503: BUSY, 507: NO_ROOM}, scope="edit")
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
@@ -343,57 +344,3 @@ def _from_start(wanted: dict[str, Any]) -> bool | None:
     if value not in ("filter", "start"):
         raise BadRequest('from must be "filter" or "start"', code="request.invalid", where="from")
     return bool(value == "start")
-
-
-def _with_meta(packet: Any, letter: DeadLetter) -> Any:
-    """The packet with the metadata that it does not name as in the dead letter; what is no packet as it is."""
-    if not letter.packet or not isinstance(packet, dict) or not isinstance(packet.get("meta", {}), dict):
-        return packet
-    return {**packet, "meta": {**(orjson.loads(letter.packet).get("meta") or {}), **packet.get("meta", {})}}
-
-
-def _shown(letter: DeadLetter) -> dict[str, Any]:
-    many = {"failures": letter.failures, "documents": letter.count} if letter.spans else {}
-    return {
-        "id": letter.id,
-        "graph": letter.graph,
-        "version": letter.version or None,
-        "filter": letter.filter,
-        "component": letter.component,
-        "code": letter.code,
-        "error": letter.error,
-        "attempts": letter.attempts,
-        "receipt": letter.receipt,
-        "time": rfc3339(letter.time),
-        "document": {"index": letter.index, "id": letter.named.id, "file": letter.named.file, "route": letter.named.route},
-        **many,
-    }
-
-
-def _counted(group: LetterGroup) -> dict[str, Any]:
-    names = {"graph": group.graph, "filter": group.filter, "code": group.code}
-    return {**names, "count": group.count, "failures": group.failures, "latest": rfc3339(group.latest)}
-
-
-def _whole(kept: KeptLetter) -> bytes:
-    letter = kept.letter
-    packet = orjson.Fragment(letter.packet) if letter.packet else None
-    shown = {**_shown(letter), "packet": packet, "traceback": letter.traceback}
-    if not letter.packet:
-        shown["delivery"] = _delivery(kept)
-    if kept.is_edited:
-        shown["edited"] = True
-    return orjson.dumps(shown)
-
-
-def _delivery(kept: KeptLetter) -> dict[str, Any] | None:
-    if not kept.has_body:
-        return None
-    shown: dict[str, Any] = {"content_type": kept.content_type, "encoding": kept.encoding, "bytes": kept.size, "body": None}
-    if kept.body is not None:
-        try:
-            shown["body"] = kept.body.decode()
-        except UnicodeDecodeError:
-            shown["body"] = b64encode(kept.body).decode()
-            shown["base64"] = True
-    return shown

@@ -109,7 +109,7 @@ def main(arguments: list[str]) -> None:
     config = WorkerConfig.read(int(arguments[0]))
     for name in _FOREIGN:
         os.environ.pop(name, None)
-    logs.configure("gunicorn", json=config.log_json, level=config.log_level)
+    logs.configure("gunicorn", json=config.log_json, level=config.log_level, hiding=config.hiding())
     logs.keep(Path(config.runtime_dir), config.log_ring_bytes)
     watch([config.lifeline_fd])
     Application(config).run()

@@ -106,7 +106,9 @@ class GunicornWorker(UvicornWorker):  # type: ignore[misc]
         self.app.forked()
         die_with_parent(self.ppid)
         watch([config.lifeline_fd, self.app.lifeline_fd])
-        self._lines = logs.configure(f"ingest-{os.getpid()}", json=config.log_json, level=config.log_level)
+        self._lines = logs.configure(
+            f"ingest-{os.getpid()}", json=config.log_json, level=config.log_level, hiding=config.hiding()
+        )
         logs.keep(Path(config.runtime_dir), config.log_ring_bytes)
         uvicorn_log = logging.getLogger("uvicorn.error")
         uvicorn_log.handlers.clear()
@@ -135,6 +137,8 @@ class GunicornWorker(UvicornWorker):  # type: ignore[misc]
             log.error("ingest worker cannot start", extra={"error": str(error)})
             # gunicorn gives up then; the supervisor starts it again after a while
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
+        # from now on it learns the secrets of graphs
+        self._lines.hiding = worker.hiding
         try:
             if not self._is_stopping:
                 self._server = StoppableServer(self.config)

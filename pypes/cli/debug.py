@@ -15,6 +15,7 @@ from pypes.cli.catalogue import find_components, load_option
 from pypes.cli.feeding.walking import media_type
 from pypes.core.file_names import in_one_line
 from pypes.core.paths import Paths
+from pypes.core.printed import cleaned_prints
 from pypes.core.wording import counted
 from pypes.errors import InvalidGraph
 from pypes.graph.cases import Post
@@ -43,10 +44,14 @@ def debug(graph: Path, file: Path, content_type: str | None, publish: bool, as_j
         raise InvalidGraph("the graph cannot be run", where=str(graph), problems=problems)
     post = Post(content_type or media_type(file), file.read_bytes(), filename=in_one_line(file.name))
     site = Site()
-    logs.plain(site.secrets)
-    with site.secrets.kept(), Trial(parsed, catalogue, site=site, publishes=publish) as trial:
+    logs.plain(site.hiding)
+    with (
+        site.secrets.kept(),
+        cleaned_prints(site.secrets.redact),
+        Trial(parsed, catalogue, site=site, publishes=publish) as trial,
+    ):
         report = trial.run([post])
-    report = report.shown(site.secrets)
+    report = report.shown(site.hiding)
     if as_json:
         click.echo(orjson.dumps({"steps": [_plain(step) for step in report.steps]}, option=orjson.OPT_INDENT_2).decode())
     else:

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from pypes import logs
 from pypes.config import load_settings
 from pypes.core.descriptors import raise_soft_limit
 from pypes.core.lasting import lasting
@@ -64,9 +63,11 @@ def serve(config: Path | None, **options: Any) -> None:
     flags = {_SETTINGS[name]: value for name, value in options.items() if value not in (None, ())}
     load = partial(load_settings, config, flags)
     settings = load()
-    logs.configure("supervisor", json=logs.is_json(settings.log.format), level=settings.log.level)
     # only now: --help and a mistake in the settings should not wait for it
     with lasting():
+        from pypes.runtime.own_secrets import configure_logs
+
+        configure_logs(settings)
         from pypes.runtime.supervisor.supervisor import Supervisor
 
     # every process of the node inherits it

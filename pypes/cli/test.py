@@ -17,6 +17,7 @@ from pypes import logs
 from pypes.cli.catalogue import find_components, load_option
 from pypes.component import Publisher
 from pypes.core.paths import Paths
+from pypes.core.printed import cleaned_prints
 from pypes.core.secrets import VARIABLE
 from pypes.errors import InvalidGraph, Problem, PypesError
 from pypes.graph.cases import Case, Difference, compare, read_cases
@@ -91,9 +92,9 @@ def _try(graph: Graph, case: Case, catalogue: Catalogue, environ: Mapping[str, s
     begin = time.perf_counter()
     result = Result(path, case.name)
     site = Site(environ=environ)
-    logs.plain(site.secrets)
+    logs.plain(site.hiding)
     try:
-        with site.secrets.kept(), Trial(graph, catalogue, site=site) as trial:
+        with site.secrets.kept(), cleaned_prints(site.secrets.redact), Trial(graph, catalogue, site=site) as trial:
             report = trial.run(case.posts)
         differences = compare(case, report.arrived, report.dropped, report.failures)
         result.differences = [

@@ -36,7 +36,7 @@ class Raised(NamedTuple):
             steers = "Unreachable" if isinstance(error, Unreachable) else "Retry"
             return cls(steers, "retry.exhausted", _reason(error, clean) or "retry requested", seconds(_of(error, "delay_s")))
         if isinstance(error, Reject):
-            return cls("Reject", code_of(_of(error, "code")), _reason(error, clean) or "rejected without a reason")
+            return cls("Reject", code_of(_of(error, "code"), clean), _reason(error, clean) or "rejected without a reason")
         if isinstance(error, BadId):  # the packet's own, or that of a part made of it
             return cls("", BadId.code, shown(error.message, clean))
         return cls("", "component.raised", shown(error, clean))
@@ -78,7 +78,7 @@ def seconds(value: Any) -> float:
     return 0.0 if math.isnan(found) else min(max(found, 0.0), RETRY_LONGEST_S)
 
 
-def code_of(value: Any) -> str:
-    """A code that can be kept and searched for: printable ASCII without blanks; else ``rejected``."""
+def code_of(value: Any, clean: Clean = str) -> str:
+    """A code that can be kept and searched for: printable ASCII without blanks, and without secrets; else ``rejected``."""
     text = shown(value.value if isinstance(value, Enum) else value) if isinstance(value, str | int | Enum) else ""
-    return text if _CODE.fullmatch(text) else "rejected"
+    return text if _CODE.fullmatch(text) and clean(text) == text else "rejected"

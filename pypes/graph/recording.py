@@ -4,33 +4,40 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 #: Stands for the value of a field that must not be told.
 MARKER = "REDACTED"
 
+#: True for the name of a field that is replaced.
+Hides = Callable[[str], bool]
 
-def redact(value: Any, fields: Collection[str]) -> Any:
-    """A JSON value with these fields, wherever they stand, replaced by the marker."""
+
+def redact(value: Any, hides: Hides) -> Any:
+    """A JSON value with the fields of these names, wherever they stand, replaced by the marker."""
     if isinstance(value, dict):
-        return {name: MARKER if name in fields else redact(each, fields) for name, each in value.items()}
+        return {name: MARKER if hides(name) else redact(each, hides) for name, each in value.items()}
     if isinstance(value, list):
-        return [redact(each, fields) for each in value]
+        return [redact(each, hides) for each in value]
     return value
 
 
-def redacted_body(body: bytes, codec: str, fields: Collection[str]) -> bytes | None:
-    """A body with fields replaced; ``None`` if it has no fields by name, so that nobody can tell what is in it.
+def redacted_body(body: bytes, codec: str, hides: Hides) -> bytes | None:
+    """A body with fields replaced, itself if it has none of them; ``None`` if nobody can tell which fields it has.
 
     ``codec`` is that of its media type (``json``, ``ndjson``, ``packets``, …).
     """
     try:
         if codec in ("json", "packets"):
-            return _text(redact(json.loads(body), fields))
+            value = json.loads(body)
+            found = redact(value, hides)
+            return body if found == value else _text(found)
         if codec == "ndjson":
-            return b"".join(_text(redact(json.loads(line), fields)) + b"\n" for line in body.splitlines() if line.strip())
+            values = [json.loads(line) for line in body.splitlines() if line.strip()]
+            lines = [redact(value, hides) for value in values]
+            return body if lines == values else b"".join(_text(line) + b"\n" for line in lines)
     except ValueError:
         return None  # some of it cannot be read
     return None
@@ -54,10 +61,12 @@ def case_of(
     again: Mapping[str, Sequence[Mapping[str, Any]]],
     dropped: int,
     failures: Sequence[Mapping[str, Any]],
+    hides: Hides = lambda name: False,
 ) -> dict[str, Any] | None:
     """A test that expects what arrived at publishers; ``again`` is what arrived when it was run once more.
 
-    Fields that differ then (a time, a random number) are left out. ``None`` if the packets are not as many.
+    Fields that differ then (a time, a random number), or have what is to be replaced, are left out. ``None`` if the packets are
+    not as many.
     """
     expect: list[dict[str, Any]] = []
     for node in sorted(arrived):
@@ -67,7 +76,7 @@ def case_of(
         if not first:
             expect.append({"node": node, "packets": 0})
         for one, other in zip(first, second, strict=True):
-            fields, others = one.get("fields", {}), other.get("fields", {})
+            fields, others = one.get("fields", {}), redact(other.get("fields", {}), hides)
             steady = {key: value for key, value in fields.items() if key in others and others[key] == value}
             exact = {"exact": True} if steady.keys() == fields.keys() == others.keys() else {}
             expect.append({"node": node, "packets": len(first), "fields": steady, **exact})

@@ -1,22 +1,27 @@
-"""Hiding: packets as people may look at them while they pass, with some fields hidden and everything bounded.
+"""Hiding: documents as people may look at them, with some names hidden and without secrets.
 
-What is shown of a packet is a copy: the packet goes on, and large bodies are not read for it.
+Whatever shows a packet goes through here: taps, traces, dead letters, trials, shadows and log lines. What is shown is a copy: the
+packet goes on, and large bodies are not read for it. Deliveries to destinations, outboxes and replays are not showing.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import translate
 from typing import Any, Final
 
 import msgspec
 
 from pypes.core import numbers
+from pypes.core.form import MARK
 from pypes.core.secrets import Secrets
 from pypes.core.shown import Clean, bounded, shown
 from pypes.core.values import Body, One
+from pypes.errors import InvalidInput
 from pypes.packet import Packet
 
 #: In place of a value whose name is hidden.
@@ -38,6 +43,17 @@ _SEEN_CHARS: Final = 4096
 
 #: A value, by whose name it is found, with that name and itself as they are shown, and what both take of the room.
 _Seen = tuple[Any, str, Any, int]
+#: In place of a value that is not there.
+_NOTHING: Final = object()
+
+#: The field in which a body, or a line of one, is that nobody has read yet.
+_DATA: Final = "data"
+
+#: Containers within containers that are copied whole; what is within these is left out.
+_NESTED: Final = 200
+#: A name in what is no whole JSON, and the value behind it: a text, or as far as a line goes what has parts, or one word.
+_NAME_IN_TEXT: Final = re.compile(r'"([^"\\\n]+)"[ \t]*:[ \t]*')
+_VALUE_IN_TEXT: Final = re.compile(r'"(?:[^"\\\n]++|\\.)*+"?|[\[{].*|[^,\]}\s]*')
 
 
 class Hiding:
@@ -48,8 +64,9 @@ class Hiding:
 
     def __init__(self, patterns: Iterable[str] = (), secrets: Secrets | None = None) -> None:
         self._pattern = re.compile("|".join(map(translate, patterns)) or r"(?!)", re.IGNORECASE)
+        self.secrets = secrets if secrets is not None else Secrets()
         # short values of variables are left: they would be found in any text
-        self._clean: Clean = secrets.clean_text if secrets is not None else str
+        self._clean: Clean = self.secrets.clean_text
         self._known: dict[str, bool] = {}
 
     def hides(self, name: str) -> bool:
@@ -78,6 +95,8 @@ class Hiding:
                 return {"value": cutter.cut(packet)}
             fields, meta, field_meta = packet.parts()
             form: dict[str, Any] = {"fields": cutter.named(fields)}
+            if isinstance(data := fields.get(_DATA), str) and not self.hides(_DATA) and _DATA in form["fields"]:
+                form["fields"][_DATA] = self._excerpt_of(data)
             if meta:
                 form["meta"] = cutter.named(meta)
             if field_meta:
@@ -85,6 +104,134 @@ class Hiding:
         except Exception as error:  # values of its own classes that do not behave as their bases do
             return {"value": f"<{type(packet).__name__} that cannot be shown: {shown(error, self._clean)}>"}
         return form
+
+    def _excerpt_of(self, data: str) -> str:
+        if len(data) > CHARS:
+            return f"<a text of {len(data)} characters that was not read yet>"
+        return bounded(self.body(data), TEXT_CHARS)
+
+    def packet(self, form: Any) -> Any:
+        """The whole JSON form of a packet, with what is hidden left out; any other value as :meth:`value` has it."""
+        if not isinstance(form, Mapping):
+            return self.value(form)
+        found = {part: self.value(values) for part, values in form.items()}
+        fields = form.get("fields")
+        if isinstance(fields, Mapping) and isinstance(data := fields.get(_DATA), str) and not self.hides(_DATA):
+            mark = ((form.get("field_meta") or {}).get(_DATA) or {}).get(MARK) or {}
+            found["fields"][_DATA] = self._in_base64(data) if mark.get("base64") is True else self.body(data)
+        if isinstance(metas := form.get("field_meta"), Mapping):
+            found["field_meta"] = {
+                name: {key: value if key == MARK else HIDDEN for key, value in own.items()}
+                if self.hides(_name(name)) and isinstance(own, Mapping)
+                else self.value(own)
+                for name, own in metas.items()
+            }
+        return found
+
+    def value(self, value: Any, name: str = "", clean: Clean | None = None) -> Any:
+        """A JSON value that has this name, with what is hidden in it left out, and nothing shortened."""
+        if name and self.hides(name):
+            return HIDDEN
+        return self._copied(value, clean or self._clean, ())
+
+    def logged(self, value: Any) -> Any:
+        """A value that was given to a log: a packet as an excerpt of it, what has names without what is hidden."""
+        return self.excerpt(value) if isinstance(value, Packet) else self.value(value, clean=self.secrets.redact)
+
+    def body(self, text: str) -> str:
+        """The text of a body without what is hidden, as far as it has names: as JSON, as lines of JSON, or as part of one."""
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            return self._clean("".join(map(self._line, text.splitlines(keepends=True))))
+        return self._rewritten(value, text)
+
+    def _in_base64(self, data: str) -> str:
+        try:
+            return b64encode(self.body(b64decode(data, validate=True).decode()).encode()).decode()
+        except ValueError:  # it is no text
+            return data
+
+    def restored(self, value: Any, former: Any) -> Any:
+        """The JSON form of a packet that was shown, and perhaps changed, with what was hidden in it as it is in ``former``.
+
+        Raises :class:`InvalidInput` (``packet.hidden``) for what is hidden and has no former value.
+        """
+        return self._restored(value, former, self.packet(former), ())
+
+    def _restored(self, value: Any, former: Any, shown: Any, path: tuple[str | int, ...]) -> Any:
+        if not isinstance(value, dict | list) or len(path) > _NESTED:
+            if former is not _NOTHING and type(value) is type(shown) and value == shown:
+                return former
+            if path == ("fields", _DATA) and isinstance(value, str) and HIDDEN in value and HIDDEN not in str(former):
+                raise _nothing_to_restore(path)
+            return value
+        if isinstance(value, list):
+            size = len(former) if isinstance(former, list) and isinstance(shown, list) else 0
+            return [
+                self._restored(each, former[at] if at < size else _NOTHING, shown[at] if at < size else None, (*path, at))
+                for at, each in enumerate(value)
+            ]
+        known: dict[Any, Any] = {}
+        if isinstance(former, dict) and isinstance(shown, dict):
+            # by the names that are shown, which have no secrets either
+            known = {name: (key, former[key], shown[name]) for name, key in zip(shown, former, strict=False)}
+        found = {}
+        for name, each in value.items():
+            key, was, as_shown = known.get(name, (name, _NOTHING, None))
+            if was is _NOTHING and each == HIDDEN and self.hides(name):
+                raise _nothing_to_restore((*path, name))
+            found[key] = self._restored(each, was, as_shown, (*path, name))
+        return found
+
+    def _copied(self, value: Any, clean: Clean, within: tuple[int, ...]) -> Any:
+        if isinstance(value, str):
+            return clean(value)
+        if not isinstance(value, Mapping | list | tuple):
+            return value
+        if id(value) in within or len(within) > _NESTED:
+            return f"<{len(value)} values>"
+        within += (id(value),)
+        if isinstance(value, Mapping):
+            return {
+                clean(key) if isinstance(key, str) else key: (
+                    HIDDEN if self.hides(_name(key)) else self._copied(item, clean, within)
+                )
+                for key, item in value.items()
+            }
+        items = [self._copied(item, clean, within) for item in value]
+        return tuple(items) if isinstance(value, tuple) else items
+
+    def _rewritten(self, value: Any, text: str) -> str:
+        """``text``, or the JSON ``value`` that it has, if something is hidden in that."""
+        if not isinstance(value, dict | list):
+            return self._clean(text)
+        hidden = self._copied(value, str, ())
+        return self._clean(text if hidden == value else json.dumps(hidden, ensure_ascii=False))
+
+    def _line(self, line: str) -> str:
+        end = "\n" if line.endswith("\n") else ""
+        try:
+            return self._rewritten(json.loads(line), line.removesuffix("\n")) + end
+        except (ValueError, RecursionError):
+            return "".join(self._pieces(line))
+
+    def _pieces(self, line: str) -> Iterator[str]:
+        """The pieces of a text that is no JSON, or not all of one."""
+        at = 0
+        while found := _NAME_IN_TEXT.search(line, at):
+            yield line[at : found.end()]
+            at = found.end()
+            if self.hides(found[1]):
+                value = _VALUE_IN_TEXT.match(line, at)
+                at = value.end() if value is not None else at
+                yield f'"{HIDDEN}"'
+        yield line[at:]
+
+
+def _nothing_to_restore(path: tuple[str | int, ...]) -> InvalidInput:
+    message = f"{HIDDEN} stands for a value, and nobody can tell which; give the value"
+    return InvalidInput(message, code="packet.hidden", where=".".join(map(str, path)))
 
 
 class _Cutter:

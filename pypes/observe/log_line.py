@@ -1,4 +1,4 @@
-"""Log lines: made of the records of ``logging`` as plain values without secrets, and shown as JSON or to people."""
+"""Log lines: made of the records of ``logging`` as plain values without what is hidden, and shown as JSON or to people."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from typing import Any, Final
 import orjson
 
 from pypes.core import numbers
-from pypes.core.secrets import Secrets
 from pypes.core.shown import Clean, own_trace, shown
+from pypes.observe.hiding import HIDDEN, Hiding
+from pypes.packet import Packet
 
 #: A line: its own keys (:data:`OWN`), and the values that were given with the event.
 Line = dict[str, Any]
@@ -26,6 +27,12 @@ STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "
 OWN: Final = ("time", "level", "process", "logger", "event")
 _TAKEN: Final = frozenset({*OWN, "exception", "count", "since"})
 
+#: Keys that say where a line belongs, by which it is found and given to those who may read it: no pattern hides them.
+_PLACES: Final = frozenset({"graph", "graphs", "filter", "filters", "receipt", "exception", "count", "since"})
+
+#: Values that are not put into a message as they are.
+_SHOWN: Final = (Packet, Mapping, list, tuple)
+
 #: Loggers of components, each with its class behind this.
 COMPONENTS: Final = "pypes.component."
 
@@ -35,27 +42,61 @@ _NAME: Final = re.compile(r"[\w.:-]+")
 _COLORS = {"debug": "2", "info": "36", "warning": "33", "error": "31", "critical": "31;1"}
 
 
-def event_of(record: logging.LogRecord, clean: Clean = str) -> str:
-    """The message of a line; its template and the fault, if what was logged cannot be put into that."""
+def event_of(record: logging.LogRecord, hiding: Hiding | None = None) -> str:
+    """The message of a line; its template and the fault, if what was logged cannot be put into that.
+
+    Without ``hiding``, it is as it was logged, and for nobody to see.
+    """
+    clean: Clean = str if hiding is None else hiding.secrets.redact
     try:
+        args = record.args
+        if hiding is None:
+            return record.getMessage()
+        if isinstance(record.msg, _SHOWN) or isinstance(args, Mapping) or any(isinstance(arg, _SHOWN) for arg in args or ()):
+            text = str(_argument(record.msg, hiding))
+            return clean(
+                text % (hiding.logged(args) if isinstance(args, Mapping) else _arguments(args, hiding)) if args else text
+            )
         return clean(record.getMessage())
     except Exception as error:  # a bad line costs nobody more than itself
         return f"{shown(record.msg, clean)} (cannot be formatted: {shown(error, clean)})"
 
 
-def given_with(record: logging.LogRecord, secrets: Secrets) -> dict[str, Any]:
-    """The values that were given with an event, as JSON and without ``secrets``; what is no JSON is its text."""
-    return {_encodable(str(key)): _plain(value, secrets) for key, value in vars(record).items() if key not in STANDARD}
+def _arguments(args: tuple[Any, ...] | None, hiding: Hiding) -> tuple[Any, ...]:
+    return tuple(_argument(arg, hiding) for arg in args or ())
 
 
-def _plain(value: Any, secrets: Secrets) -> Any:
+def _argument(value: Any, hiding: Hiding) -> Any:
+    """A value that is put into a message: of a packet and of what has names without what is hidden."""
+    if isinstance(value, Packet):
+        return f"Packet({hiding.excerpt(value).get('fields', {})!r})"
+    return hiding.logged(value) if isinstance(value, _SHOWN) else value
+
+
+def given_with(record: logging.LogRecord, hiding: Hiding) -> dict[str, Any]:
+    """The values that were given with an event, as JSON and without what is hidden; what is no JSON is its text."""
+    return {
+        _encodable(hiding.secrets.redact(str(key))): HIDDEN
+        if key not in _PLACES and hiding.hides(str(key))
+        else _plain(value, hiding)
+        for key, value in vars(record).items()
+        if key not in STANDARD
+    }
+
+
+def _plain(value: Any, hiding: Hiding) -> Any:
     """A value as every reader of JSON takes it: without NaN, numbers of more than 64 bits, and halves of characters."""
 
     def text(other: Any) -> str:
-        return shown(other, secrets.redact, named=False)
+        if isinstance(other, Packet):
+            other = _argument(other, hiding)
+        return shown(other, hiding.secrets.redact, named=False)
 
     try:
-        clean = secrets.redacted(value)
+        clean = hiding.logged(value)
+    except Exception:  # of a class of its own that does not behave as its base does
+        return text(value)
+    try:
         if clean is None or type(clean) is bool:
             return clean
         if type(clean) is str:
@@ -65,8 +106,8 @@ def _plain(value: Any, secrets: Secrets) -> Any:
         data = json.dumps(clean, default=text, allow_nan=False).encode()
         numbers.check(data)
         return orjson.loads(data)
-    except Exception:  # it contains itself, has keys that are no text, or is no JSON
-        return text(value)
+    except Exception:  # it has keys that are no text, or is no JSON
+        return text(clean)
 
 
 def _encodable(text: str) -> str:
@@ -86,21 +127,43 @@ def trace_of(record: logging.LogRecord) -> str:
         return f"no traceback: {shown(error)}"
 
 
-def line_of(record: logging.LogRecord, process: str, secrets: Secrets) -> Line:
-    """A record as a line of ``process``. ``secrets`` are taken out of all of it, whoever logs; a traceback is ``exception``."""
+def line_of(record: logging.LogRecord, process: str, hiding: Hiding) -> Line:
+    """A record as a line of ``process``, without what is hidden, whoever logs; a traceback is ``exception``."""
+    clean = hiding.secrets.redact
     line: Line = {
         "time": time_text(record.created),
         "level": record.levelname.lower(),
         "process": process,
-        "logger": _encodable(record.name),
-        "event": _encodable(event_of(record, secrets.redact)),
+        "logger": _encodable(clean(record.name)),
+        "event": _encodable(event_of(record, hiding)),
     }
-    for key, value in given_with(record, secrets).items():
+    for key, value in given_with(record, hiding).items():
         # one that came from another process has its traceback with it
         line[f"{key}_" if key in _TAKEN and (key, type(value)) != ("exception", str) else key] = value
-    if trace := secrets.redact(trace_of(record)):
+    if trace := clean(trace_of(record)):
         line["exception"] = _encodable(trace)
     return line
+
+
+class HidingFilter(logging.Filter):
+    """Takes what is hidden out of lines before they leave the process: whoever gets them may not know what is secret here."""
+
+    def __init__(self, hiding: Hiding) -> None:
+        super().__init__()
+        self._hiding = hiding
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        hiding = self._hiding
+        given = given_with(record, hiding)
+        if record.exc_info:
+            given["exception"] = hiding.secrets.redact(trace_of(record))
+            record.exc_info = None
+        record.msg, record.args = event_of(record, hiding), None
+        record.name = hiding.secrets.redact(record.name)
+        for key in vars(record).keys() - STANDARD:
+            delattr(record, key)
+        vars(record).update(given)
+        return True
 
 
 def time_text(seconds: float) -> str:

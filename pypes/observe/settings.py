@@ -18,7 +18,8 @@ class ObserveSettings:
     """Section ``[observe]``."""
 
     redact: tuple[str, ...] = _key(
-        ("password", "*_token"), "Names of fields, metadata and keys whose values taps and traces hide; * stands for any text."
+        ("password", "*_token"),
+        "Names of fields, metadata and keys whose values are hidden where documents are shown; * is any text.",
     )
     log_ring_bytes: int = _key(256 * KIB, "Last log lines of each process, in memory, for GET /logs; 0: none.", least=0)
     log_bytes: int = _key(4 * MIB, "Log lines that the supervisor keeps of all processes, also of those that have ended.")

@@ -10,6 +10,7 @@ from pypes.component import Component
 from pypes.core.returned import unrun
 from pypes.core.secrets import Secrets
 from pypes.errors import ComponentError
+from pypes.observe.hiding import Hiding
 from pypes.placement.words import Sent
 from pypes.placement.worker_context import WorkerContext
 from pypes.registry.loading import resolve
@@ -32,6 +33,8 @@ class ComponentOrder(NamedTuple):
     connected: frozenset[str]
     #: Secrets that are taken out of text: secret → what is shown instead.
     secrets: dict[str, str]
+    #: Patterns of names whose values are hidden in log lines.
+    redact: tuple[str, ...] = ()
 
 
 class ComponentWork:
@@ -41,6 +44,7 @@ class ComponentWork:
         self.send_part: Callable[[Any], None] = print  # replaced before anything is sent
         logs.catch_uncaught()
         self._component = made = _made(order)
+        self.hiding = Hiding(order.redact, made.secrets)
         self._context = made._run_context = SendingContext(made, order.connected, self._sent)
 
     def setup(self) -> None:

@@ -14,10 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from pypes.core.raised import is_interruption
 from pypes.placement.gathered import Gathered, understand_object
+
+if TYPE_CHECKING:
+    from pypes.observe.hiding import Hiding
 
 
 class Work(Protocol):
@@ -47,6 +50,14 @@ class LoadingWork(Work, Protocol):
 
     #: The time within is not that of the item in hand; given to the work before it is set up.
     untimed: Callable[[], AbstractContextManager[object]]
+
+
+@runtime_checkable
+class HidingWork(Work, Protocol):
+    """Work that knows secrets, which its process is not to tell anybody."""
+
+    @property
+    def hiding(self) -> Hiding: ...
 
 
 @runtime_checkable

@@ -39,6 +39,7 @@ def isolate(
     limits: Limits,
     timeout_s: float | Callable[[], float] | None = None,
     spec: ComponentSpec | None = None,
+    redact: tuple[str, ...] = (),
 ) -> Component:
     """A component that stands in for ``component`` (configured, not yet set up), which runs in a child process.
 
@@ -49,6 +50,7 @@ def isolate(
     ``timeout_s`` is the time the component may work on one packet, asked for packet by packet if it is a callable; by default
     the component's own or else ``limits.filter_s``. The proxy watches it itself, and its own ``timeout_s`` is infinite: its
     offloaded calls take longer now and then (a new child is set up meanwhile) and must not be taken for hanging.
+    ``redact`` are patterns of names whose values are hidden in its log lines.
     ``limits.isolated_bytes`` bounds the child's address space. ``spec`` says where the class is; without it, the class must be
     at the top level of a module.
 
@@ -72,7 +74,7 @@ def isolate(
     made._parameters, made.params = component._parameters, component.params
     made.max_attempts, made.data_dir, made.name = component.max_attempts, component.data_dir, component.name
     made.paths, made.secrets = component.paths, component.secrets
-    made._home, made._max_bytes = home, limits.isolated_bytes
+    made._home, made._max_bytes, made._redact = home, limits.isolated_bytes, redact
     if timeout_s is None:
         timeout_s = component.timeout_s if component.timeout_s is not None else limits.filter_s
     made._limit_s = timeout_s if callable(timeout_s) else lambda: timeout_s
@@ -96,6 +98,7 @@ class IsolatedProxy(Component):
 
     _home: tuple[str, str]
     _max_bytes: int
+    _redact: tuple[str, ...]
     _limit_s: Callable[[], float]
     _executor: ProcessExecutor | None = None
 
@@ -117,6 +120,7 @@ class IsolatedProxy(Component):
             data_dir=self.data_dir,
             connected=frozenset(port for port in ports if self.is_connected(port)),
             secrets=dict(self.secrets.known),
+            redact=self._redact,
         )
         speech = UserWords(self.secrets.known)
         bounds = Bounds(max_bytes=self._max_bytes, timeout_s=self._limit_s)

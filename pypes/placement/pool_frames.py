@@ -25,7 +25,7 @@ import json
 import logging
 from typing import Any, NamedTuple
 
-from pypes.core.secrets import Secrets
+from pypes.observe.hiding import Hiding
 from pypes.observe.log_line import event_of, given_with, trace_of
 from pypes.placement.channel import Broken
 
@@ -55,10 +55,11 @@ class Order(NamedTuple):
 
 def line_of(record: logging.LogRecord) -> bytes:
     """A record as the payload of ``LOG``: level, logger, message, and the values bound to it. JSON: nobody need trust it."""
-    given = given_with(record, Secrets())
+    hiding = Hiding()
+    given = given_with(record, hiding)
     if trace := trace_of(record):
         given["exception"] = trace
-    return json.dumps([record.levelno, record.name, event_of(record), given]).encode()
+    return json.dumps([record.levelno, record.name, event_of(record, hiding), given]).encode()
 
 
 def log_line(payload: bytes | bytearray) -> None:

@@ -16,15 +16,18 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
+from pypes.core.printed import clean_prints
 from pypes.errors import Reject
+from pypes.observe.hiding import Hiding
+from pypes.observe.log_line import HidingFilter
 from pypes.placement import parcels, pool_frames
 from pypes.placement.channel import PassingChannel
-from pypes.placement.executor import BatchWork, LoadingWork, Outcome, SendingWork, Work, aligned
+from pypes.placement.executor import BatchWork, HidingWork, LoadingWork, Outcome, SendingWork, Work, aligned
 from pypes.placement.first_steps import begin, confine, leave
 from pypes.placement.parcels import Entry, Spoken
 from pypes.placement.pool_user import AHEAD_BYTES, Answers, User
 from pypes.placement.progress import ALL, Progress
-from pypes.placement.speech import Pickled, Speech, Unspeakable
+from pypes.placement.speech import CleaningSpeech, Pickled, Speech, Unspeakable
 
 #: The value of an entry that has none.
 NOTHING: Final = Spoken([], 0)
@@ -49,6 +52,8 @@ def main() -> None:
     try:
         speech = pickle.loads(order.speech)()
         work = pickle.loads(order.work)()
+        if isinstance(work, HidingWork):
+            _hide(work.hiding, forward, speech)
         worker = PoolWorker(keeper, work, speech, progress_fd, forward, is_bounded=order.max_bytes is not None)
         work.setup()
         worker.end_if_forked()
@@ -69,6 +74,14 @@ def main() -> None:
     worker.serve()
     _close(work)
     leave(0)
+
+
+def _hide(hiding: Hiding, forward: Forward, speech: Speech) -> None:
+    """Take what the work hides out of all that leaves this process: whoever gets it may not know these secrets."""
+    forward.addFilter(HidingFilter(hiding))
+    clean_prints(hiding.secrets.redact)
+    if isinstance(speech, CleaningSpeech):
+        speech.secrets = hiding.secrets
 
 
 def _close(work: Work | None) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from pypes.core.secrets import Secrets
 from pypes.placement import by_value
 from pypes.placement.parcels import APART_BYTES, Buffer, Spoken
 from pypes.placement.retold import Told, heard, told
@@ -48,6 +49,13 @@ class Speech(Protocol):
 
     def hear(self, value: Spoken) -> BaseException:
         """The error as it is raised here. Raises :class:`~pypes.placement.channel.Broken`."""
+
+
+@runtime_checkable
+class CleaningSpeech(Protocol):
+    """A speech that takes secrets out of the errors that it tells."""
+
+    secrets: Secrets
 
 
 class Pickled:

@@ -212,7 +212,8 @@ class WorkerWords:
     is_trusted = False
 
     def __init__(self, secrets: dict[str, str]) -> None:
-        self._clean = Secrets(secrets).redact
+        #: The work may know more of them.
+        self.secrets = Secrets(secrets)
         self._values = ChildValues()
 
     @property
@@ -227,7 +228,7 @@ class WorkerWords:
 
     def tell(self, error: BaseException, *, is_over_item: bool = True) -> Spoken:
         try:
-            failure = failure_of(error, self._clean, is_over_item=is_over_item)
+            failure = failure_of(error, self.secrets.redact, is_over_item=is_over_item)
         except MemoryError:
             failure = Failure("MemoryError", "", "")
         data = msgspec.msgpack.encode(failure)

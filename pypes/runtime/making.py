@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pypes.component import Component, MemoryStores, Resources, Stores
@@ -12,6 +13,7 @@ from pypes.core.paths import Paths
 from pypes.core.secrets import Secrets
 from pypes.graph.spec import ComponentSpec
 from pypes.graph.validation import check_paths, expand
+from pypes.observe.hiding import Hiding
 from pypes.registry import make
 
 
@@ -19,7 +21,8 @@ from pypes.registry import make
 class Site:
     """The site at which components are made: environment, rules for paths, secrets, the resources that components share, stores.
 
-    Secrets and resources grow with what is made. Stores are in memory, unless it is an instance of a node.
+    Secrets and resources grow with what is made. Stores are in memory, unless it is an instance of a node. ``redact``: patterns
+    of names whose values are hidden from people who look at packets.
     """
 
     paths: Paths = field(default_factory=Paths)
@@ -27,6 +30,12 @@ class Site:
     secrets: Secrets = field(default_factory=Secrets)
     resources: Resources = field(default_factory=Resources)
     stores: Stores = field(default_factory=MemoryStores)
+    redact: tuple[str, ...] = ()
+
+    @cached_property
+    def hiding(self) -> Hiding:
+        """Documents as people may look at them."""
+        return Hiding(self.redact, self.secrets)
 
     def make(self, spec: ComponentSpec, params: Mapping[str, Any], filter: str) -> Component:
         """A component for a filter, configured and not yet set up.

@@ -141,6 +141,12 @@ def test_exceptions_are_read_without_secrets() -> None:
         assert "s3c" not in trace_of(ValueError("x" * (TRACE_CHARS // 2 - 20) + secret + "x" * TRACE_CHARS), clean)
 
 
+def test_a_code_is_kept_without_secrets() -> None:
+    clean = Secrets({"s3cr3t-p4ss": "${TOKEN}"}).redact
+    assert Raised.of(Reject("why", "s3cr3t-p4ss"), clean).code == "rejected"
+    assert Raised.of(Reject("why", "price.missing"), clean).code == "price.missing"
+
+
 def test_what_has_no_text_is_told_by_its_class() -> None:
     with pytest.raises(NoText) as caught:
         raise NoText

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pypes.core.secrets import Secrets
 from pypes.observe import folding
 from pypes.observe.folding import MAX_RECEIPTS, Folding, kind_of
+from pypes.observe.hiding import Hiding
 from pypes.observe.log_line import Line, line_of
 
 
@@ -26,7 +26,7 @@ class Log:
     def __init__(self) -> None:
         self.now = 100.0
         self.lines: list[Line] = []
-        self.folding = Folding(lambda record: line_of(record, "p", Secrets()), self.lines.append, lambda: self.now)
+        self.folding = Folding(lambda record: line_of(record, "p", Hiding()), self.lines.append, lambda: self.now)
 
     def log(self, event: str = "documents failed", **given: Any) -> None:
         made = record(event, **given)

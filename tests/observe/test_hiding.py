@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections import UserDict
 from dataclasses import dataclass
 from io import BytesIO
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from pypes.core.secrets import Secrets
 from pypes.core.values import Body
+from pypes.errors import InvalidInput
 from pypes.observe.hiding import CHARS, DEPTH, ENTRIES, HIDDEN, TEXT_CHARS, Hiding
 from pypes.packet import Packet
 
@@ -208,3 +210,108 @@ def test_names_that_come_with_documents_do_not_fill_the_memory() -> None:
         assert not hiding.hides(f"n{n}")
     assert hiding.hides("secret_of_a_late_document")
     assert len(hiding._known) < 5000
+
+
+FORM: dict[str, Any] = {
+    "fields": {"password": "geheim", "user": {"password": {"old": "geheim"}, "name": "Ada"}, "all": [{"password": 1}, 2]},
+    "meta": {"x_token": "geheim", "id": "a"},
+    "field_meta": {"password": {"set_by": "x@1"}, "user": {"by": "y"}},
+}
+
+
+def test_a_whole_packet_is_shown_without_what_is_hidden() -> None:
+    hiding = Hiding(["password", "*_token", "meta", "fields"], Secrets({"correct-horse": "${KEY}"}))
+    assert hiding.packet(FORM) == {
+        "fields": {"password": HIDDEN, "user": {"password": HIDDEN, "name": "Ada"}, "all": [{"password": HIDDEN}, 2]},
+        "meta": {"x_token": HIDDEN, "id": "a"},
+        "field_meta": {"password": {"set_by": HIDDEN}, "user": {"by": "y"}},
+    }
+    assert hiding.packet({"value": ["a correct-horse"]}) == {"value": ["a ${KEY}"]}
+    assert hiding.packet(["correct-horse", {"password": 1}]) == ["${KEY}", {"password": HIDDEN}]
+    assert FORM["meta"]["x_token"] == "geheim"
+    endless: list[Any] = []
+    endless.append(endless)
+    assert hiding.value(endless) == ["<1 values>"]
+
+
+@pytest.mark.parametrize("change", ["nothing", "another", "hidden"])
+def test_what_was_shown_is_put_together_again_as_it_was(change: str) -> None:
+    secrets = Secrets({"correct-horse": "${KEY}"})
+    hiding = Hiding(["password", "*_token"], secrets)
+    former = orjson.loads(
+        orjson.dumps({**FORM, "fields": {**FORM["fields"], "text": "a correct-horse", "correct-horse": [1, True]}})
+    )
+    shown = orjson.loads(orjson.dumps(hiding.packet(former)))
+    if change == "another":
+        former["fields"]["user"]["name"] = shown["fields"]["user"]["name"] = "Grace"
+        former["fields"]["new"] = shown["fields"]["new"] = [HIDDEN]
+        former["fields"]["all"].append(shown["fields"]["all"].append(3) or 3)
+        del former["meta"]["id"], shown["meta"]["id"]
+    if change == "hidden":
+        former["fields"]["password"] = shown["fields"]["password"] = "another"
+        former["fields"]["user"] = shown["fields"]["user"] = "none"
+    unchanged = orjson.loads(
+        orjson.dumps({**FORM, "fields": {**FORM["fields"], "text": "a correct-horse", "correct-horse": [1, True]}})
+    )
+    assert hiding.restored(shown, unchanged) == former
+
+
+def test_what_is_hidden_cannot_be_put_where_nothing_was() -> None:
+    hiding = Hiding(["password"])
+    with pytest.raises(InvalidInput, match="give the value") as raised:
+        hiding.restored({"fields": {"all": [{"password": HIDDEN}]}}, {"fields": {"all": []}})
+    assert (raised.value.code, raised.value.where) == ("packet.hidden", "fields.all.0.password")
+    assert hiding.restored({"fields": {"text": HIDDEN}}, {}) == {"fields": {"text": HIDDEN}}
+    # what somebody has written in a place of the same value stays of its kind
+    assert hiding.restored({"a": 1, "b": True}, {"a": True, "b": 1}) == {"a": 1, "b": True}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('{"a" : 1}', '{"a" : 1}'),
+        ('{"a": 1, "password": "geheim"}', '{"a": 1, "password": "(hidden)"}'),
+        ('{"pass\\u0077ord": ["geheim"]}', '{"password": "(hidden)"}'),
+        ('[{"user": {"password": {"x": "geheim"}}}]', '[{"user": {"password": "(hidden)"}}]'),
+        ('{"a":1}\n\n{"password":"geheim"}\n', '{"a":1}\n\n{"password": "(hidden)"}\n'),
+        ('{"password": "geheim", "b": ', '{"password": "(hidden)", "b": '),
+        ('{"a": "open, "password": "ge\\"heim", "n": 1', '{"a": "open, "password": "(hidden)", "n": 1'),
+        ('{"password": geheim, "n": tru}', '{"password": "(hidden)", "n": tru}'),
+        ('{"password" : {"x": "geheim"}, "n": tru}', '{"password" : "(hidden)"'),
+        ('{"password": "geheim', '{"password": "(hidden)"'),
+        ("a,password\n1,2\n", "a,password\n1,2\n"),
+        ("text with correct-horse", "text with ${KEY}"),
+        ('"correct-horse"', '"${KEY}"'),
+        ("", ""),
+    ],
+)
+def test_the_text_of_a_body_has_names_as_far_as_it_is_json(text: str, shown: str) -> None:
+    assert Hiding(["password"], Secrets({"correct-horse": "${KEY}"})).body(text) == shown
+
+
+@pytest.mark.parametrize("piece", ['"', '"a', '"a":', '\\"', '"password":', '"password":"', "[", '{"a":', '"a"     '])
+def test_bodies_take_time_in_proportion(piece: str) -> None:
+    # quadratic, it would take hours
+    Hiding(["password"]).body(piece * 200_000)
+
+
+def test_a_body_that_was_not_read_yet_is_hidden_as_far_as_it_has_names() -> None:
+    hiding = Hiding(["password"])
+    broken = '{"password": "geheim", "n": '
+    assert hiding.packet({"fields": {"data": broken}}) == {"fields": {"data": '{"password": "(hidden)", "n": '}}
+    assert hiding.excerpt(Packet({"data": broken}))["fields"] == {"data": '{"password": "(hidden)", "n": '}
+    assert "geheim" not in hiding.excerpt(Packet({"data": broken + "x" * CHARS}))["fields"]["data"]
+    former = {"fields": {"data": broken}}
+    assert hiding.restored(hiding.packet(former), former) == former
+    with pytest.raises(InvalidInput) as raised:
+        hiding.restored({"fields": {"data": '{"password": "(hidden)", "n": 1}'}}, former)
+    assert (raised.value.code, raised.value.where) == ("packet.hidden", "fields.data")
+    assert hiding.restored({"fields": {"data": '{"password": "new"}'}}, former)["fields"]["data"] == '{"password": "new"}'
+    coded = Packet({"data": broken.encode()}).to_json()
+    assert b64decode(hiding.packet(coded)["fields"]["data"]) == b'{"password": "(hidden)", "n": '
+    assert hiding.restored(hiding.packet(coded), coded) == coded
+    for other in ({"data": b"\xff"}, {"password": b"x"}):
+        form = Packet(other).to_json()
+        assert hiding.packet(form)["field_meta"] == form["field_meta"]
+        assert hiding.restored(hiding.packet(form), form) == form
+    assert Hiding(["data"]).packet(former) == {"fields": {"data": HIDDEN}}

@@ -35,6 +35,19 @@ class Gather(Operator):
         return packet
 
 
+class Tells(Transformer):
+    """Knows one secret more, and tells it everywhere."""
+
+    isolated = True
+
+    def process(self, packet: Packet) -> Packet:
+        known, more = packet.get("password"), packet.get("more")
+        self.secrets.add(more)
+        logging.getLogger(f"client {more}").warning("took %s", packet, extra={"password": known})
+        sys.stdout.write(f"{known} {more}\n")
+        raise ValueError(f"{known} {more}")
+
+
 class Apart(Transformer):
     """Does what a packet's field ``do`` says, and leaves its process id in metadata."""
 

@@ -266,6 +266,23 @@ def test_logs_say_what_they_are_about(caplog: pytest.LogCaptureFixture) -> None:
     assert "lock" in vars(odd)["lock"]
 
 
+def test_nothing_leaves_the_process_that_it_hides(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+    own = samples.Tells()
+    own.secrets.add("correct-horse", "${KEY}")
+    made = isolate(own, limits=LIMITS, redact=("password",))
+    # the second secret is known there alone
+    found = run_component(made, [Packet({"password": "correct-horse", "more": "battery-staple"})])
+    (letter,) = found.dead_letters
+    assert (letter.error, letter.code) == ("ValueError: ${KEY} ***", "component.raised")
+    lines = {record.getMessage(): vars(record) for record in caplog.records if record.name == "client ***"}
+    assert lines.keys() == {"took Packet({'password': '(hidden)', 'more': '***'})"}
+    assert all(line["password"] == "(hidden)" for line in lines.values())
+    said = capfd.readouterr()
+    assert "correct-horse" not in repr((said, letter.error, letter.traceback, lines))
+    assert "battery" not in repr((said.out, said.err, letter.error, letter.traceback, lines))
+    assert said.out == "${KEY} ***\n"
+
+
 def test_a_line_that_cannot_be_formatted_costs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     found = run(samples.SpeaksBadly(), [Packet()])
     assert (len(found.packets), found.dead_letters) == (1, ())
@@ -278,7 +295,7 @@ def test_a_line_that_cannot_be_formatted_costs_nothing(caplog: pytest.LogCapture
     ]
     given: Any = vars(lines[2])
     assert given["mute"] == "<Mute, and LookupError in its text>"
-    assert (given["itself"], given["pair"]) == ("[[...]]", "<dict, and LookupError in its text>")
+    assert (given["itself"], given["pair"]) == (["<1 values>"], "<dict, and LookupError in its text>")
     assert vars(lines[3])["exception"].startswith("no traceback: IndexError")
 
 

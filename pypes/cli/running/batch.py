@@ -14,6 +14,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,6 +27,7 @@ from pypes.core.clock import wall
 from pypes.core.file_names import in_one_line
 from pypes.core.lifeline import die_with_parent
 from pypes.core.limits import Limits
+from pypes.core.printed import cleaned_prints
 from pypes.core.signals import leave_to_owner
 from pypes.core.watched import watched_thread
 from pypes.errors import BadRequest, PypesError
@@ -65,30 +67,33 @@ class Batch:
         specs = {name: ComponentSpec.from_obj(obj) for name, obj in job.components.items()}
         self.limits = Limits()
         site = Site()
-        logs.plain(site.secrets)
-        with site.secrets.kept():
+        logs.plain(site.hiding)
+        self._graph = graph.name
+        self._done: list[Epoch] = []
+        with site.secrets.kept(), ExitStack() as until_it_ends:
+            until_it_ends.enter_context(cleaned_prints(site.secrets.redact))
             components = {
                 name: place(graph, name, specs[node.component], site, self.limits) for name, node in graph.nodes.items()
             }
-        self._graph = graph.name
-        self._router = Router(graph, components)
-        self._done: list[Epoch] = []
-        self._scheduler = Scheduler(
-            graph,
-            components,
-            limits=self.limits,
-            on_done=self._done.append,
-            secrets=site.secrets,
-            marks=Marks(marks_of(graph, 0, {name: spec.version for name, spec in specs.items()})) if graph.provenance else None,
-        )
-        with site.secrets.kept():
+            self._router = Router(graph, components)
+            versions = {name: spec.version for name, spec in specs.items()}
+            self._scheduler = Scheduler(
+                graph,
+                components,
+                limits=self.limits,
+                on_done=self._done.append,
+                secrets=site.secrets,
+                marks=Marks(marks_of(graph, 0, versions)) if graph.provenance else None,
+            )
             self._scheduler.setup()
+            self._until_it_ends = until_it_ends.pop_all()
 
     def __enter__(self) -> Batch:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._scheduler.teardown()
+        with self._until_it_ends:
+            self._scheduler.teardown()
 
     def run(self, portions: queue.Queue[list[Piece] | None]) -> Iterator[Report]:
         """Work until ``None`` is found in the queue; reports as portions get done, in any order, and now and then."""

@@ -26,6 +26,7 @@ class Topology:
     or an empty name if it has only such as the original had. ``fleet``: graphs whose sources one of its nodes runs each time.
     ``is_complete``: a graph that is not named is not deployed, not just not yet.
     ``strict_routes``: what has a route that no graph names is refused; otherwise the default graph takes it.
+    ``variables``: names of variables whose values are secrets of graphs (``${NAME}``).
     """
 
     generation: int = 0
@@ -47,6 +48,7 @@ class Topology:
     is_complete: bool = True
     strict_routes: bool = False
     stalled: Mapping[str, str] = field(default_factory=dict)
+    variables: frozenset[str] = frozenset()
 
     @property
     def names(self) -> frozenset[str]:

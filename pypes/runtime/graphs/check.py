@@ -43,4 +43,4 @@ def check(
 
 def scrub(text: str, values: Iterable[Any], environ: Mapping[str, str] | None = None) -> str:
     """Replace in ``text`` what the ``${ENV}`` references anywhere in ``values`` stand for by the references themselves."""
-    return Secrets.of(values, os.environ if environ is None else environ).redact(text)
+    return Secrets.of(values, os.environ if environ is None else environ).redact(text) if text else text

@@ -12,6 +12,7 @@ from pypes.access.client import ALL, LIMITED
 from pypes.config import Settings
 from pypes.core.graph_limits import GraphLimits
 from pypes.core.paths import Paths
+from pypes.core.secrets import variables_in
 from pypes.errors import Conflict, Forbidden, InvalidGraph, NotFound, Problem
 from pypes.graph import codec
 from pypes.graph.beside import route_problems
@@ -69,6 +70,7 @@ class DeployedGraphs:
             sources=self._sources(),
             fleet=frozenset(name for name, graph in self.live.items() if graph.graph.get("firing") == "fleet"),
             strict_routes=self.settings.server.strict_routes,
+            variables=frozenset().union(*(variables_in(graph.graph["nodes"]) for graph in self.live.values())),
         )
 
     def _sources(self) -> dict[str, list[str]]:

@@ -57,6 +57,7 @@ class DryRuns:
             posts=[{"content_type": content_type, "body": _base64(body)}],
             paths=self._deployer.paths,
             pools=dict(self._deployer.settings.pools),
+            hides=self._deployer.settings.observe.redact,
             max_memory_bytes=self._deployer.settings.server.max_memory_bytes,
         )
         if self._running >= limits.dryruns:

@@ -36,6 +36,6 @@ def orders_of(graphs: Sequence[Mapping[str, Any]], deployed: DeployedGraphs, pat
             times.append(timeout_of(graph, name, spec, settings.limits.filter_s))
     data = replace(paths, data_dir=str(settings.server.data))
     return [
-        PoolOrder(name, pool, tuple(filters), pool.timeout_s or max(times), data, has_stores=True)
+        PoolOrder(name, pool, tuple(filters), pool.timeout_s or max(times), data, True, settings.observe.redact)
         for name, (pool, filters, times) in found.items()
     ]

@@ -143,6 +143,7 @@ class Shadows:
             documents=documents,
             record=record,
             redact=list(redact),
+            hides=settings.observe.redact,
             paths=self._deployer.paths,
             pools=dict(self._deployer.settings.pools),
             limits=settings.limits,

@@ -35,6 +35,7 @@ from typing import Any, NoReturn
 from pypes import logs
 from pypes.component import Component, is_publisher
 from pypes.core.nodetime import Clock, node_clock
+from pypes.core.printed import clean_prints
 from pypes.core.shown import Clean, shown, trace_of
 from pypes.errors import ComponentError, InvalidInput, PypesError
 from pypes.graph import codec
@@ -63,8 +64,10 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
     ``control`` is duplex. ``lifeline`` is the reading end of a pipe that nobody writes to (its end means that the supervisor is
     gone); whoever starts the process watches it. Exits with 1 when set-up failed, with 0 after a stop.
     """
-    site = Site(replace(spec.paths, data_dir=spec.data_dir), stores=FileStores(Path(spec.data_dir) / STORES))
-    lines = logs.configure(f"instance-{spec.id}", json=spec.log_json, level=spec.log_level, secrets=site.secrets)
+    stores = FileStores(Path(spec.data_dir) / STORES)
+    site = Site(replace(spec.paths, data_dir=spec.data_dir), stores=stores, redact=spec.redact)
+    lines = logs.configure(f"instance-{spec.id}", json=spec.log_json, level=spec.log_level, hiding=site.hiding)
+    clean_prints(site.secrets.redact)
     logs.keep(Path(spec.socket).parent, spec.log_ring_bytes)
     logs.catch_uncaught()
     record = CrashRecord(spec.crash_record)
@@ -217,7 +220,7 @@ def _component(spec: InstanceSpec, site: Site, graph: Graph, filter: str) -> Com
     component = site.make(source, node.params, filter)
     if component.isolated:
         timeout_s = component.timeout_s if node.timeout_s is None else node.timeout_s
-        component = isolate(component, limits=spec.limits, timeout_s=timeout_s, spec=source)
+        component = isolate(component, limits=spec.limits, timeout_s=timeout_s, spec=source, redact=spec.redact)
     return component
 
 

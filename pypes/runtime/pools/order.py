@@ -56,10 +56,14 @@ class PoolOrder:
     paths: Paths
     #: True if entries of filters are kept in the data folder, as those of other filters of a node.
     has_stores: bool = False
+    #: Patterns of names whose values are hidden in log lines.
+    redact: tuple[str, ...] = ()
 
     def __call__(self) -> Work:
         paths = self.paths
-        site = Site(paths, stores=FileStores(Path(paths.data_dir) / STORES)) if self.has_stores else Site(paths)
+        site = Site(paths, redact=self.redact)
+        if self.has_stores:
+            site = replace(site, stores=FileStores(Path(paths.data_dir) / STORES))
         return FilterWork(self.filters, site, is_own_process=True)
 
     @property
@@ -85,6 +89,7 @@ class PoolOrder:
 def digest(order: PoolOrder) -> str:
     """Names a pool, so that a pool of the same name is the same pool."""
     parts = [order.name, order.pool.to_obj(), [filter.key for filter in order.filters], order.timeout_s, repr(order.paths)]
+    parts += [order.redact]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -44,12 +44,12 @@ def place(
     timeout_s = timeout_of(graph, name, spec, limits.filter_s)
     if pool is None:
         made = site.make(spec, node.params, name)
-        return isolate(made, limits=limits, timeout_s=timeout_s, spec=spec) if made.isolated else made
+        return isolate(made, limits=limits, timeout_s=timeout_s, spec=spec, redact=site.redact) if made.isolated else made
     site.checked(spec, node.params)
     filter = filter_of(graph, name, spec)
     if pool.threads:
         return in_threads(spec, filter, site, pool, width or pool.threads)
-    order = PoolOrder(name, pool, (filter,), pool.timeout_s or timeout_s, site.paths)
+    order = PoolOrder(name, pool, (filter,), pool.timeout_s or timeout_s, site.paths, redact=site.redact)
     keeper = LocalKeeper(order, width or pool.processes, order.bounds, name)
     return in_processes(spec, name, site, pool, keeper)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,13 +11,12 @@ from typing import Any, Final, NamedTuple, Protocol
 from pypes.component import Component
 from pypes.core.limits import KIB
 from pypes.core.returned import fault_of, packets_of, unrun
-from pypes.core.secrets import Secrets
 from pypes.core.shown import shown
 from pypes.core.unreachable import is_unreachable
 from pypes.core.values import size_of
 from pypes.errors import ComponentError, PypesError, Retry, Unreachable
 from pypes.graph.spec import ComponentSpec
-from pypes.observe.log_line import event_of, given_with, trace_of
+from pypes.observe.hiding import Hiding
 from pypes.packet import Packet
 from pypes.placement.executor import Outcome
 from pypes.placement.retold import Told, told
@@ -79,15 +77,13 @@ class FilterWork:
     def __init__(self, filters: Sequence[ToSetUp], site: Site, *, is_own_process: bool) -> None:
         self._filters = filters
         self._site = site
+        self.hiding: Hiding = site.hiding
         self._is_own_process = is_own_process
         self._contexts: list[PoolContext] = []
         self.send_part: Callable[[Part], None] = print  # replaced before anything is sent
 
     def setup(self) -> None:
         """Set the components up, in their order. Raises ``ComponentError`` that names graph and filter."""
-        if self._is_own_process:
-            for handler in logging.getLogger().handlers:
-                handler.addFilter(_Redacting(self._site.secrets))
         try:
             for filter in self._filters:
                 self._set_up(filter)
@@ -273,20 +269,3 @@ class PoolContext(WorkerContext):
     def keep(self, packet: Any) -> None:
         self._is_kept = True
         self._kept.add(id(packet))
-
-
-class _Redacting(logging.Filter):
-    """Takes secrets out of lines before they leave the process: whoever gets them may not know these."""
-
-    def __init__(self, secrets: Secrets) -> None:
-        super().__init__()
-        self._secrets = secrets
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        secrets = self._secrets
-        if record.exc_info:
-            record.exception = secrets.redact(trace_of(record))
-            record.exc_info = None
-        record.msg, record.args = event_of(record, secrets.redact), None
-        vars(record).update(given_with(record, secrets))
-        return True

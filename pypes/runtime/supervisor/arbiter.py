@@ -163,6 +163,7 @@ def config_of(
         log_json=logs.is_json(s.log.format),
         log_level=s.log.level,
         log_ring_bytes=s.observe.log_ring_bytes,
+        redact=s.observe.redact,
         otlp=None if s.otlp is None else s.otlp.of_node(node),
         caller_traces_per_s=0.0 if s.otlp is None else s.observe.caller_traces_per_s,
     )

@@ -40,6 +40,7 @@ from pypes.runtime.graphs.filters import Filters
 from pypes.runtime.graphs.shadows import Shadows
 from pypes.runtime.graphs.store import ControlStore
 from pypes.runtime.graphs.versions import Versions
+from pypes.runtime.own_secrets import configure_logs
 from pypes.runtime.pools.node_pools import NodePools
 from pypes.runtime.rpc import MAX_CONTROL_BYTES, RpcServer
 from pypes.runtime.supervisor.arbiter import Arbiter, config_of
@@ -257,7 +258,7 @@ class Supervisor:
             if self._deployer.settings is not settings:
                 return  # bring_up has said why
             self.settings = settings
-            logs.configure("supervisor", json=logs.is_json(settings.log.format), level=settings.log.level)
+            configure_logs(settings)
             if self._worker_config() != before:
                 # new connections wait in the backlog of the socket meanwhile: it stays open
                 await self._arbiter.stop(settings.limits.grace_s + CLOSE_S)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pypes.observe.hiding import Hiding
 from pypes.runtime.trials.trial import Passage
 
 #: Differences that are shown whole; the others are counted.
@@ -16,7 +17,6 @@ MAX_FIELDS = 200
 SHOWN_CHARS = 200
 
 Packet = dict[str, Any]
-Clean = Callable[[Any], Any]
 
 
 class Publisher:
@@ -35,11 +35,11 @@ class Publisher:
 class Comparison:
     """Grows document by document. ``live`` is the version that is in force, ``candidate`` the other one.
 
-    ``clean`` takes secrets out of what is shown, before it is cut.
+    What ``hiding`` hides is taken out of what is shown, before it is cut.
     """
 
-    def __init__(self, clean: Clean = lambda value: value) -> None:
-        self._clean = clean
+    def __init__(self, hiding: Hiding) -> None:
+        self._hiding = hiding
         self.documents = 0
         self.different = 0
         self._publishers: dict[str, Publisher] = {}
@@ -67,7 +67,7 @@ class Comparison:
         publisher = self._publishers.setdefault(name, Publisher())
         found = []
         for one, other in zip(only_live, only_candidate, strict=False):
-            changes = _changes(one, other, self._clean)
+            changes = _changes(one, other, self._hiding)
             publisher.changed += 1
             for field in changes:
                 if field in publisher.fields or len(publisher.fields) < MAX_FIELDS:
@@ -76,9 +76,9 @@ class Comparison:
         pairs = min(len(only_live), len(only_candidate))
         publisher.missing += len(only_live) - pairs
         publisher.added += len(only_candidate) - pairs
-        found += [{"what": "missing", "publisher": name, "packet": _shown(packet, self._clean)} for packet in only_live[pairs:]]
+        found += [{"what": "missing", "publisher": name, "packet": _shown(packet, self._hiding)} for packet in only_live[pairs:]]
         found += [
-            {"what": "added", "publisher": name, "packet": _shown(packet, self._clean)} for packet in only_candidate[pairs:]
+            {"what": "added", "publisher": name, "packet": _shown(packet, self._hiding)} for packet in only_candidate[pairs:]
         ]
         return found
 
@@ -116,7 +116,7 @@ def _unequal(live: Sequence[Packet], candidate: Sequence[Packet]) -> tuple[list[
     return only_live, left
 
 
-def _changes(live: Packet, candidate: Packet, clean: Clean) -> dict[str, list[Any]]:
+def _changes(live: Packet, candidate: Packet, hiding: Hiding) -> dict[str, list[Any]]:
     """Field → ``[live, candidate]`` where they differ; metadata as ``meta.NAME``, metadata of a field as ``field_meta.NAME``."""
     found = {}
     for part, prefix in (("fields", ""), ("meta", "meta."), ("field_meta", "field_meta."), ("value", "value")):
@@ -124,17 +124,18 @@ def _changes(live: Packet, candidate: Packet, clean: Clean) -> dict[str, list[An
         if isinstance(one, Mapping) and isinstance(other, Mapping):
             for name in sorted(one.keys() | other.keys()):
                 if (name in one) != (name in other) or one.get(name) != other.get(name):
-                    found[prefix + name] = [_short(clean(one.get(name))), _short(clean(other.get(name)))]
+                    found[prefix + name] = [_short(hiding.value(side.get(name), name)) for side in (one, other)]
         elif one != other:
-            found[prefix.rstrip(".") or part] = [_short(clean(one)), _short(clean(other))]
+            found[prefix.rstrip(".") or part] = [_short(hiding.value(side)) for side in (one, other)]
     return found
 
 
-def _shown(packet: Packet, clean: Clean) -> Packet:
+def _shown(packet: Packet, hiding: Hiding) -> Packet:
     fields = packet.get("fields")
-    return (
-        {"fields": {name: _short(clean(fields[name])) for name in fields}} if isinstance(fields, dict) else _short(clean(packet))
-    )
+    if not isinstance(fields, dict):
+        shown: Packet = _short(hiding.packet(packet))
+        return shown
+    return {"fields": {name: _short(value) for name, value in hiding.value(fields).items()}}
 
 
 def _short(value: Any) -> Any:

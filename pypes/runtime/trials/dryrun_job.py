@@ -21,4 +21,6 @@ class Job(msgspec.Struct, kw_only=True):
     posts: list[dict[str, Any]]
     paths: Paths = msgspec.field(default_factory=Paths)
     pools: dict[str, Pool] = {}
+    #: Patterns of names whose values are hidden in the report.
+    hides: tuple[str, ...] = ()
     max_memory_bytes: int = 0

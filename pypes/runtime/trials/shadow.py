@@ -23,14 +23,16 @@ import msgspec
 
 from pypes import logs
 from pypes.core.lifeline import die_with, watch
+from pypes.core.printed import clean_prints
 from pypes.core.secrets import Secrets
 from pypes.errors import PypesError
 from pypes.graph import codec
-from pypes.graph.recording import MARKER, case_of, post_of, redacted_body
+from pypes.graph.recording import MARKER, Hides, case_of, post_of, redacted_body
 from pypes.graph.spec import ComponentSpec
 from pypes.ingest import protocol
 from pypes.ingest.codecs import check, media
 from pypes.ingest.protocol import FrameReader, Item
+from pypes.observe.hiding import Hiding
 from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.instance.watchdog import limit_memory
 from pypes.runtime.making import Site
@@ -49,11 +51,11 @@ BACKLOG = 128
 class Compared:
     """Documents that both versions have seen, and the time each spent in its filters."""
 
-    def __init__(self, job: Job, live: Trial, candidate: Trial, secrets: Secrets) -> None:
+    def __init__(self, job: Job, live: Trial, candidate: Trial, hiding: Hiding) -> None:
         self._wanted = job.documents
         self._trials = {"live": live, "candidate": candidate}
         self._spent_s: dict[str, dict[str, float]] = {}
-        self._comparison = Comparison(secrets.shown)
+        self._comparison = Comparison(hiding)
         self._runs = 0
 
     @property
@@ -88,9 +90,10 @@ class Compared:
 class Recorded:
     """Deliveries as tests."""
 
-    def __init__(self, job: Job, live: Trial) -> None:
+    def __init__(self, job: Job, live: Trial, hiding: Hiding) -> None:
         self._wanted = job.record
         self._redact = frozenset(job.redact)
+        self._hides: Hides = lambda name: name in self._redact or hiding.hides(name)
         self._limits = job.limits
         self._trial = live
         self._publishers = live.publishers
@@ -108,12 +111,13 @@ class Recorded:
         if not is_plain or len(waiting.body) > RECORDED_BYTES or header.documents > RECORDED_DOCUMENTS:
             return False
         body, encoding = waiting.body, "" if waiting.item.is_decoded else header.encoding
+        plain = body if not encoding else check(header, body, self._limits)[1]
+        found = None if plain is None else redacted_body(plain, media.parse(header.content_type).codec, self._hides)
+        if found is not None and found != plain:
+            body, encoding = found, ""
         if self._redact:
-            plain = body if not encoding else check(header, body, self._limits)[1]
-            found = None if plain is None else redacted_body(plain, media.parse(header.content_type).codec, self._redact)
             if found is None:
                 return False
-            body, encoding = found, ""
             named = {name: MARKER for name in ("id", "filename") if name in self._redact and getattr(header, name) is not None}
             header = msgspec.structs.replace(header, **named)
         header = msgspec.structs.replace(header, encoding=encoding, length=len(body))
@@ -123,7 +127,7 @@ class Recorded:
         others = {"route": header.route, "id": header.id, "filename": header.filename}
         post = post_of(body, header.content_type, encoding, others)
         name = f"recorded {waiting.item.receipt}"
-        case = case_of(name, post, arrived[0], arrived[1], runs[0].dropped, runs[0].failures)
+        case = case_of(name, post, arrived[0], arrived[1], runs[0].dropped, runs[0].failures, self._hides)
         if case is not None:
             self._tests.append(case)
             self._documents += header.documents
@@ -205,8 +209,9 @@ def main(lifeline: int) -> None:
     # what components print must not get between the lines of the report
     out = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
-    site = Site(job.paths)
-    logs.configure(f"shadow-{os.getpid()}", json=job.log_json, level=job.log_level, secrets=site.secrets)
+    site = Site(job.paths, redact=job.hides)
+    logs.configure(f"shadow-{os.getpid()}", json=job.log_json, level=job.log_level, hiding=site.hiding)
+    clean_prints(site.secrets.redact)
     logs.keep(Path(job.socket).parent, job.log_ring_bytes)
     if job.max_memory_bytes:
         limit_memory(job.max_memory_bytes)
@@ -237,7 +242,8 @@ def serve(job: Job, report: Any, site: Site) -> None:
         listener.bind(job.socket)
         listener.listen(BACKLOG)
         report({"is_ready": True})
-        Service(listener, Compared(job, live, rest[0], site.secrets) if rest else Recorded(job, live), report, site.secrets).run()
+        work = Compared(job, live, rest[0], site.hiding) if rest else Recorded(job, live, site.hiding)
+        Service(listener, work, report, site.secrets).run()
 
 
 if __name__ == "__main__":

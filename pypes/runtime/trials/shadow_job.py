@@ -24,7 +24,9 @@ class Job(msgspec.Struct, kw_only=True):
     components: dict[str, dict[str, Any]]
     documents: int
     record: int = 0
+    #: Fields that are replaced in what is recorded, and patterns of names whose values are hidden in all reports.
     redact: list[str] = []
+    hides: tuple[str, ...] = ()
     paths: Paths = msgspec.field(default_factory=Paths)
     limits: Limits = msgspec.field(default_factory=Limits)
     pools: dict[str, Pool] = {}

@@ -19,7 +19,7 @@ from pypes.core.clock import wall
 from pypes.core.lifeline import die_with, watch
 from pypes.core.limits import Limits
 from pypes.core.pools import NO_POOLS, Pool
-from pypes.core.secrets import Secrets
+from pypes.core.printed import clean_prints
 from pypes.errors import PypesError
 from pypes.graph import codec
 from pypes.graph.cases import Post
@@ -30,6 +30,7 @@ from pypes.ingest.codecs import check
 from pypes.ingest.delivery import Header
 from pypes.ingest.protocol import Item
 from pypes.ingest.receipt import ReceiptIds, commit_key
+from pypes.observe.hiding import Hiding
 from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.instance.intake import Intake
 from pypes.runtime.instance.routing import Router
@@ -67,11 +68,15 @@ class Report(msgspec.Struct):
         """Packets that came in, by filter."""
         return {step.filter: step.taken for step in self.steps}
 
-    def shown(self, secrets: Secrets) -> Report:
+    def shown(self, hiding: Hiding) -> Report:
         """The report as people may read it."""
+        show, secrets = hiding.packet, hiding.secrets
         steps = [
             msgspec.structs.replace(
-                step, taken=secrets.shown(step.taken), out=secrets.shown(step.out), error=secrets.redacted(step.error)
+                step,
+                taken=[show(packet) for packet in step.taken],
+                out={port: [show(packet) for packet in packets] for port, packets in step.out.items()},
+                error=secrets.redacted(step.error),
             )
             for step in self.steps
         ]
@@ -251,12 +256,13 @@ def main(lifeline: int) -> None:
     os.dup2(2, 1)
     graph = codec.from_obj(job.graph)
     specs = {name: ComponentSpec.from_obj(obj) for name, obj in job.components.items()}
-    site = Site(job.paths)
-    logs.configure(f"trial-{os.getpid()}", json=False, secrets=site.secrets)
+    site = Site(job.paths, redact=job.hides)
+    logs.configure(f"trial-{os.getpid()}", json=False, hiding=site.hiding)
+    clean_prints(site.secrets.redact)
     answer: Any
     try:
         with Trial(graph, specs, site=site, pools=job.pools) as trial:
-            answer = trial.run([msgspec.convert(post, Post) for post in job.posts]).shown(site.secrets)
+            answer = trial.run([msgspec.convert(post, Post) for post in job.posts]).shown(site.hiding)
     except PypesError as error:
         answer = {"error": {"code": error.code, "message": site.secrets.redact(error.message), "where": error.where}}
     line = msgspec.json.encode(answer)

@@ -6,7 +6,9 @@ import msgspec
 
 from pypes.access.settings import AccessSettings
 from pypes.core.limits import Limits
+from pypes.observe.hiding import Hiding
 from pypes.observe.otlp.settings import Otlp
+from pypes.runtime.own_secrets import hiding_of
 
 
 class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,7 +20,8 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     ``session_key``: random bytes of which sessions of browsers are made, the same as long as the supervisor lives. ``hosts``
     holds what an operator added; the names of ``bind`` are implied. ``proxies`` are networks. ``node`` is the node's number in
     receipts. ``fleet_dir`` is the folder that the node shares with others, if it does. ``otlp``: where traces and metrics are
-    sent. ``caller_traces_per_s``: how many deliveries are traced because their callers are.
+    sent. ``caller_traces_per_s``: how many deliveries are traced because their callers are. ``redact``: patterns of names whose
+    values are hidden where documents are shown.
     """
 
     data_dir: str
@@ -48,12 +51,17 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     log_json: bool = True
     log_level: str = "INFO"
     log_ring_bytes: int = 0
+    redact: tuple[str, ...] = ()
     otlp: Otlp | None = None
     caller_traces_per_s: float = 0.0
 
     @property
     def grace_s(self) -> float:
         return self.limits.grace_s
+
+    def hiding(self) -> Hiding:
+        """Hides what no process of the node is to show."""
+        return hiding_of(self.redact, self.token, self.callback_secret, self.otlp)
 
     def encode(self) -> bytes:
         return msgspec.json.encode(self)

@@ -21,6 +21,7 @@ from pypes.core.limits import MIB
 from pypes.core.paths import Paths
 from pypes.errors import Draining, PypesError, Reject, Retry, Unavailable
 from pypes.graph.spec import ComponentSpec
+from pypes.observe.hiding import Hiding
 from pypes.placement.executor import ExecutorClosed, ExecutorFull
 from pypes.placement.keeper import LocalKeeper
 from pypes.placement.pool_process import Bounds
@@ -59,6 +60,8 @@ class SearchWork:
 
     def __init__(self) -> None:
         self._kept: dict[str, Component] = {}
+        #: Without the secrets in parameters of all components that were asked.
+        self.hiding = Hiding()
 
     def setup(self) -> None:
         """Nothing is loaded before it is asked."""
@@ -67,8 +70,9 @@ class SearchWork:
         """``[True, answer]``, or ``[False, error]`` for one that is to be told, which loses nothing as a value."""
         search = msgspec.json.decode(question, type=Search)
         try:
-            component: Any = self._made(search)
-            return [True, orjson.dumps({**component.search(search.query), "graph": search.graph})]
+            with self.hiding.secrets.kept():
+                component: Any = self._made(search)
+                return [True, orjson.dumps({**component.search(search.query), "graph": search.graph})]
         except PypesError as error:
             return [False, orjson.dumps(error_to_obj(error))]
 
@@ -80,7 +84,8 @@ class SearchWork:
         component = self._kept.pop(key, None)
         if component is None:
             spec = ComponentSpec.from_obj(search.component)
-            component = Site(Paths(data_dir=search.data_dir)).make(spec, search.params, search.filter)
+            site = Site(Paths(data_dir=search.data_dir), secrets=self.hiding.secrets)
+            component = site.make(spec, search.params, search.filter)
         self._kept[key] = component
         if len(self._kept) > MOST_KEPT:
             del self._kept[next(iter(self._kept))]

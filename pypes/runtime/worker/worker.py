@@ -65,6 +65,8 @@ class IngestWorker:
         self.config = config
         self._on_failed = on_failed
         self._observer = guarded(observer)
+        #: Documents as clients may look at them, without the secrets of the node and of its graphs.
+        self.hiding = config.hiding()
         #: The tallies of this process.
         self.tallies = tally_file(config)
         self._has_failed = False
@@ -302,6 +304,7 @@ class IngestWorker:
     # -- the supervisor ---------------------------------------------------------------------------------
 
     def _apply(self, topology: Topology) -> None:
+        self.hiding.secrets.learn_variables(topology.variables - self._topology.variables, os.environ)
         self._topology = topology
         self._is_deployed = topology.is_complete
         self._dispatcher.apply(topology)

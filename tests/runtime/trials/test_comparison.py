@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pypes.core.secrets import Secrets
+from pypes.observe.hiding import HIDDEN, Hiding
 from pypes.runtime.trials.comparison import MAX_EXAMPLES, SHOWN_CHARS, Comparison
 from pypes.runtime.trials.trial import Passage
 
@@ -19,7 +20,7 @@ def passage(*packets: dict[str, Any], fate: str = "published", code: str = "") -
 
 
 def compare(live: Passage, candidate: Passage) -> dict[str, Any]:
-    comparison = Comparison()
+    comparison = Comparison(Hiding())
     comparison.add("r", 0, live, candidate)
     return comparison.to_obj()
 
@@ -64,7 +65,7 @@ def test_fates() -> None:
 
 
 def test_examples_are_bounded() -> None:
-    comparison = Comparison()
+    comparison = Comparison(Hiding())
     for number in range(MAX_EXAMPLES * 2):
         comparison.add("r", number, passage(packet(a="x" * 1000)), passage(fate="dropped"))
     found = comparison.to_obj()
@@ -74,9 +75,22 @@ def test_examples_are_bounded() -> None:
 
 
 def test_examples_are_shown_without_secrets_before_they_are_cut() -> None:
-    comparison = Comparison(Secrets({"s3cr3t-p4ss": "${TOKEN}"}).shown)
+    comparison = Comparison(Hiding(secrets=Secrets({"s3cr3t-p4ss": "${TOKEN}"})))
     text = "x" * (SHOWN_CHARS - 5) + "s3cr3t-p4ss"
     comparison.add("r", 0, passage(packet(a=text)), passage(packet(a="other")))
     comparison.add("r", 1, passage(packet(a=text)), passage())
     assert [difference["what"] for difference in comparison.to_obj()["examples"]] == ["changed", "missing"]
     assert "s3c" not in str(comparison.to_obj())
+
+
+def test_examples_are_shown_without_what_is_hidden_by_name_and_differences_are_counted_all_the_same() -> None:
+    comparison = Comparison(Hiding(["password"]))
+    user = {"name": "ada", "password": "geheim-1"}
+    comparison.add("r", 0, passage(packet(password="geheim-1", n=1)), passage(packet(password="geheim-2", n=2)))
+    comparison.add("r", 1, passage(packet(user=user, password="geheim-1")), passage())
+    comparison.add("r", 2, passage({"fields": {}, "meta": {"password": "geheim-1"}}), passage({"fields": {}, "meta": {}}))
+    changed, fate, meta = comparison.to_obj()["examples"]
+    assert changed["fields"] == {"n": [1, 2], "password": [HIDDEN, HIDDEN]}
+    assert fate["packet"] == {"fields": {"user": {"name": "ada", "password": HIDDEN}, "password": HIDDEN}}
+    assert list(meta["fields"]) == ["meta.password"]
+    assert "geheim" not in str(comparison.to_obj())

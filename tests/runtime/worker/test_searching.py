@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ OWN = '''
 import os
 from pathlib import Path
 
-from pypes import Publisher, Reject, Unreachable
+from pypes import Parameters, Publisher, Reject, Unreachable
 from pypes.errors import StoreError
 
 
@@ -39,6 +40,9 @@ class Gone(StoreError):
 
 
 class Odd(Publisher):
+    class Params(Parameters):
+        key: str = ""
+
     def process(self, packet):
         pass
 
@@ -49,6 +53,11 @@ class Odd(Publisher):
             raise ValueError("odd", Marking(self.data_dir))
         if query.text == "unreachable":
             raise Unreachable(1.0, "nobody answers")
+        if query.text == "tell":
+            raise StoreError(f"no index at {self.params.key}")
+        if query.text == "fail":
+            print("no answer from", self.params.key)
+            raise ConnectionError(f"no answer from {self.params.key}")
         if query.text == "reject":
             raise Reject("not this question", "odd.not")
         if query.text == "wait":
@@ -71,11 +80,11 @@ def run(check: Callable[[Searches, Path], Awaitable[None]], folder: Path) -> Non
     asyncio.run(checked())
 
 
-def question(folder: Path, text: str, **more: Any) -> Search:
+def question(folder: Path, text: str, params: Mapping[str, Any] | None = None, **more: Any) -> Search:
     own = folder / "own.py"
     own.write_text(OWN)
     component = ComponentSpec("Odd", kind="PUBLISHER", module=str(own), attr="Odd").to_obj()
-    return Search("g", "odd", component, {}, str(folder), SearchQuery(text, **more))
+    return Search("g", "odd", component, params or {}, str(folder), SearchQuery(text, **more))
 
 
 async def process_of(searches: Searches, folder: Path) -> int:
@@ -103,6 +112,25 @@ def test_errors_come_back_as_what_they_are(tmp_path: Path) -> None:
             assert ended.value.code == "search.lost"
 
     run(check, tmp_path)
+
+
+def test_errors_tell_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("PLACE", "postgresql://me:correct-horse@host/x")
+
+    async def check(searches: Searches, folder: Path) -> None:
+        params = {"key": "${PLACE}"}
+        with pytest.raises(StoreError, match="no index at") as told:
+            await searches.ask(question(folder, "tell", params))
+        with pytest.raises(Exception, match="no answer from") as failed:
+            await searches.ask(question(folder, "fail", params))
+        for error in (told.value, failed.value):
+            assert "${PLACE}" in str(error)
+            assert "correct-horse" not in "".join(traceback.format_exception(error))
+
+    run(check, tmp_path)
+    said = capfd.readouterr()
+    assert "no answer from ${PLACE}" in said.out
+    assert "correct-horse" not in said.out + said.err
 
 
 def test_nothing_of_a_component_is_unpickled_in_the_worker(tmp_path: Path) -> None:
