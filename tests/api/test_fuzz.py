@@ -40,6 +40,9 @@ SPARE: dict[str, Any] = {
     "wires": [["json.out", "out.in"]],
 }
 
+#: Requests of each operation: there are a hundred, and making one takes long. `make fuzz` makes as many as of all else.
+EXAMPLES = 20
+
 #: Bodies are made from schemas; those of documents have none, and few of those made for the others get far.
 BODIES = st.one_of(
     st.binary(max_size=300),
@@ -121,12 +124,15 @@ def cases(operation: Operation, places: dict[str, list[str]]) -> st.SearchStrate
 @pytest.mark.hypothesis
 @pytest.mark.timeout(7200)
 def test_every_operation_answers_as_documented(node: Node, places: dict[str, list[str]]) -> None:
+    assert settings.default is not None
+    is_long = settings.default.max_examples > settings.get_profile("default").max_examples
+    examples = settings.default.max_examples if is_long else EXAMPLES
     failures: dict[str, str] = {}
     answers: dict[str, Counter[int]] = {}
 
     for operation in operations(node):
 
-        @settings(suppress_health_check=list(HealthCheck), database=None)
+        @settings(max_examples=examples, suppress_health_check=list(HealthCheck), database=None)
         @given(case=cases(operation, places), extra=st.one_of(st.none(), BODIES))
         def try_it(case: Any, extra: bytes | None) -> None:
             if extra is not None and case.method in ("POST", "PUT"):
