@@ -37,6 +37,8 @@ WEIGHTS = {
     "half_open": 6,
     "jump_clock": 4,
 }
+#: Share of faults that are chosen because their kind was not there yet: however short a run is, it has all of them.
+DUE = 0.4
 #: Where the clock of the node may jump to, in seconds: a second back, minutes, hours, and beyond what is kept.
 JUMPS_S = (-1.5, 90.0, -600.0, 3_600.0, -3_600.0, 86_400.0, -86_400.0, 8 * 86_400.0)
 #: Between two faults.
@@ -125,11 +127,16 @@ class Faults:
         self._recovery_s = self._room_s = self._right_s = 0.0
         self._deployment: threading.Thread | None = None
         self._version = 1
+        #: Kinds of faults that are still to come, whatever their weights.
+        self._due: list[str] = []
 
     def run(self, seconds: float) -> Tally:
-        """Disturb for ``seconds`` and until every role was killed; afterwards the node runs and nothing disturbs it."""
+        """Disturb for ``seconds``, until each kind of fault was chosen and every role was killed; afterwards nothing disturbs."""
         end = time.monotonic() + seconds
-        return self.run_while(lambda: time.monotonic() < end or any(not self.tally.kills[role] for role in self._roles))
+        self._due = self._rng.sample([*self._weights], len(self._weights))
+        return self.run_while(
+            lambda: time.monotonic() < end or bool(self._due) or any(not self.tally.kills[role] for role in self._roles)
+        )
 
     def run_while(self, goes_on: Callable[[], bool]) -> Tally:
         """Disturb as long as ``goes_on`` says so; afterwards the node runs and nothing disturbs it."""
@@ -139,7 +146,8 @@ class Faults:
                 self._wait(self._rng.uniform(0.05, self._longest_wait_s))
                 self._put_right(time.monotonic())
                 self._see_that_it_runs()
-                getattr(self, "_" + self._rng.choices(names, weights)[0])()
+                is_due = bool(self._due) and self._rng.random() < DUE
+                getattr(self, "_" + (self._due.pop() if is_due else self._rng.choices(names, weights)[0]))()
         finally:
             self._put_right(float("inf"))
             self._half.close()

@@ -23,7 +23,7 @@ from tests.faults.chaos.node import running
 from tests.faults.chaos.scraping import Scrapes
 from tests.faults.chaos.tables import Tables
 
-DEFAULT_S = 45.0
+DEFAULT_S = 25.0
 CLIENTS = {"plain": 5, "ordered": 5, "tables": 3}
 DISK_BYTES = 512 << 20
 SETTLE_S = 120.0
