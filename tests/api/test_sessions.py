@@ -197,9 +197,12 @@ def test_what_was_not_made_here_is_none(stage: Stage) -> None:
 
 def test_it_ends_with_its_token(stage: Stage) -> None:
     worker = stage.worker()
-    _, cookie = stage.begun(worker)
+    session, cookie = stage.begun(worker)
+    client = worker.client_of(session)
     stage.issuer.revoke("t")
     stage.registers[0].look()
+    # with the look, and not only with the next round
+    assert client.ended.is_set()
     assert find(worker, cookie) is None
     # neither has another one of that name anything to do with it
     stage.issuer.create("t", ["admin"])
