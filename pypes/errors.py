@@ -21,6 +21,7 @@ Split by whose fault it is, so that a caller can tell what to do from the class 
     │   ├── QueueFull             names the ``limit`` that is reached; ``where`` is the graph, if it is one of a graph
     │   │   ├── LettersFull           a graph has too many dead letters to take more documents
     │   │   └── DiskFull              a graph has reached its own limit of bytes on the disk
+    │   ├── OverBudget            the client is over a budget of its token, or has its part of what all share
     │   ├── NotDeployed           no graph would take the document
     │   └── Draining              the node is stopping
     ├── StoreError            the disk or the store under it failed: nothing was acknowledged
@@ -158,6 +159,29 @@ class LettersFull(QueueFull):
 
 class DiskFull(QueueFull):
     code = "graph.disk_full"
+
+
+class OverBudget(Unavailable):
+    """A client has used as much as it may. ``where`` is the name of its token, ``limit`` that of the budget.
+
+    ``hold_s``: seconds for which the answer is to be held back, so that a client that does not wait takes little of the node.
+    """
+
+    code = "budget.exceeded"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_s: float = 1.0,
+        code: str | None = None,
+        where: str = "",
+        limit: str = "",
+        hold_s: float = 0.0,
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s, code=code, where=where)
+        self.limit = limit
+        self.hold_s = hold_s
 
 
 class NotDeployed(Unavailable):

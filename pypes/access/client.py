@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final
 
+from pypes.access.account import Account
+
 #: The rights of a token: handing in documents, looking, changing graphs, everything.
 SCOPES: Final = ("ingest", "read", "edit", "admin")
 
@@ -27,12 +29,14 @@ class Client:
     """The sender of a request. ``name`` is that of its token, and of the poster of its documents; empty without one.
 
     ``scopes`` are all that it has, those that come with others included. ``graphs`` are names, and patterns such as ``team-*``;
-    none: all graphs. ``ended`` is set once the token does not allow this any more: it was revoked, it has expired or was changed.
+    none: all graphs. ``account`` is for its budget. ``ended`` is set once the token does not allow this any more: it was revoked,
+    it has expired or was changed.
     """
 
     name: str
     scopes: frozenset[str]
     graphs: tuple[str, ...] = ()
+    account: Account = field(default_factory=Account)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -45,9 +49,10 @@ class Client:
         return not self.graphs or is_among(graph, self.graphs)
 
 
-def client_of(name: str, scopes: Iterable[str], graphs: Iterable[str] = ()) -> Client:
-    """A client with the scopes that a token names, and those that come with them."""
-    return Client(name, frozenset(each for scope in scopes for each in _WITH.get(scope, (scope,))), tuple(graphs))
+def client_of(name: str, scopes: Iterable[str], graphs: Iterable[str] = (), account: Account | None = None) -> Client:
+    """A client with the scopes that a token names, and those that come with them; without an account, it has no budget."""
+    all_scopes = frozenset(each for scope in scopes for each in _WITH.get(scope, (scope,)))
+    return Client(name, all_scopes, tuple(graphs), account or Account())
 
 
 def is_among(graph: str, graphs: Iterable[str]) -> bool:

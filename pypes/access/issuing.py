@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
+from pypes.access.budget import Budget, changed
 from pypes.access.client import ADMIN_NAME, SCOPES
 from pypes.access.store import TokenStore
-from pypes.access.token import Token, digest_of, new_secret
+from pypes.access.token import MAX_TOKENS, Token, digest_of, new_secret
 from pypes.core.clock import wall
 from pypes.errors import Conflict, InvalidInput, NotFound
 
 log = logging.getLogger(__name__)
-
-#: Tokens that a node keeps, those that were revoked or have expired included; they are forgotten to make room.
-MAX_TOKENS: Final = 100_000
 
 #: Graphs that a token names.
 MAX_GRAPHS: Final = 100
@@ -60,11 +58,18 @@ class Issuer:
         return token
 
     def create(
-        self, name: str, scopes: Sequence[str], graphs: Sequence[str] = (), expires: float | None = None, by: str = ""
+        self,
+        name: str,
+        scopes: Sequence[str],
+        graphs: Sequence[str] = (),
+        expires: float | None = None,
+        by: str = "",
+        budget: Mapping[str, Any] | None = None,
     ) -> tuple[Token, str]:
         """Make a token; returns it with its secret, which nobody can find out again.
 
-        Its name may be that of one that was revoked or has expired. Raises :class:`InvalidInput`, :class:`Conflict`.
+        ``budget`` has the numbers of :class:`Budget`. The name may be that of a token that was revoked or has expired. Raises
+        :class:`InvalidInput`, :class:`Conflict`.
         """
         if not NAME.fullmatch(name) or name == ADMIN_NAME:
             raise InvalidInput(
@@ -78,18 +83,24 @@ class Issuer:
             raise Conflict(f"there is a token {name!r} already; revoke it, or take another name", code="token.exists", where=name)
         secret = new_secret()
         token = Token(
-            name=name, digest=digest_of(secret.encode()), scopes=tuple(scopes), graphs=tuple(graphs), created=now, author=by
+            name=name,
+            digest=digest_of(secret.encode()),
+            scopes=tuple(scopes),
+            graphs=tuple(graphs),
+            created=now,
+            author=by,
+            budget=changed(Budget(), budget),
         )
         token = msgspec.structs.replace(_checked(token), expires=_end(expires, now))
         self._keep_open(name, token, "the first token of a node needs the scope admin, and no end")
         if before is None and self._store.count() >= self._most and not self._store.forget_ended(now):
             raise Conflict(f"there are {self._most} tokens, as many as may be; revoke some", code="token.too_many", where=name)
         self._put(token)
-        log.info("token created", extra={"token": name, "scopes": token.scopes, "graphs": token.graphs, "by": by})
-        return token, secret
+        log.info("token created", extra=_logged(token, by))
+        return self.get(name), secret
 
     def change(self, name: str, changes: dict[str, Any], by: str = "") -> Token:
-        """Give a token other ``scopes``, ``graphs`` or another end (``expires``); its secret stays.
+        """Give a token other ``scopes``, ``graphs``, another end (``expires``) or numbers of its ``budget``; its secret stays.
 
         Raises as :meth:`create`, :class:`NotFound`, and :class:`Conflict` for one that was revoked.
         """
@@ -100,9 +111,11 @@ class Issuer:
         token = _checked(msgspec.structs.replace(before, **wanted))
         if "expires" in changes:
             token = msgspec.structs.replace(token, expires=_end(changes["expires"], self._clock()))
+        if "budget" in changes:
+            token = msgspec.structs.replace(token, budget=changed(token.budget, changes["budget"]))
         self._keep_open(name, token, "this is the last token with the scope admin and no end")
         self._put(token)
-        log.info("token changed", extra={"token": name, "scopes": token.scopes, "graphs": token.graphs, "by": by})
+        log.info("token changed", extra=_logged(token, by))
         return token
 
     def revoke(self, name: str, by: str = "") -> None:
@@ -138,6 +151,7 @@ def shown(token: Token, now: float, time: Callable[[float], str]) -> dict[str, A
         "state": token.state(now),
         "scopes": list(token.scopes),
         "graphs": list(token.graphs),
+        "budget": token.budget.given(),
         "created": time(token.created),
         "created_by": token.author,
         "expires": None if token.expires is None else time(token.expires),
@@ -145,6 +159,10 @@ def shown(token: Token, now: float, time: Callable[[float], str]) -> dict[str, A
     if token.revoked is not None:
         found["revoked"] = time(token.revoked)
     return found
+
+
+def _logged(token: Token, by: str) -> dict[str, Any]:
+    return {"token": token.name, "scopes": token.scopes, "graphs": token.graphs, "budget": token.budget.given(), "by": by}
 
 
 def _is_lasting(token: Token) -> bool:

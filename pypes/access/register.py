@@ -14,7 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from pypes.access.client import ADMIN_NAME, Client, client_of
+import msgspec
+
+from pypes.access.account import Account
+from pypes.access.budget import Budget
+from pypes.access.client import ADMIN_NAME, EVERYONE, Client, client_of
+from pypes.access.ledger import EVERYBODY, Ledger
 from pypes.access.store import TokenStore
 from pypes.access.token import Token, digest_of
 from pypes.core.clock import wall
@@ -32,11 +37,26 @@ _SCHEME: Final = b"bearer "
 class Register:
     """Finds clients by their tokens: the one that the node was configured with, and those in the file at ``path``.
 
-    Without that file there are no others. Raises :class:`StoreError` if it cannot be read.
+    Without that file there are no others. ``ledger`` has what is used of their budgets, and ``usual`` is the budget of those that
+    have none: tokens, or all clients together on a node that asks for no token. Raises :class:`StoreError` if the file cannot be
+    read.
     """
 
-    def __init__(self, path: Path, configured: str | None = None, clock: Callable[[], float] = wall) -> None:
+    def __init__(
+        self,
+        path: Path,
+        configured: str | None = None,
+        clock: Callable[[], float] = wall,
+        ledger: Ledger | None = None,
+        usual: Budget | None = None,
+    ) -> None:
         self._clock = clock
+        self._ledger = ledger or Ledger()
+        self._usual = usual or Budget()
+        #: Everybody, on a node that asks for no token.
+        self.everyone = EVERYONE
+        if self._usual.given():
+            self.everyone = client_of("", ("admin",), account=Account("", self._ledger, EVERYBODY, self._usual))
         self._store = TokenStore(path, is_reader=True) if path.exists() else None
         self._tokens: dict[str, Token] = {}
         self._names: dict[bytes, str] = {}
@@ -104,24 +124,34 @@ class Register:
         changed, now = self._store.changed(), self._clock()
         if not changed and now < self._next_end:
             return False
+        others = []
         for token in changed:
             before = self._tokens.get(token.name)
             if before is not None:
                 self._names.pop(before.digest, None)
             self._tokens[token.name] = token
             self._names[token.digest] = token.name
+            client = self._clients.get(token.name)
+            if before is not None and client is not None and _is_same(before, token):
+                client.account.change(token.budget.over(self._usual))
+            else:
+                others.append(token)
         ended = [name for name in self._clients if self._tokens[name].state(now) != "live"]
-        for name in {*ended, *(token.name for token in changed)}:
+        for name in {*ended, *(token.name for token in others)}:
             if (client := self._clients.pop(name, None)) is not None:
                 client.ended.set()
-        for token in changed:
+        for token in others:
             if token.state(now) == "live":
-                self._clients[token.name] = client_of(token.name, token.scopes, token.graphs)
+                self._clients[token.name] = self._client(token)
         self._next_end = min((end for name in self._clients if (end := self._tokens[name].expires) is not None), default=math.inf)
         self._remembered.clear()
         for tell in self.on_change:
             tell()
         return True
+
+    def _client(self, token: Token) -> Client:
+        account = Account(token.name, self._ledger, token.place, token.budget.over(self._usual), is_one_of_many=True)
+        return client_of(token.name, token.scopes, token.graphs, account)
 
     async def watch(self) -> None:
         """Look again and again; never returns."""
@@ -135,6 +165,11 @@ class Register:
         """Let go of the file."""
         if self._store is not None:
             self._store.close()
+
+
+def _is_same(before: Token, after: Token) -> bool:
+    """True if a token is as it was, but for its budget."""
+    return before == msgspec.structs.replace(after, budget=before.budget)
 
 
 def _secret_of(authorization: bytes) -> bytes | None:

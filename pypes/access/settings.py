@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
+
+from pypes.access.budget import KINDS, Budget
+
+
+def _per_second(what: str) -> Any:
+    whose = "of each token that has no number of its own; where no token is needed, of all clients together"
+    return field(default=0.0, metadata={"help": f"{what} in a second {whose}; 0: no bound."})
+
 
 #: Longest time for which a session may last: a year.
 MAX_SESSION_S = 365 * 86400
@@ -27,3 +36,12 @@ class AccessSettings:
         default=30 * 60.0,
         metadata={"help": "Time without a request after which it has to sign in again; 0: only after session_s."},
     )
+    requests_per_s: float = _per_second("Requests")
+    bytes_per_s: float = _per_second("Bytes of bodies, as sent,")
+    documents_per_s: float = _per_second("Documents")
+
+    @property
+    def budget(self) -> Budget:
+        """The budget of tokens that have none."""
+        numbers = (self.requests_per_s, self.bytes_per_s, self.documents_per_s)
+        return Budget(**{kind: number for kind, number in zip(KINDS, numbers, strict=True) if number})

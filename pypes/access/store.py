@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from pypes.access.token import Token
+from pypes.access.budget import Budget
+from pypes.access.token import MAX_TOKENS, Token
 from pypes.core.databases import connect, writing
 from pypes.errors import StoreError
 
@@ -22,7 +23,30 @@ create table tokens (name text primary key, digest blob not null, scopes text no
 create index tokens_by_change on tokens (change);
 """
 
-_COLUMNS: Final = "name, digest, scopes, graphs, created, author, expires, revoked"
+#: Columns that came later: the budget, and a number from 1 on that no two tokens have at a time.
+BUDGETS: Final = """
+alter table tokens add column budget text not null default '{}';
+alter table tokens add column place integer not null default 0;
+create temp table ranked (place integer primary key, name text unique);
+insert into ranked (name) select name from tokens;
+update tokens set place = (select place from ranked where ranked.name = tokens.name);
+drop table ranked;
+create unique index tokens_by_place on tokens (place);
+"""
+
+_COLUMNS: Final = "name, digest, scopes, graphs, created, author, expires, revoked, budget, place"
+
+#: The place of the token that has this name already, else the next one or, once all have been given, one that is free again.
+_PLACE: Final = f"""coalesce((select place from tokens where name = ?),
+    (select case when max(place) < {MAX_TOKENS} then max(place) + 1 end from tokens),
+    (select min(place) + 1 from (select 0 as place union all select place from tokens) as used
+        where not exists (select 1 from tokens where tokens.place = used.place + 1)))"""
+
+_PUT: Final = f"""
+insert into tokens ({_COLUMNS}, change)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, {_PLACE}, (select coalesce(max(change), 0) + 1 from tokens))
+    on conflict (name) do update set {", ".join(f"{name} = excluded.{name}" for name in [*_COLUMNS.split(", ")[1:], "change"])}
+"""
 
 
 class TokenStore:
@@ -72,15 +96,11 @@ class TokenStore:
             return int(self._db.execute("select count(*) from tokens").fetchone()[0])
 
     def put(self, token: Token) -> None:
-        """Keep a token, in the place of the one with its name."""
-        scopes, graphs = (msgspec.json.encode(names).decode() for names in (token.scopes, token.graphs))
-        values = (token.name, token.digest, scopes, graphs, token.created, token.author, token.expires, token.revoked)
+        """Keep a token, instead of the one with its name, whose place in the ledger it gets; its own is not looked at."""
+        scopes, graphs, budget = (msgspec.json.encode(part).decode() for part in (token.scopes, token.graphs, token.budget))
+        values = (token.name, token.digest, scopes, graphs, token.created, token.author, token.expires, token.revoked, budget)
         with self._told("written, nothing was changed"), writing(self._db):
-            self._db.execute(
-                f"insert or replace into tokens ({_COLUMNS}, change) "
-                "select ?, ?, ?, ?, ?, ?, ?, ?, coalesce(max(change), 0) + 1 from tokens",
-                values,
-            )
+            self._db.execute(_PUT, (*values, token.name))
 
     def forget_ended(self, now: float) -> int:
         """Remove the tokens that were revoked or have expired, and say how many."""
@@ -102,7 +122,7 @@ class TokenStore:
 
 
 def _token(row: tuple[Any, ...]) -> Token:
-    name, digest, scopes, graphs, created, author, expires, revoked = row
+    name, digest, scopes, graphs, created, author, expires, revoked, budget, place = row
     names = [tuple(msgspec.json.decode(text, type=list[str])) for text in (scopes, graphs)]
     return Token(
         name=name,
@@ -113,4 +133,6 @@ def _token(row: tuple[Any, ...]) -> Token:
         author=author,
         expires=expires,
         revoked=revoked,
+        budget=msgspec.json.decode(budget, type=Budget),
+        place=place,
     )

@@ -8,8 +8,13 @@ from typing import Final
 
 import msgspec
 
+from pypes.access.budget import Budget
+
 #: Tokens are known by it when one turns up where it should not be.
 PREFIX: Final = "pypes_"
+
+#: Tokens that a node keeps, those that were revoked or have expired included; these are forgotten to make room.
+MAX_TOKENS: Final = 100_000
 
 #: Random bytes of a secret.
 SECRET_BYTES: Final = 32
@@ -19,7 +24,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     """A token as the node keeps it; times are those of the wall clock, in seconds since the epoch.
 
     ``graphs`` are names and patterns, none: all. ``author`` made it. It allows nothing from ``expires`` on, and from the moment
-    when it was ``revoked``.
+    when it was ``revoked``. ``place`` is a number of its own in the ledger of budgets, which the store gives it.
     """
 
     name: str
@@ -30,6 +35,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     author: str = ""
     expires: float | None = None
     revoked: float | None = None
+    budget: Budget = Budget()
+    place: int = 0
 
     def state(self, now: float) -> str:
         """``live``, ``revoked`` or ``expired``."""

@@ -37,7 +37,10 @@ class Events:
     @operation(
         "What happens on the node, as a stream of events",
         {200: Answer(_FORM, TEXT, media=MEDIA_TYPE)},
-        errors={503: "Too many clients look already, or the supervisor cannot be asked."},
+        errors={
+            429: "As many streams have begun with this token as one may have.",
+            503: "Too many clients look already, or the supervisor cannot be asked.",
+        },
         parameters=(
             Parameter("graph", "Only what is about these graphs, separated by commas.", {"type": "string", "minLength": 1}),
             Parameter("kind", f"Only these kinds, separated by commas: {', '.join(KINDS)}.", {"type": "string", "minLength": 1}),
@@ -57,7 +60,7 @@ class Events:
             raise invalid("kind", f"some of {', '.join(KINDS)}, separated by commas, not {unknown[0]!r}")
         recent = number_of(req, "recent", 0, 0, MOST_RECENT)
         viewer = await self._worker.live.events.open(
-            graphs, kinds, req.header(b"last-event-id").strip(), recent, req.client.graphs
+            graphs, kinds, req.header(b"last-event-id").strip(), recent, req.client.graphs, req.client.account
         )
         stream(req, resp, viewer, self._stopping)
 

@@ -12,24 +12,30 @@
   is answered (:mod:`pypes.api.permission`).
 - A body that announces to be too long, or longer than the queue has room for, is refused before a byte of it is read.
 - A node that is stopping takes nothing new and closes its connections.
+- A client that is over a budget of its token is refused (:mod:`pypes.access.account`), and so is one that has as many requests
+  under way as half of the connections: others must get in, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from pypes.access.client import EVERYONE, NOBODY, Client, client_of
+from pypes.access.account import Account
+from pypes.access.client import NOBODY, Client, client_of
 from pypes.access.register import Register
 from pypes.api import problems
+from pypes.api.counting import REASON
+from pypes.api.door import room
 from pypes.api.origins import field_of, is_by_hand, is_navigation, is_of_others, is_own, is_secure
 from pypes.api.permission import check_csrf
 from pypes.api.request import CLIENT, CSRF, SESSION, too_large
 from pypes.api.sender import SENDER, Fields, Proxies
 from pypes.api.sessions import Session, Sessions
 from pypes.core.addresses import is_loopback
-from pypes.errors import BadRequest, Draining, Forbidden, PypesError, Unauthorized
+from pypes.errors import BadRequest, Draining, Forbidden, OverBudget, PypesError, Unauthorized
 from pypes.runtime.worker.config import WorkerConfig
 
 Scope = MutableMapping[str, Any]
@@ -76,6 +82,9 @@ EXPOSED = b"Location, Retry-After, ETag, Preference-Applied, Allow, Pypes-Cursor
 #: Spellings of hosts that were found good (names times ports) and are not taken apart again.
 MAX_REMEMBERED = 256
 
+#: Bodies of refused requests up to here are thrown away; with longer ones, the connection ends.
+THROWN_AWAY_BYTES = 64 << 10
+
 #: A name has at most 253 bytes (RFC 1035), then comes the port.
 MAX_HOST_BYTES = 300
 
@@ -103,6 +112,7 @@ class Guard:
         self._sessions = sessions
         self._open_paths = frozenset(f"/{name}" for name in config.open_addresses)
         self._max_bytes = config.limits.body_bytes
+        self._most = room(config.limits)
         #: PERF: shorter numbers need not be looked at.
         self._long_digits = len(str(min(config.limits.body_bytes, config.limits.spool_bytes)))
         names = {config.host, *config.hosts} - set(ANYWHERE)
@@ -119,7 +129,7 @@ class Guard:
         if scope["type"] != "http":
             return self._app(scope, receive, send)
         host = origin = token = cookies = length = None
-        good = True
+        good, is_chunked = True, False
         for name, value in scope["headers"]:
             if name == b"host":
                 # a second Host is as bad as a wrong one: proxies and servers differ in which they believe
@@ -133,6 +143,8 @@ class Guard:
                 length = value
             elif name == b"cookie":
                 cookies = value
+            elif name == b"transfer-encoding":
+                is_chunked = True
         # HTTP/1.0 has no Host, and no browser speaks it
         if not good or (host is None and scope["http_version"] != "1.0"):
             return problems.send(send, _bad_host(host))
@@ -171,12 +183,42 @@ class Guard:
         scope[CLIENT] = client
         # a length that is not a number was refused by the HTTP parser
         if length is not None and len(length) >= self._long_digits and (error := self._no_room(int(length), scope)) is not None:
-            return problems.send(send, error, headers={"connection": "close"})
+            return self._refuse(error, scope, send, {"connection": "close"})
         if (stopping := self.draining()) is not None:
             if method not in SAFE_METHODS:
                 return problems.send(send, stopping)
             send = _closing(send)
+        account = client.account
+        if (account.is_charged or account.is_one_of_many) and scope["path"] not in PROBE_PATHS:
+            # of a body whose length is not known there is a byte at least
+            size = int(length) if length is not None else int(is_chunked)
+            return self._metered(account, size, scope, receive, send)
         return self._app(scope, receive, send)
+
+    async def _metered(self, account: Account, size: int, scope: Scope, receive: Any, send: Send) -> None:
+        """Go on with a request whose client has a budget, or is one of many, if it has not used as much as it may."""
+        error: OverBudget | None
+        if account.is_crowded(self._most):
+            error = account.too_many()
+            # once more would only take a connection
+            await self._refuse(error, scope, send, {"connection": "close"})
+            return
+        account.under_way += 1
+        try:
+            error = account.charge(size, int(scope["path"].startswith("/docs"))) if account.is_charged else None
+            if error is None:
+                await self._app(scope, receive, send)
+                return
+            await asyncio.sleep(error.hold_s)
+            # short ones come in any case
+            is_short = size <= THROWN_AWAY_BYTES and not any(name == b"transfer-encoding" for name, _ in scope["headers"])
+            await self._refuse(error, scope, send, {} if is_short else {"connection": "close"})
+        finally:
+            account.under_way -= 1
+
+    async def _refuse(self, error: PypesError, scope: Scope, send: Send, headers: Mapping[str, str]) -> None:
+        scope[REASON] = error
+        await problems.send(send, error, headers=headers)
 
     def known(self, host: bytes, token: bytes | None) -> Client | None:
         """The client of a request to this host, which was found good before, with this ``Authorization``; ``None``: unknown."""
@@ -195,7 +237,7 @@ class Guard:
         if token is not None and (client := self._register.bearer(token)) is not None:
             return client
         # asked afterwards: to look up a token is to see that there is one
-        return None if self._register.is_asking else EVERYONE
+        return None if self._register.is_asking else self._register.everyone
 
     def watch(self, on_change: Callable[[], None]) -> None:
         """Have a function called when clients that were known do not pass any more, or not as before."""

@@ -12,15 +12,15 @@ from pypes.api.operation import Answer, operation
 from pypes.api.request import Request
 from pypes.graph.pools import graph_of
 from pypes.observe.exposition import OPENMETRICS, PROMETHEUS
-from pypes.observe.metrics import POSTS_REFUSED
+from pypes.observe.metrics import OVER_BUDGET, POSTS_REFUSED
 
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
 
 #: The label of a sample that says whose it is.
 _OWNER: Final = re.compile(r'^\w+\{(graph|pool|process)="([^"]*)"')
-#: Samples that name routes, and so graphs, without saying whose they are.
-_BY_ROUTE: Final = POSTS_REFUSED.name + "{"
+#: Samples that name routes, and so graphs, without saying whose they are; and those that name tokens.
+_OF_OTHERS: Final = (POSTS_REFUSED.name + "{", OVER_BUDGET.name + "{")
 
 
 class Metrics:
@@ -55,7 +55,7 @@ def limited(text: str, client: Client) -> str:
 
 
 def _is_own(line: str, client: Client) -> bool:
-    if line.startswith(_BY_ROUTE):
+    if line.startswith(_OF_OTHERS):
         return False
     found = _OWNER.match(line)
     graph = "" if found is None else found[2] if found[1] == "graph" else graph_of(found[2])

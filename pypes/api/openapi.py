@@ -18,8 +18,11 @@ VERSION = "3.1.0"
 
 PROBLEM: Schema = obj(
     {
-        "where": {**TEXT, "description": "Place of the problem: a filter, a graph, or a line and column."},
-        "limit": {**TEXT, "description": "Name of the limit that is reached; where is the graph, if it is a limit of a graph."},
+        "where": {**TEXT, "description": "Place of the problem: a filter, a graph, a line and column, or the name of a token."},
+        "limit": {
+            **TEXT,
+            "description": "Name of the limit or budget that is reached; where is the graph or the token whose it is.",
+        },
         "errors": {
             "type": "array",
             "items": obj({"code": TEXT}, path=TEXT, message=TEXT),
@@ -41,6 +44,7 @@ ALWAYS = {
         "The token has not the scope, or is for other graphs. Or the Host is no name of this server, or a foreign Origin tries "
         "to change something, or a session without its CSRF token."
     ),
+    429: "The token is over its budget, or has as many requests under way as one token may have.",
     500: "A bug of the server.",
 }
 CHANGING = {413: "The body is too long.", 503: "The node is stopping, or cannot serve the request now."}
@@ -87,7 +91,7 @@ def document(routes: Iterable[tuple[str, Any, str]], version: str) -> dict[str, 
 def _operation(method: str, template: str, described: Operation) -> dict[str, Any]:
     errors = {**ALWAYS, **({} if method == "get" else CHANGING)}
     if not described.scopes:
-        del errors[401]
+        del errors[401], errors[429]
     errors |= described.errors
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": TEXT, "description": _PLACES.get(name, "")}

@@ -37,6 +37,7 @@ STATUSES: Mapping[type[Exception], int] = {
     errors.Unauthorized: 401,
     errors.Unavailable: 503,
     errors.QueueFull: 429,
+    errors.OverBudget: 429,
     errors.LettersFull: 507,
     errors.DiskFull: 507,
     # the graph was understood, but cannot be put to work as it is
@@ -91,7 +92,7 @@ def document(
 
 def document_of(error: PypesError, status: int) -> dict[str, Any]:
     """The problem document of an error."""
-    limit = error.limit if isinstance(error, errors.QueueFull) else ""
+    limit = error.limit if isinstance(error, (errors.QueueFull, errors.OverBudget)) else ""
     return document(status, error.code, error.message, error.where, error.problems, limit)
 
 
@@ -144,9 +145,13 @@ async def _on_pypes_error(req: Request, resp: falcon.asgi.Response, error: Pypes
     status = status_of(type(error))
     if status >= 500 and not isinstance(error, errors.Unavailable):
         log.error("request failed", extra={"path": req.path, "code": error.code, "error": str(error)}, exc_info=error)
-    req.scope[REASON] = error.code
+    req.scope[REASON] = error
     answer(resp, document_of(error, status), headers_of(error))
-    await _clear(req, resp)
+    # what is over a budget is not read either
+    if isinstance(error, errors.OverBudget) and not req.is_read:
+        resp.set_header("connection", "close")
+    else:
+        await _clear(req, resp)
 
 
 async def _on_http_error(

@@ -70,7 +70,7 @@ class Reception:
         size = 0
         chunks = req.chunks()
         announced = min(req.content_length or 0, self._limits.spool_bytes)
-        with self._memory.share() as share:
+        with self._memory.share(req.client.account) as share:
             if announced > INLINE_BYTES:
                 await share.hold(announced)
             async for chunk in chunks:

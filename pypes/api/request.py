@@ -51,6 +51,7 @@ class Request(falcon.asgi.Request):
 
     _is_begun = False
     _is_complete = False
+    _charged = 0
 
     @property
     def client(self) -> Client:
@@ -92,13 +93,29 @@ class Request(falcon.asgi.Request):
         """True if a header field of this lower-case name was sent, even an empty one."""
         return name in self._asgi_headers
 
-    def whole(self) -> bytes | None:
-        """The body if all of it arrived with the head, as small bodies do; otherwise ``None``, and nothing is taken."""
+    @property
+    def is_read(self) -> bool:
+        """True if nothing of the body is to come."""
         event: Any = self._first_event
-        return None if event.get("more_body") else event.get("body", b"")
+        return self._is_complete or not (self._is_begun or event.get("more_body"))
+
+    def whole(self) -> bytes | None:
+        """The body if all of it arrived with the head, as small bodies do; otherwise ``None``, and nothing is taken.
+
+        Raises :class:`OverBudget` for a body whose length was not announced.
+        """
+        event: Any = self._first_event
+        if event.get("more_body"):
+            return None
+        body: bytes = event.get("body", b"")
+        self._charge(len(body))
+        return body
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The unread rest of the body, as it arrives; raises :class:`Disconnected`."""
+        """The unread rest of the body, as it arrives; raises :class:`Disconnected`.
+
+        Of a body whose length was not announced, each piece is taken from the client's budget: raises :class:`OverBudget`.
+        """
         while not self._is_complete:
             event: Any = await self._receive() if self._is_begun else self._first_event
             self._is_begun = True
@@ -107,7 +124,16 @@ class Request(falcon.asgi.Request):
                 raise Disconnected
             self._is_complete = not event.get("more_body")
             if body := event.get("body"):
+                self._charge(len(body))
                 yield body
+
+    def _charge(self, size: int) -> None:
+        account = self.client.account
+        # the guard has charged what was announced
+        if account.is_charged and size and not self.has_header(b"content-length"):
+            if (over := account.charge_more(size, self._charged)) is not None:
+                raise over
+            self._charged += size
 
     async def read(self, max_bytes: int) -> bytes:
         """The whole body; raises :class:`TooLarge` as soon as it is known to exceed ``max_bytes``."""
@@ -116,7 +142,7 @@ class Request(falcon.asgi.Request):
         whole = self.whole()
         if whole is None:
             parts, size = [], 0
-            with (self.memory or Memory(max_bytes)).share() as share:
+            with (self.memory or Memory(max_bytes)).share(self.client.account) as share:
                 async for chunk in self.chunks():
                     parts.append(chunk)
                     size += len(chunk)
@@ -150,8 +176,7 @@ class Request(falcon.asgi.Request):
 
     async def discard(self) -> bool:
         """Read and discard the rest of the body; False if it was too long for that."""
-        event: Any = self._first_event
-        if self._is_complete or not (self._is_begun or event.get("more_body")):
+        if self.is_read:
             return True
         if self.header(b"expect"):
             return False

@@ -17,6 +17,7 @@ import msgspec
 
 from pypes.access.client import Client
 from pypes.api import problems
+from pypes.api.door import room
 from pypes.api.ending import ending
 from pypes.api.permission import check_current
 from pypes.api.reception import INLINE_BYTES, INLINE_COSTLY_BYTES
@@ -24,7 +25,7 @@ from pypes.api.sampling import FIELDS, context_in
 from pypes.api.sender import FORWARDED
 from pypes.core.limits import Limits
 from pypes.core.trace_context import TraceContext
-from pypes.errors import PypesError
+from pypes.errors import OverBudget, PypesError
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -65,6 +66,8 @@ class ShortPath:
         self.guard = guard
         self.documents = documents
         self.requests = requests
+        #: Connections of the worker, of which a client may have its part.
+        self.most = room(limits)
         self._max_bytes = min(INLINE_BYTES, limits.body_bytes, limits.spool_bytes)
         #: The fields that uvicorn puts into every answer (the date), as they came and as bytes.
         self._default: Fields = []
@@ -122,12 +125,14 @@ class ShortPath:
         return Post(protocol, self, client, text, size, context=context, is_once=is_once)
 
     def _known(self, host: bytes, token: bytes | None) -> Client | None:
-        """The client of a request, if it is known and may hand in documents."""
+        """The client of a request, if it is known, may hand in documents, and has room for one more request."""
         try:
             client = self.guard.known(host, token)
         except PypesError:
             return None
-        return client if client is not None and "ingest" in client.scopes else None
+        if client is None or "ingest" not in client.scopes or client.account.is_crowded(self.most):
+            return None
+        return client
 
     def whole(self, protocol: HttpToolsProtocol, data: bytes) -> Post | None:
         """The request that ``data`` is from end to end, if its head was admitted before; ``protocol`` is between two requests.
@@ -176,6 +181,10 @@ class Post(msgspec.Struct, eq=False):
     body: bytes | bytearray = b""
     is_begun: bool = False
     is_complete: bool = False
+    #: It is over a budget, and nothing of it is taken.
+    is_refused: bool = False
+    #: It is counted among the requests of its client that are under way.
+    is_staying: bool = False
     keep_alive: bool = True
     disconnected: bool = False
     response_complete: bool = False
@@ -216,6 +225,17 @@ class Post(msgspec.Struct, eq=False):
         """The client is gone, or its body will never be complete. What was submitted stays accepted."""
         self.disconnected = True
         self._protocol.tasks.discard(self)
+        self._leave()
+
+    def _stay(self) -> None:
+        """Count it as under way: it may take a while."""
+        self.is_staying = True
+        self.client.account.under_way += 1
+
+    def _leave(self) -> None:
+        if self.is_staying:
+            self.is_staying = False
+            self.client.account.under_way -= 1
 
     # -- what becomes of it ------------------------------------------------------------------------------
 
@@ -236,17 +256,36 @@ class Post(msgspec.Struct, eq=False):
             flow.resume_reading()
         if (error := self._short_path.guard.draining()) is not None:
             self._refuse(error)
+        elif (account := self.client.account).is_charged and (over := account.charge(self.size, 1)) is not None:
+            self._hold_back(over)
         elif self.is_complete:
             self._accept()
+        elif account.is_one_of_many:
+            self._stay()
+
+    def _hold_back(self, over: OverBudget) -> None:
+        """Refuse it, at once or a little later."""
+        self.is_refused = True
+        if over.hold_s and not self.client.account.is_crowded(self._short_path.most):
+            self._stay()
+            self._protocol.loop.call_later(over.hold_s, self._refuse_late, over)
+        else:
+            self._refuse(over)
+
+    def _refuse_late(self, over: OverBudget) -> None:
+        if not self.done():
+            self._refuse(over)
 
     def _accept(self) -> None:
-        if self.disconnected or self.response_complete:
+        if self.disconnected or self.response_complete or self.is_refused:
             return
         body, self.body = bytes(self.body), b""
         try:
             check_current(self.client)
             taken = self._short_path.documents.take(self, self.client, self.content_type, body, self.context)
             receipt, self._documents, self._graph = taken
+            if self._documents > 1 and self.client.account.is_charged:
+                self.client.account.owe(self._documents - 1)
         except PypesError as error:
             self._refuse(error)
         except Exception as error:
@@ -318,6 +357,8 @@ class Post(msgspec.Struct, eq=False):
         more = b"".join(b"%b: %b\r\n" % field for field in fields)
         self._short_path.requests.answered("/docs", "POST", status, perf_counter() - self._began)
         self._short_path.requests.not_taken(status, error.code)
+        if isinstance(error, OverBudget):
+            self._short_path.requests.over_budget(error)
         self._send(b"%b%b%b%b" % (head, more, self._end_of_head.encode(), body))
 
     @property
@@ -339,6 +380,7 @@ class Post(msgspec.Struct, eq=False):
         protocol = self._protocol
         self.response_complete = True
         protocol.tasks.discard(self)
+        self._leave()
         protocol.transport.write_now(answer)
         if not self.keep_alive:
             protocol.transport.close()

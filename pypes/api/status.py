@@ -125,6 +125,10 @@ STATUS = obj(
                     **_list(obj(status=TEXT, code=TEXT, route=TEXT, count=COUNT)),
                     "description": "POSTs of documents that were answered 429, 503 or 507, by the code of the problem.",
                 },
+                over_budget={
+                    **_list(obj(token=TEXT, budget=TEXT, count=COUNT)),
+                    "description": "Requests that were refused because a client had used as much as it may, by its token.",
+                },
             ),
             {"type": "null"},
         ],
@@ -194,7 +198,8 @@ def limited(status: dict[str, Any], client: Client, outboxes: set[str]) -> dict[
     routes = {route for each in (*graphs, *undeployed) for route in each["routes"]}
     if lately is not None:
         refused = [each for each in lately["refused"] if each["route"] in routes]
-        lately = {**lately, "work": own(lately["work"]), "refused": refused}
+        over = [each for each in lately["over_budget"] if each["token"] == client.name]
+        lately = {**lately, "work": own(lately["work"]), "refused": refused, "over_budget": over}
     return {
         **{name: status[name] for name in _OF_THE_NODE},
         "default": default if default is not None and client.has(default) else None,

@@ -83,12 +83,12 @@ class Taps:
         check_names(req, ("wire", "n", "wait"))
         wire, taps = criterion_of(req, "wire"), self._worker.live.taps
         if wire is None:
-            resp.data = orjson.dumps({"wires": await taps.wires(name)})
+            resp.data = orjson.dumps({"wires": await taps.wires(name, req.client.account)})
             return
         is_stream = MEDIA_TYPE in req.header(b"accept")
         most = number_of(req, "n", 0 if is_stream else PACKETS, 1, MOST_PACKETS)
         wait_s = seconds_of(req, "wait", MAX_WAIT_S) if req.get_param("wait") else WAIT_S
-        viewer = await taps.open(name, wire, most, is_stream=is_stream)
+        viewer = await taps.open(name, wire, most, req.client.account, is_stream=is_stream)
         if is_stream:
             stream(req, resp, viewer, self._stopping)
             return

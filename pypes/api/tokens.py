@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import falcon.asgi
 import orjson
 
+from pypes.access.budget import KINDS
 from pypes.access.client import SCOPES
 from pypes.api.keys import check_keys
 from pypes.api.operation import NAMES, TEXT, TIME, Answer, Schema, obj, operation
@@ -20,15 +21,21 @@ if TYPE_CHECKING:
 MAX_TOKEN_BYTES = 64 << 10
 
 #: Keys of a request, besides the name.
-KEYS = ("scopes", "graphs", "expires")
+KEYS = ("scopes", "graphs", "expires", "budget")
 
 MAYBE_TIME: Schema = {"type": ["string", "null"], "format": "date-time", "description": "It allows nothing from then on."}
+NUMBER: Schema = {"type": ["number", "null"], "minimum": 0}
 TOKEN = obj(
     {"revoked": TIME},
     name=TEXT,
     state={"type": "string", "enum": ["live", "revoked", "expired"]},
     scopes={"type": "array", "items": {"type": "string", "enum": list(SCOPES)}},
     graphs={**NAMES, "description": "Graphs that it is for, names and patterns such as team-*; none: all graphs."},
+    budget={
+        "type": "object",
+        "properties": {kind: {"type": "number"} for kind in KINDS},
+        "description": "Its own numbers; for others those of the settings hold.",
+    },
     created=TIME,
     created_by={**TEXT, "description": "The token with which it was made; empty if none was needed."},
     expires=MAYBE_TIME,
@@ -48,10 +55,16 @@ WANTED: dict[str, Schema] = {
     },
     "graphs": {**NAMES, "description": "Only these graphs: names, and patterns such as team-*."},
     "expires": {"type": ["string", "number", "null"], "description": "Its end: RFC 3339, or seconds since the epoch."},
+    "budget": {
+        "type": ["object", "null"],
+        "properties": {kind: {**NUMBER, "description": f"{what.capitalize()} in a second."} for kind, what in KINDS.items()},
+        "additionalProperties": False,
+        "description": "0: no bound; null: as the settings have it, and so is what was never given.",
+    },
 }
 UNKNOWN = "No token of that name."
 LAST = "Nobody could change tokens any more, and the node has none of its own (token.last)"
-NOT_VALID = "The name, a scope, a graph or the end is not valid."
+NOT_VALID = "The name, a scope, a graph, the end or the budget is not valid."
 
 
 class Tokens:
@@ -81,7 +94,7 @@ class Tokens:
             409: f"There is a token of that name (token.exists), there are too many (token.too_many), or: {LAST}.",
             422: NOT_VALID,
         },
-        body={"application/json": obj({key: WANTED[key] for key in ("graphs", "expires")}, name=TEXT, scopes=WANTED["scopes"])},
+        body={"application/json": obj({key: WANTED[key] for key in KEYS[1:]}, name=TEXT, scopes=WANTED["scopes"])},
         scope="admin",
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
@@ -90,7 +103,12 @@ class Tokens:
         if not isinstance(name, str):
             raise BadRequest('send {"name": NAME, "scopes": […]}', code="request.invalid", where="name")
         created = await self._worker.control.tokens.create(
-            name, wanted.get("scopes", []), wanted.get("graphs", []), wanted.get("expires"), req.client.name
+            name,
+            wanted.get("scopes", []),
+            wanted.get("graphs", []),
+            wanted.get("expires"),
+            req.client.name,
+            wanted.get("budget"),
         )
         self._worker.register.look()
         resp.status = 201
@@ -104,7 +122,7 @@ class Tokens:
         resp.data = orjson.dumps(await self._worker.control.tokens.get(name))
 
     @operation(
-        "Change what a token allows, or its end; all workers go by it within a second",
+        "Change what a token allows, its end or its budget; all workers go by it within a second",
         {200: Answer("The token as it is now.", TOKEN)},
         errors={
             400: "The body is not JSON, has unknown keys, or none.",
@@ -145,6 +163,11 @@ async def _wanted(req: Request, *known: str) -> dict[str, Any]:
         names = wanted.get(key, [])
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise BadRequest(f"{key} must be a list of texts", code="request.invalid", where=key)
+    budget = wanted.get("budget")
+    if budget is not None and not isinstance(budget, dict):
+        raise BadRequest(
+            f"budget must be an object with some of {', '.join(KINDS)}, or null", code="request.invalid", where="budget"
+        )
     if wanted.get("expires") is not None:
         end = wanted["expires"]
         if isinstance(end, bool) or not isinstance(end, (str, int, float)) or end == "":

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import click
 
+from pypes.access.budget import KINDS
 from pypes.access.client import SCOPES
 from pypes.cli.client import PAGE, Client, node_options, print_json, print_table
 from pypes.core.clock import wall
+from pypes.core.sizes import size_of
 from pypes.errors import InvalidInput
 
 #: Seconds of the units in which a length of time is written.
 _UNITS = {"m": 60, "h": 3600, "d": 86400}
 _LENGTH = re.compile(r"([0-9]{1,9})([mhd])")
 
-_COLUMNS = ("name", "state", "scopes", "graphs", "created", "created_by", "expires")
+_COLUMNS = ("name", "state", "scopes", "graphs", "budget", "created", "created_by", "expires")
 
 scopes = click.option(
     "--scope",
@@ -32,6 +36,34 @@ graphs = click.option(
 expires = click.option("--expires", help="Its end: 90d, 12h or 30m from now, or a time such as 2027-01-01T00:00:00Z.")
 
 
+class _Size(click.ParamType[float]):
+    """A number of bytes, or a size."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return size_of(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def budget(command: Callable[..., None]) -> Callable[..., None]:
+    """Options for the numbers of a budget; the command gets them as one object, without those that are not given."""
+
+    @wraps(command)
+    def run(*args: Any, **options: Any) -> None:
+        numbers = {kind: options.pop(kind) for kind in KINDS}
+        command(*args, budget={kind: number for kind, number in numbers.items() if number is not None}, **options)
+
+    made = run
+    for kind, what in reversed(KINDS.items()):
+        help = f"Its budget of {what} in a second{', such as 5MiB' if kind == 'bytes_per_s' else ''}; 0: no bound."
+        kind_of = _Size() if kind == "bytes_per_s" else click.FLOAT
+        made = click.option(f"--{kind.replace('_', '-')}", kind, type=kind_of, help=help)(made)
+    return made
+
+
 @click.group()
 def token() -> None:
     """Create, list, change and revoke the tokens of a running node. Needs a token with the scope admin."""
@@ -42,14 +74,23 @@ def token() -> None:
 @scopes
 @graphs
 @expires
+@budget
 @node_options
 def create(
-    client: Client, as_json: bool, name: str, scopes: tuple[str, ...], graphs: tuple[str, ...], expires: str | None
+    client: Client,
+    as_json: bool,
+    name: str,
+    scopes: tuple[str, ...],
+    graphs: tuple[str, ...],
+    expires: str | None,
+    budget: dict[str, float],
 ) -> None:
     """Create the token NAME and print its secret, once: nobody can find it out again."""
     wanted: dict[str, Any] = {"name": name, "scopes": scopes, "graphs": graphs}
     if expires is not None:
         wanted["expires"] = _end(expires)
+    if budget:
+        wanted["budget"] = budget
     created = client.ask("POST", "/tokens", body=wanted)
     if as_json:
         print_json(created)
@@ -87,6 +128,8 @@ def show(client: Client, as_json: bool, name: str) -> None:
 @scopes
 @graphs
 @expires
+@budget
+@click.option("--no-budget", is_flag=True, help="No numbers of its own, from now on: those of the settings hold.")
 @click.option("--all-graphs", is_flag=True, help="All graphs, from now on.")
 @click.option("--never-expires", is_flag=True, help="No end.")
 @node_options
@@ -97,10 +140,12 @@ def change(
     scopes: tuple[str, ...],
     graphs: tuple[str, ...],
     expires: str | None,
+    budget: dict[str, float],
+    no_budget: bool,
     all_graphs: bool,
     never_expires: bool,
 ) -> None:
-    """Give the token NAME other scopes, graphs or another end. Its secret stays, and so does what is not given."""
+    """Give the token NAME other scopes, graphs, another end or budget. Its secret stays, and so does what is not given."""
     wanted: dict[str, Any] = {}
     if scopes:
         wanted["scopes"] = scopes
@@ -108,6 +153,8 @@ def change(
         wanted["graphs"] = graphs
     if expires is not None or never_expires:
         wanted["expires"] = None if expires is None else _end(expires)
+    if budget or no_budget:
+        wanted["budget"] = {**(dict.fromkeys(KINDS) if no_budget else {}), **budget}
     changed = client.ask("PATCH", f"/tokens/{name}", body=wanted)
     if as_json:
         print_json(changed)
@@ -150,8 +197,12 @@ def _told(token: dict[str, Any]) -> str:
     told = ", ".join(token["scopes"])
     if token["graphs"]:
         told += f" for {', '.join(token['graphs'])}"
+    if token.get("budget"):
+        told += f", at most {_shown(token['budget'])}"
     return told if token["expires"] is None else f"{told}, until {token['expires']}"
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{kind}={number:.15g}" for kind, number in value.items())
     return ", ".join(value) if isinstance(value, list) else "" if value is None else str(value)

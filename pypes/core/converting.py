@@ -42,7 +42,7 @@ def converted(info: Any, value: Any, folder: Path) -> Any:
 
 
 def _number(info: Any, value: Any) -> int | float:
-    is_size = info.name.endswith("_bytes")
+    is_size = "bytes" in info.name.split("_")
     try:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             number = float(value)

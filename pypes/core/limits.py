@@ -95,15 +95,15 @@ class Limits:
     )
     receiving_bytes: int = _limit(
         256 * MIB,
-        "Memory of a node for bodies that are being received, in equal parts for its ingest workers; a body without room waits "
-        "a little.",
+        "Memory of a node for bodies that are being received, in equal parts for its ingest workers, and half of a part for one "
+        "token; a body without room waits a little.",
         unit="bytes",
         status=429,
     )
     connections: int = _limit(
         4096,
         "Connections of one ingest worker, or fewer if descriptors are short; beyond that, those are closed that have waited "
-        "longest without a request.",
+        "longest without a request. Requests of one token under way: half as many, else 429.",
         unit="connections",
         status=503,
     )

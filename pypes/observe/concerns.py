@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from pypes.core.wording import lasting, numbered, sized
-from pypes.errors import DiskFull, Draining, LettersFull, NotDeployed, QueueFull, StoreFull, WorkerEnding
+from pypes.errors import DiskFull, Draining, LettersFull, NotDeployed, OverBudget, QueueFull, StoreFull, WorkerEnding
 from pypes.observe.delays import Delays
 
 #: A disk is short of room with less than both of this, and full with less than a hundredth of it.
@@ -28,6 +28,10 @@ GROWN_BYTES: Final = 16 << 20
 REASON_CHARS: Final = 160
 #: Addresses that are named of POSTs that were refused.
 MOST_ROUTES: Final = 5
+#: Reasons that are told with the token.
+_OF_BUDGETS: Final = (OverBudget.code, "token.connections")
+#: Tokens that are named of requests over a budget.
+MOST_TOKENS: Final = 3
 #: Reasons for which POSTs are refused, by the code of the problem.
 _REASONS: Final = {
     NotDeployed.code: "no graph that is deployed takes them",
@@ -63,6 +67,7 @@ def concerns(
         *_of_node(status),
         *_of_files(status),
         *_of_refused(status),
+        *_of_budgets(status),
         *_of_graphs(status, now),
         *_of_shards(status),
         *_of_pools(status),
@@ -116,12 +121,12 @@ def _is_of(file: Mapping[str, Any], refused: Mapping[str, Any]) -> bool:
 
 
 def _of_refused(status: Mapping[str, Any]) -> Iterator[Concern]:
-    """POSTs that were refused for another reason than a full disk, or a graph that does not run, by code."""
+    """POSTs that were refused for another reason than a full disk, a budget, or a graph that does not run, by code."""
     live = {graph["name"] for graph in status["graphs"]}
     files = [file for file in status["undeployed"] if file["graph"] not in live]
     alike: dict[tuple[str, str], dict[str, int]] = {}
     for each in _refused(status):
-        if each["code"] != StoreFull.code and not any(_is_of(file, each) for file in files):
+        if each["code"] not in (StoreFull.code, *_OF_BUDGETS) and not any(_is_of(file, each) for file in files):
             counts = alike.setdefault((each["status"], each["code"]), {})
             counts[each["route"]] = counts.get(each["route"], 0) + each["count"]
     for (code, reason), counts in alike.items():
@@ -133,6 +138,22 @@ def _of_refused(status: Mapping[str, Any]) -> Iterator[Concern]:
         verb = "was" if sum(counts.values()) == 1 else "were"
         why = f": {_REASONS[reason]}" if reason in _REASONS else ""
         yield Concern("refused", "", "", f"{found} to {where} {verb} refused with {code} ({reason}) in the last minute{why}.")
+
+
+def _of_budgets(status: Mapping[str, Any]) -> Iterator[Concern]:
+    """Clients that were refused because they had used as much as they may, the one with most refusals first."""
+    found: dict[str, dict[str, int]] = {}
+    for each in (status.get("lately") or {}).get("over_budget", []):
+        found.setdefault(each["token"], {})[each["budget"]] = each["count"]
+    tokens = sorted(found, key=lambda token: (-sum(found[token].values()), token))
+    for token in tokens[:MOST_TOKENS]:
+        total = sum(found[token].values())
+        who = f"Token {token}" if token else "The clients of the node together"
+        what = ", ".join(sorted(found[token], key=lambda budget: -found[token][budget]))
+        text = f"{who}: {numbered(total, 'request was', 'requests were')} refused with 429 in the last minute, over {what}."
+        if token == tokens[0] and len(tokens) > MOST_TOKENS:
+            text += f" So were requests of {len(tokens) - 1} others."
+        yield Concern("budget", "", "", f"{text} Have its client send less, or give it a larger budget.")
 
 
 def _in_a_line(reason: str) -> str:

@@ -115,6 +115,13 @@ POSTS_REFUSED: Final = Metric(
     "POSTs of documents that were answered 429, 503 or 507, by the code of the problem. Each worker names 20 routes at most.",
     ("status", "code", "route"),
 )
+OVER_BUDGET: Final = Metric(
+    "pypes_requests_over_budget_total",
+    "counter",
+    "Requests that were answered 429 because a client had used as much as it may, by its token and what it was. Each worker "
+    "names 20 tokens at most.",
+    ("token", "budget"),
+)
 HTTP_SECONDS: Final = Metric(
     "pypes_http_request_seconds",
     "histogram",
@@ -289,6 +296,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     WIRE_PARKED,
     HTTP_REQUESTS,
     POSTS_REFUSED,
+    OVER_BUDGET,
     HTTP_SECONDS,
     DELIVERY_SECONDS,
     NEW_DEAD_LETTERS,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pypes.access.budget import Budget
 from pypes.access.issuing import Issuer, shown
 from pypes.access.token import digest_of
 from pypes.errors import Conflict, InvalidInput, NotFound
@@ -26,6 +27,7 @@ def test_a_secret_is_told_once_and_kept_as_its_digest(tmp_path: Path, caplog: py
             "state": "live",
             "scopes": ["ingest"],
             "graphs": ["news"],
+            "budget": {},
             "created": str(START),
             "created_by": "admin",
             "expires": str(START + 60),
@@ -53,6 +55,7 @@ def test_names_are_as_those_of_graphs_and_not_that_of_the_own_token(tmp_path: Pa
         ({"graphs": ["g"] + [f"g{n}" for n in range(100)]}, "token.graphs"),
         ({"scopes": ["admin"], "graphs": ["g"]}, "token.graphs"),
         ({"expires": START}, "token.expires"),
+        ({"budget": {"requests_per_s": -1}}, "token.budget"),
     ],
 )
 def test_what_makes_no_sense_is_refused(tmp_path: Path, wanted: dict[str, Any], code: str) -> None:
@@ -107,6 +110,10 @@ def test_what_is_not_given_stays(tmp_path: Path) -> None:
         before, _ = issuer.create("t", ["read"], ["g"], START + 60)
         assert issuer.change("t", {"scopes": ["ingest"]}).graphs == ("g",)
         assert issuer.change("t", {"graphs": []}).expires == START + 60
+        assert issuer.change("t", {"budget": {"bytes_per_s": 5}}).budget.given() == {"bytes_per_s": 5}
+        assert issuer.change("t", {"budget": {"requests_per_s": 7}}).budget == Budget(requests_per_s=7, bytes_per_s=5)
+        assert shown(issuer.get("t"), START, str)["budget"] == {"requests_per_s": 7, "bytes_per_s": 5}
+        assert issuer.change("t", {"graphs": []}).budget == Budget(requests_per_s=7, bytes_per_s=5)
         after = issuer.change("t", {"expires": None})
         assert (after.scopes, after.graphs, after.expires) == (("ingest",), (), None)
         assert after.digest == before.digest

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from pypes.access import register as module
-from pypes.access.client import Client, client_of, is_among
+from pypes.access.budget import Budget
+from pypes.access.client import EVERYONE, Client, client_of, is_among
 from pypes.access.issuing import Issuer
+from pypes.access.ledger import Ledger
 from pypes.access.register import MAX_REMEMBERED, Register
 from tests.access.kept import START, Clock, issuing
 
@@ -255,3 +257,58 @@ def test_who_asked_to_be_called_is_called_after_each_look(tmp_path: Path, monkey
             await asyncio.gather(watching, return_exceptions=True)
 
         asyncio.run(run())
+
+
+def test_a_changed_budget_holds_at_once_for_the_same_client(tmp_path: Path) -> None:
+    with kept(tmp_path) as (issuer, register):
+        _, secret = issuer.create("t", ["read"])
+        client = bearer(register, secret)
+        assert client is not None
+        assert not client.account.is_charged
+        issuer.change("t", {"budget": {"requests_per_s": 0.001}})
+        assert register.look()
+        assert bearer(register, secret) is client
+        assert not client.ended.is_set()
+        assert [client.account.charge(0) is None for _ in range(3)] == [True, False, False]
+        # with anything else it is another client, which has used what the former one did
+        issuer.change("t", {"budget": {"documents_per_s": 5}, "scopes": ["ingest"]})
+        register.look()
+        after = bearer(register, secret)
+        assert after is not None
+        assert client.ended.is_set()
+        assert after.account.charge(0) is not None
+        issuer.change("t", {"budget": None})
+        register.look()
+        assert bearer(register, secret) is after
+        assert after.account.charge(0) is None
+
+
+def test_two_workers_have_one_budget(tmp_path: Path) -> None:
+    Ledger.create(tmp_path / "budgets")
+    with issuing(tmp_path) as issuer:
+        secrets = [issuer.create(name, ["read"], budget={"requests_per_s": 0.001})[1] for name in ("a", "b")]
+        path = tmp_path / "control.db"
+        with (
+            closing(Register(path, ledger=Ledger(tmp_path / "budgets"))) as one,
+            closing(Register(path, ledger=Ledger(tmp_path / "budgets"))) as other,
+        ):
+            for secret in secrets:
+                clients = [bearer(register, secret) for register in (one, other)]
+                assert [client is not None and client.account.charge(0) is None for client in clients] == [True, False]
+
+
+def test_a_budget_that_is_usual_is_for_tokens_without_their_own(tmp_path: Path) -> None:
+    usual = Budget(requests_per_s=0.001)
+    with issuing(tmp_path) as issuer, closing(Register(tmp_path / "control.db", "own", usual=usual)) as register:
+        for name, budget, passed in (("a", None, 1), ("b", {"requests_per_s": 0}, 5), ("c", {"bytes_per_s": 9}, 1)):
+            client = bearer(register, issuer.create(name, ["read"], budget=budget)[1])
+            assert client is not None
+            assert sum(client.account.charge(0) is None for _ in range(5)) == passed
+        own = bearer(register, "own")
+        assert own is not None
+        assert not own.account.is_charged
+        # where no token is needed, all clients have one together
+        assert sum(register.everyone.account.charge(0) is None for _ in range(5)) == 1
+        assert {*register.everyone.scopes} == {"ingest", "read", "edit", "admin"}
+    with closing(Register(tmp_path / "nowhere.db")) as register:
+        assert register.everyone is EVERYONE

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from pypes.access.account import Account
 from pypes.api.memory import Memory
 from pypes.errors import QueueFull
 
@@ -113,5 +114,42 @@ def test_a_client_that_goes_away_while_it_waits_takes_nothing() -> None:
             await first.hold(80)
             await waiting
             assert (memory.held_bytes, second.held_bytes, third.held_bytes) == (100, 0, 20)
+
+    asyncio.run(scenario())
+
+
+def test_one_of_many_clients_has_half_and_others_do_not_wait_for_it() -> None:
+    async def scenario() -> None:
+        memory = Memory(100, wait_s=60)
+        greedy, polite = (Account(name, is_one_of_many=True) for name in ("greedy", "polite"))
+        with memory.share(greedy) as first, memory.share(greedy) as second, memory.share(polite) as third:
+            await first.hold(40)
+            waiting = asyncio.create_task(second.hold(20))
+            await asyncio.sleep(0)
+            # younger, and past the one that waits for its own client
+            await third.hold(45)
+            # the oldest of a client gets what it needs
+            await first.hold(55)
+            assert memory.held_bytes == 100
+            await first.hold(30)
+            await waiting
+            assert (first.held_bytes, second.held_bytes, third.held_bytes) == (30, 20, 45)
+            # what nobody owns is bounded by the whole alone
+            with memory.share() as fourth:
+                await fourth.hold(5)
+        assert memory.held_bytes == 0
+        with memory.share(greedy) as alone:
+            await alone.hold(1000)
+        assert (memory.held_bytes, memory._of_owner, memory._owners) == (0, {}, {})
+
+    asyncio.run(scenario())
+
+
+def test_the_node_s_own_token_has_all() -> None:
+    async def scenario() -> None:
+        memory, own = Memory(100, wait_s=60), Account("admin")
+        with memory.share(own) as first, memory.share(own) as second:
+            await first.hold(60)
+            await second.hold(40)
 
     asyncio.run(scenario())

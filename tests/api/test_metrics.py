@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families as read_prom
 
 from pypes.api.address import AddressRouter
 from pypes.api.counting import ROUTE, UNKNOWN, RequestTallies
+from pypes.errors import OverBudget
 from pypes.observe.metrics import BY_NAME
 from pypes.observe.tallies import Tallies
 from pypes.testing.node import Node, running, until
@@ -245,6 +246,17 @@ def test_routes_that_anybody_may_make_up_are_few() -> None:
     found = [series.labels for series in tallies.series if series.metric == "pypes_posts_refused_total"]
     assert len(found) == 21
     assert ("503", "graph.none_deployed", "others") in found
+
+
+def test_tokens_over_their_budget_are_few() -> None:
+    tallies = Tallies()
+    requests = RequestTallies(tallies)
+    for number in range(50):
+        requests.over_budget(OverBudget("", where=f"t{number}", limit="bytes_per_s"))
+    requests.over_budget(OverBudget("", limit="requests_per_s"))
+    found = [series.labels for series in tallies.series if series.metric == "pypes_requests_over_budget_total"]
+    assert len(found) == 22
+    assert {("t0", "bytes_per_s"), ("others", "bytes_per_s"), ("", "requests_per_s")} <= {*found}
 
 
 def test_no_tally_files_are_left(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from pypes.access.account import PROMPT, Account
+from pypes.access.budget import Budget
 from pypes.access.client import EVERYONE
 from pypes.api.protocol import MAX_PIPELINED
 from pypes.api.reception import INLINE_BYTES
@@ -305,6 +307,88 @@ async def test_a_worker_that_ends_answers_what_it_cannot_wait_for(supervisor: Su
         assert answer.status == b"HTTP/1.1 503 Service Unavailable"
         assert b'"worker.ending"' in answer.body
         assert waiting not in served.state.tasks
+        connection.hang_up()
+    finally:
+        await served.stop()
+
+
+# -- budgets -------------------------------------------------------------------------------------------------
+
+REFUSED = b"HTTP/1.1 429 Too Many Requests"
+
+
+async def start_with_one(supervisor: Supervisor) -> tuple[Served, Account]:
+    """A worker that takes one request, and the account of its clients; its time stands still."""
+    served = await Served.start(supervisor, budget=Budget(requests_per_s=0.001))
+    account = served.worker.register.everyone.account
+    account._clock = lambda: 1000.0
+    return served, account
+
+
+@supervised
+async def test_what_is_over_the_budget_is_refused_before_its_body_is_there(supervisor: Supervisor) -> None:
+    served, account = await start_with_one(supervisor)
+    try:
+        connection = await served.connect()
+        connection.give(post())
+        assert (await connection.answer()).status == ACCEPTED
+        for first, rest in ((post()[:-3], post()[-3:]), (post(), b""), (post(more=b"Prefer: lane=bulk\r\n"), b"")):
+            connection.give(first)
+            answer = await connection.answer()
+            assert answer.status == REFUSED
+            assert b'"code":"budget.exceeded"' in answer.body
+            assert answer.fields[b"retry-after"] == b"SOON"
+            # thrown away, and the connection goes on
+            connection.give(rest)
+        account.change(Budget(requests_per_s=1000))
+        account._clock = lambda: 1100.0
+        connection.give(post())
+        assert (await connection.answer()).status == ACCEPTED
+        connection.hang_up()
+        assert served.accepted == 2
+    finally:
+        await served.stop()
+
+
+@supervised
+async def test_who_does_not_wait_is_answered_late(supervisor: Supervisor) -> None:
+    served, account = await start_with_one(supervisor)
+    try:
+        connection, other = await served.connect(), await served.connect()
+        for status in (ACCEPTED, *[REFUSED] * PROMPT):
+            connection.give(post())
+            assert (await connection.answer()).status == status
+        for late, more in ((connection, JSON), (other, b"Prefer: lane=bulk\r\n")):
+            late.give(post(more=more))
+            await until(lambda: account.under_way == 1)
+            assert (await late.answer()).status == REFUSED
+            assert account.under_way == 0
+        # one that does not wait for it is forgotten
+        connection.give(post())
+        assert account.under_way == 1
+        connection.hang_up()
+        await until(lambda: account.under_way == 0)
+        other.hang_up()
+        assert served.accepted == 1
+    finally:
+        await served.stop()
+
+
+@supervised
+async def test_a_body_that_does_not_come_counts_as_under_way(supervisor: Supervisor) -> None:
+    served, account = await start_with_one(supervisor)
+    try:
+        account.change(Budget())
+        account.is_one_of_many = True
+        connection, other = await served.connect(), await served.connect()
+        for each in (connection, other):
+            each.give(post()[:-3])
+        assert account.under_way == 2
+        connection.give(post()[-3:])
+        assert (await connection.answer()).status == ACCEPTED
+        assert account.under_way == 1
+        other.hang_up()
+        await until(lambda: account.under_way == 0)
         connection.hang_up()
     finally:
         await served.stop()

@@ -38,12 +38,18 @@ def test_refused_posts_files_that_are_not_deployed_and_pools_are_the_own() -> No
             {"file": "own.json", "graph": "own", "routes": ["new"], "reason": ""},
             {"file": "other.json", "graph": "other", "routes": ["late"], "reason": ""},
         ],
-        "lately": {"seconds": 1.0, "work": {}, "refused": [refused(route) for route in ("mine", "theirs", "new", "late", "")]},
+        "lately": {
+            "seconds": 1.0,
+            "work": {},
+            "refused": [refused(route) for route in ("mine", "theirs", "new", "late", "")],
+            "over_budget": [{"token": name, "budget": "bytes_per_s", "count": 1} for name in ("other", "feeder")],
+        },
     }
     found = status.limited(whole, OWN, set())
     assert {*found} == {*whole}
     assert [each["file"] for each in found["undeployed"]] == ["own.json"]
     assert [each["route"] for each in found["lately"]["refused"]] == ["mine", "new"]
+    assert [each["token"] for each in found["lately"]["over_budget"]] == ["feeder"]
     # the figures of a pool that graphs share are about several
     assert [each["name"] for each in found["pools"]] == ["own.embed"]
     assert [each["name"] for each in found["processes"]] == PROCESSES[:-2]
@@ -62,6 +68,7 @@ def test_what_names_another_graph_is_no_metric_for_some_graphs_only() -> None:
     others = (
         'pypes_documents_accepted_total{graph="other"}',
         'pypes_posts_refused_total{status="503",route="theirs"}',
+        'pypes_requests_over_budget_total{token="other",budget="bytes_per_s"}',
         'pypes_pool_workers{pool="other.c"}',
         'pypes_pool_workers{pool="other:models"}',
         *(f'pypes_event_loop_delay_seconds_bucket{{process="{name}",le="0.1"}}' for name in PROCESSES[-2:]),

@@ -54,7 +54,7 @@ def test_an_end_may_be_a_length(server: Server, monkeypatch: pytest.MonkeyPatch,
 def test_tokens_are_listed_and_shown(server: Server) -> None:
     server.answers["GET", "/tokens"] = 200, [TOKEN]
     heading, row = run(server, "token", "list").stdout.splitlines()
-    assert heading.split() == ["name", "state", "scopes", "graphs", "created", "created_by", "expires"]
+    assert heading.split() == ["name", "state", "scopes", "graphs", "budget", "created", "created_by", "expires"]
     assert row.split()[:4] == ["feeder", "live", "ingest,", "read"]
     assert json.loads(run(server, "token", "list", "--json").stdout) == [TOKEN]
     server.answers["GET", "/tokens/feeder"] = 200, TOKEN
@@ -69,6 +69,12 @@ def test_what_is_not_given_is_not_changed(server: Server) -> None:
         (["--all-graphs"], {"graphs": []}),
         (["--never-expires"], {"expires": None}),
         (["--expires", "2027-01-01"], {"expires": "2027-01-01"}),
+        (["--bytes-per-s", "5MiB"], {"budget": {"bytes_per_s": 5 << 20}}),
+        (["--no-budget"], {"budget": {"requests_per_s": None, "bytes_per_s": None, "documents_per_s": None}}),
+        (
+            ["--no-budget", "--documents-per-s", "2.5"],
+            {"budget": {"requests_per_s": None, "bytes_per_s": None, "documents_per_s": 2.5}},
+        ),
     ):
         assert run(server, "token", "change", "feeder", *options).stdout == "feeder: ingest, read\n"
         assert sent(server) == body
@@ -78,3 +84,15 @@ def test_a_token_is_revoked(server: Server) -> None:
     server.answers["DELETE", "/tokens/feeder"] = 204, None
     assert run(server, "token", "revoke", "feeder").stdout == "feeder: revoked\n"
     assert run(server, "token", "revoke", "other").exit_code == 1
+
+
+def test_a_token_may_have_a_budget(server: Server) -> None:
+    budget = {"requests_per_s": 100, "bytes_per_s": 5 << 20}
+    server.answers["POST", "/tokens"] = 201, {**TOKEN, **SECRET, "budget": budget}
+    result = run(server, "token", "create", "feeder", "--scope", "ingest", "--requests-per-s", "100", "--bytes-per-s", "5MiB")
+    assert result.stderr.startswith("feeder: ingest, read, at most requests_per_s=100, bytes_per_s=5242880. Keep")
+    assert sent(server) == {"name": "feeder", "scopes": ["ingest"], "graphs": [], "budget": budget}
+    server.answers["GET", "/tokens"] = 200, [{**TOKEN, "budget": budget}]
+    assert "requests_per_s=100, bytes_per_s=5242880" in run(server, "token", "list").stdout
+    for wrong in (["--bytes-per-s", "much"], ["--requests-per-s", "5MiB"]):
+        assert run(server, "token", "create", "feeder", "--scope", "ingest", *wrong).exit_code == 2

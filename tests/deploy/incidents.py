@@ -55,7 +55,11 @@ def healthy(stage: Stage) -> None:
     is_pooled=True,
     is_whole=True,
     is_exported=True,
-    environ={"PYPES_LIMITS_QUEUE_MAX_DELIVERIES": "150", "PYPES_LIMITS_WIRE_PACKETS": "8"},
+    environ={
+        "PYPES_LIMITS_QUEUE_MAX_DELIVERIES": "150",
+        "PYPES_LIMITS_WIRE_PACKETS": "8",
+        "PYPES_ACCESS_DOCUMENTS_PER_S": "400",
+    },
 )
 def troubles(stage: Stage) -> None:
     """A little of everything, for the dashboard: failures, retries, what is away and comes back, deaths, deployments."""

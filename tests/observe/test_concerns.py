@@ -109,6 +109,27 @@ def test_posts_that_were_refused_are_counted() -> None:
     ]
 
 
+def test_tokens_over_their_budget_are_named() -> None:
+    over = [
+        {"token": token, "budget": budget, "count": count}
+        for token, budget, count in (
+            ("a", "bytes_per_s", 5),
+            ("b", "requests_per_s", 3000),
+            ("a", "requests_per_s", 70),
+            ("", "requests_per_s", 1),
+            ("c", "viewers", 1),
+        )
+    ]
+    refused = [refusal("429", "budget.exceeded", 3000), refusal("429", "token.connections", 4, "shop")]
+    lately_over = "were refused with 429 in the last minute, over"
+    todo = "Have its client send less, or give it a larger budget."
+    assert told(lately=lately(refused=refused, over_budget=over)) == [
+        f"Token b: 3,000 requests {lately_over} requests_per_s. So were requests of 3 others. {todo}",
+        f"Token a: 75 requests {lately_over} requests_per_s, bytes_per_s. {todo}",
+        f"The clients of the node together: 1 request {lately_over.replace('were', 'was')} requests_per_s. {todo}",
+    ]
+
+
 def test_a_bound_of_a_graph_is_no_full_disk() -> None:
     refused = [refusal("507", "deadletters.full", 9, "shop"), refusal("507", "graph.disk_full", 1, "mail")]
     disk = {"folder": "/data", "total_bytes": 48 * MIB, "free_bytes": 2 * MIB}

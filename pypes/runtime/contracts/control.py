@@ -242,11 +242,19 @@ class TokenCalls(Protocol):
         """One token. Raises :class:`NotFound`."""
 
     @once
-    async def create(self, name: str, scopes: list[str], graphs: list[str], expires: float | None = None, by: str = "") -> Shown:
+    async def create(
+        self,
+        name: str,
+        scopes: list[str],
+        graphs: list[str],
+        expires: float | None = None,
+        by: str = "",
+        budget: Shown | None = None,
+    ) -> Shown:
         """Make a token; returns it with its ``secret``. ``expires`` is in seconds since the epoch."""
 
     async def change(self, name: str, changes: Shown, by: str = "") -> Shown:
-        """Give a token other ``scopes``, ``graphs`` or ``expires``."""
+        """Give a token other ``scopes``, ``graphs``, ``expires`` or numbers of its ``budget``."""
 
     async def revoke(self, name: str, by: str = "") -> None:
         """Let a token allow nothing any more."""

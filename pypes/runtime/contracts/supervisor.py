@@ -107,12 +107,21 @@ class Refused(msgspec.Struct, frozen=True):
     count: int
 
 
+class OverBudget(msgspec.Struct, frozen=True):
+    """Requests that were refused because a client had used as much as it may. Where no token is needed, it is empty."""
+
+    token: str
+    budget: str
+    count: int
+
+
 class Lately(msgspec.Struct, frozen=True):
-    """Counts of the last ``seconds``: the work of filters by graph, and POSTs of documents that were refused."""
+    """Counts of the last ``seconds``: the work of filters by graph, POSTs of documents that were refused, budgets."""
 
     seconds: float
     work: dict[str, dict[str, FilterWork]]
     refused: list[Refused]
+    over_budget: list[OverBudget] = []
 
 
 class Ending(msgspec.Struct, frozen=True):

@@ -16,12 +16,12 @@ from typing import Any
 
 import msgspec
 
-from pypes.access.store import TOKENS
+from pypes.access.store import BUDGETS, TOKENS
 from pypes.core.nodetime import Clock
 from pypes.errors import NotFound, StoreError
 from pypes.registry import Code
 
-FORMAT = 4
+FORMAT = 5
 
 _SCHEMA = f"""
 create table node (key text primary key, value text not null) without rowid;
@@ -36,7 +36,7 @@ create table fired (graph text primary key, schedule text not null, at real not 
 create table live (name text primary key, version integer not null) without rowid;
 create table drafts (id text primary key, component text not null, params text not null, created real not null) without rowid;
 create table files (path text primary key, digest text not null) without rowid;
-{TOKENS}"""
+{TOKENS}{BUDGETS}"""
 
 #: From each format to the next.
 _UPGRADES = {
@@ -51,6 +51,7 @@ create table fired (graph text primary key, schedule text not null, at real not 
 """,
     2: "alter table graphs add column code text not null default '[]';",
     3: TOKENS,
+    4: BUDGETS,
 }
 
 

@@ -153,6 +153,7 @@ def config_of(
         open_addresses=s.access.open,
         session_s=s.access.session_s,
         session_idle_s=s.access.session_idle_s,
+        budget=s.access.budget,
         callback_hosts=s.callbacks.hosts,
         callback_secret=s.callback_secret,
         durability=s.queue.durability,

@@ -325,8 +325,16 @@ class _Tokens:
     async def get(self, name: str) -> Shown:
         return _token(self._issuer.get(name))
 
-    async def create(self, name: str, scopes: list[str], graphs: list[str], expires: float | None = None, by: str = "") -> Shown:
-        token, secret = self._issuer.create(name, scopes, graphs, expires, by)
+    async def create(
+        self,
+        name: str,
+        scopes: list[str],
+        graphs: list[str],
+        expires: float | None = None,
+        by: str = "",
+        budget: Shown | None = None,
+    ) -> Shown:
+        token, secret = self._issuer.create(name, scopes, graphs, expires, by, budget)
         return {**_token(token), "secret": secret}
 
     async def change(self, name: str, changes: Shown, by: str = "") -> Shown:

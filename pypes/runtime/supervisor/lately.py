@@ -14,7 +14,7 @@ import msgspec
 from pypes.observe import metrics as m
 from pypes.observe.gathering import Gathering
 from pypes.observe.tallies import Series
-from pypes.runtime.contracts.supervisor import FilterWork, Lately, NodeStatus, PoolStatus, ProcessStatus, Refused
+from pypes.runtime.contracts.supervisor import FilterWork, Lately, NodeStatus, OverBudget, PoolStatus, ProcessStatus, Refused
 from pypes.runtime.supervisor.picture import FILTER
 from pypes.runtime.supervisor.tallying import WORKERS
 
@@ -73,12 +73,17 @@ class LatelySeen:
         first = self._looks[0]
         work: dict[str, dict[str, dict[str, float]]] = {graph: {} for graph in node.work}
         refused: list[Refused] = []
+        over: list[OverBudget] = []
         for series, count in self._counts().items():
             change = count - first.counts.get(series, 0.0)
             if series.metric == m.POSTS_REFUSED.name:
                 if change:
                     status, code, route = series.labels
                     refused.append(Refused(status, code, route, int(change)))
+            elif series.metric == m.OVER_BUDGET.name:
+                if change:
+                    token, budget = series.labels
+                    over.append(OverBudget(token, budget, int(change)))
             elif series.labels[0] in work:
                 work[series.labels[0]].setdefault(series.labels[1], {})[FILTER[series.metric]] = change
         lately = Lately(
@@ -88,6 +93,7 @@ class LatelySeen:
                 for graph, filters in work.items()
             },
             sorted(refused, key=lambda each: (-each.count, each.status, each.code, each.route)),
+            sorted(over, key=lambda each: (-each.count, each.token, each.budget)),
         )
         processes = [self._with_memory(each) for each in node.processes]
         return msgspec.structs.replace(node, lately=lately, processes=processes, pools=[self._with_busy(p) for p in node.pools])
@@ -101,7 +107,7 @@ class LatelySeen:
         return msgspec.structs.replace(pool, busy_lately=round(sum(shares) / len(shares), 3) if shares else 0.0)
 
     def _counts(self) -> dict[Series, float]:
-        """The counts of filters, and of POSTs that were refused."""
+        """The counts of filters, of POSTs that were refused, and of requests over a budget."""
         self._gathering.look_for(self._runtime_dir, WORKERS)
         sums = self._gathering.read()
         return {series: sums[place] for series, place in self._gathering.places.items() if _is_wanted(series)}
@@ -112,4 +118,4 @@ def _busy(pool: PoolStatus) -> float:
 
 
 def _is_wanted(series: Series) -> bool:
-    return series.metric == m.POSTS_REFUSED.name or series.metric in FILTER
+    return series.metric in (m.POSTS_REFUSED.name, m.OVER_BUDGET.name) or series.metric in FILTER

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from pypes.access.budget import Budget
 from pypes.access.settings import AccessSettings
 from pypes.core.limits import Limits
 from pypes.observe.hiding import Hiding
@@ -18,10 +19,10 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     ``python -m pypes.api.server``: :meth:`read` takes it there. ``listen_fd`` is the bound, listening socket;
     ``lifeline_fd`` the reading end of a pipe that nobody writes to: its end means that the supervisor is gone.
     ``session_key``: random bytes of which sessions of browsers are made, the same as long as the supervisor lives. ``hosts``
-    holds what an operator added; the names of ``bind`` are implied. ``proxies`` are networks. ``node`` is the node's number in
-    receipts. ``fleet_dir`` is the folder that the node shares with others, if it does. ``otlp``: where traces and metrics are
-    sent. ``caller_traces_per_s``: how many deliveries are traced because their callers are. ``redact``: patterns of names whose
-    values are hidden where documents are shown.
+    holds what an operator added; the names of ``bind`` are implied. ``proxies`` are networks. ``budget`` is that of tokens that
+    have none. ``node`` is the node's number in receipts. ``fleet_dir`` is the folder that the node shares with others, if it
+    does. ``otlp``: where traces and metrics are sent. ``caller_traces_per_s``: how many deliveries are traced because their
+    callers are. ``redact``: patterns of names whose values are hidden where documents are shown.
     """
 
     data_dir: str
@@ -41,6 +42,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     open_addresses: tuple[str, ...] = AccessSettings().open
     session_s: float = AccessSettings().session_s
     session_idle_s: float = AccessSettings().session_idle_s
+    budget: Budget = Budget()
     callback_hosts: tuple[str, ...] = ()
     callback_secret: str | None = None
     durability: str = "always"

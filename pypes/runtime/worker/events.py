@@ -9,12 +9,13 @@ import asyncio
 from collections.abc import Collection
 from typing import NamedTuple
 
+from pypes.access.account import Account
 from pypes.access.client import is_among
 from pypes.core.watched_tasks import WatchedTasks
 from pypes.errors import Unavailable
 from pypes.observe.events import Event
 from pypes.runtime.contracts.events import EventCalls, Told
-from pypes.runtime.worker.viewers import HELLO, Viewer, as_sse
+from pypes.runtime.worker.viewers import HELLO, Viewer, as_sse, check_viewers
 
 #: Viewers of one worker at a time.
 MOST_VIEWERS = 100
@@ -35,8 +36,8 @@ class Wanted(NamedTuple):
 class EventViewer(Viewer):
     """A viewer of some events."""
 
-    def __init__(self, worker: Events, wants: Wanted) -> None:
-        super().__init__(lambda: worker.forget(self))
+    def __init__(self, worker: Events, wants: Wanted, owner: Account | None) -> None:
+        super().__init__(lambda: worker.forget(self), owner)
         self.wants = wants
         #: Events that came before it was told those that are kept.
         self._early: list[tuple[Event, bytes]] | None = []
@@ -104,16 +105,14 @@ class Events:
         after: str = "",
         recent: int = 0,
         among: tuple[str, ...] = (),
+        owner: Account | None = None,
     ) -> EventViewer:
         """A viewer of the events behind an id, or without one of the last ``recent`` that are kept and of those to come.
 
-        Raises :class:`Unavailable` if there are too many, or without a supervisor.
+        ``owner`` is the account of the client. Raises as :func:`check_viewers`, and :class:`Unavailable` without a supervisor.
         """
-        if len(self._viewers) >= MOST_VIEWERS:
-            raise Unavailable(
-                f"{MOST_VIEWERS} clients look at events already; let one of them end, or ask again later", code="events.viewers"
-            )
-        viewer = EventViewer(self, Wanted(frozenset(graphs), frozenset(kinds), among))
+        check_viewers(self._viewers, MOST_VIEWERS, owner, "events", "events.viewers")
+        viewer = EventViewer(self, Wanted(frozenset(graphs), frozenset(kinds), among), owner)
         self._viewers.add(viewer)
         try:
             async with self._joining:

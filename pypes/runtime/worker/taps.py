@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 
 import orjson
 
+from pypes.access.account import Account
 from pypes.errors import NotFound, Unavailable
 from pypes.ingest.dispatch.taps import Taps
 from pypes.ingest.dispatch.topology import Topology
-from pypes.runtime.worker.viewers import HELLO, Viewer, as_sse
+from pypes.runtime.worker.viewers import HELLO, Viewer, as_sse, check_viewers
 
 #: Clients of one worker that look at packets at a time.
 MOST_VIEWERS = 20
@@ -26,8 +27,8 @@ class TapViewer(Viewer):
     ``most``: so many packets are enough; 0: all that come.
     """
 
-    def __init__(self, worker: WorkerTaps, graph: str, wire: str, most: int, *, is_stream: bool) -> None:
-        super().__init__(lambda: worker.forget(self))
+    def __init__(self, worker: WorkerTaps, graph: str, wire: str, most: int, owner: Account | None, *, is_stream: bool) -> None:
+        super().__init__(lambda: worker.forget(self), owner)
         self.graph = graph
         self.wire = wire
         #: Packets that went by unseen since the last one.
@@ -95,17 +96,16 @@ class WorkerTaps:
         self.now = now
         self._open: dict[TapViewer, Callable[[], None]] = {}
 
-    async def open(self, graph: str, wire: str, most: int = 0, *, is_stream: bool = False) -> TapViewer:
-        """A client that looks at a wire of a graph.
+    async def open(
+        self, graph: str, wire: str, most: int = 0, owner: Account | None = None, *, is_stream: bool = False
+    ) -> TapViewer:
+        """A client that looks at a wire of a graph; ``owner`` is its account.
 
-        Raises :class:`NotFound` for a graph or a wire that there is not, :class:`Unavailable` while nothing runs the graph, or if
-        too many look.
+        Raises as :func:`check_viewers`, :class:`NotFound` for a graph or a wire that there is not, and :class:`Unavailable` while
+        nothing runs the graph.
         """
-        if len(self._open) >= MOST_VIEWERS:
-            raise Unavailable(
-                f"{MOST_VIEWERS} clients look at packets already; let one of them end, or ask again later", code="taps.viewers"
-            )
-        viewer = TapViewer(self, graph, wire, most, is_stream=is_stream)
+        check_viewers(self._open, MOST_VIEWERS, owner, "packets", "taps.viewers")
+        viewer = TapViewer(self, graph, wire, most, owner, is_stream=is_stream)
         tap = self._taps.open(graph, wire, viewer)
         self._open[viewer] = lambda: self._taps.close(tap, viewer)
         try:
@@ -127,9 +127,9 @@ class WorkerTaps:
             raise
         return viewer
 
-    async def wires(self, graph: str) -> Sequence[str]:
+    async def wires(self, graph: str, owner: Account | None = None) -> Sequence[str]:
         """The names of the wires of a graph; raises as :meth:`open` does."""
-        viewer = await self.open(graph, "")
+        viewer = await self.open(graph, "", owner=owner)
         viewer.close()
         return viewer.known.result()
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import orjson
+
+from pypes.access.account import Account
+from pypes.errors import Unavailable
 
 #: Bytes that wait for one viewer, beyond those in the hands of its connection; then it is let go.
 MOST_WAITING_BYTES = 1 << 20
@@ -18,8 +21,10 @@ HELLO = b": pypes\nretry: 1000\n"
 class Viewer:
     """The queue of what goes to one client. Call :meth:`close` when it is gone; ``on_close`` is called once then."""
 
-    def __init__(self, on_close: Callable[[], None]) -> None:
+    def __init__(self, on_close: Callable[[], None], owner: Account | None = None) -> None:
         self._on_close = on_close
+        #: The account of the client that looks.
+        self.owner = owner
         self._chunks: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -68,6 +73,14 @@ class Viewer:
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def check_viewers(viewers: Collection[Viewer], most: int, owner: Account | None, what: str, code: str) -> None:
+    """Raise :class:`Unavailable` if there are ``most`` viewers, and :class:`OverBudget` if one of many clients has its part."""
+    if len(viewers) >= most:
+        raise Unavailable(f"{most} clients look at {what} already; let one of them end, or ask again later", code=code)
+    if owner is not None and sum(viewer.owner is owner for viewer in viewers) >= owner.part(most):
+        raise owner.over_part(f"{owner.part(most)} clients look at {what} with the same token already", code)
 
 
 def as_sse(kind: str, body: Any, id: str = "") -> bytes:

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from pypes import __version__
+from pypes.access.ledger import NAME as LEDGER
+from pypes.access.ledger import Ledger
 from pypes.access.register import Register
 from pypes.core.limits import Limits
 from pypes.core.nodetime import node_clock
@@ -94,7 +96,8 @@ class IngestWorker:
         #: Events and packets for clients that look on.
         self.live = Live(self._tasks, self._dispatcher.taps, lambda: self._topology, self._clock)
         #: The clients that have tokens.
-        self.register = Register(Path(config.data_dir) / "control.db", config.token)
+        ledger = Ledger(Path(config.runtime_dir) / LEDGER)
+        self.register = Register(Path(config.data_dir) / "control.db", config.token, ledger=ledger, usual=config.budget)
         #: Tells a collector what happens, if there is one.
         self.exporting = exporting_of(config, self._clock, self.tallies, self._dispatcher)
         self._callbacks = Callbacks(

@@ -8,7 +8,15 @@ import pytest
 
 from pypes.observe import metrics as m
 from pypes.observe.gathering import Gathering
-from pypes.runtime.contracts.supervisor import FilterWork, Lately, PoolStatus, PoolWorkerStatus, ProcessStatus, Refused
+from pypes.runtime.contracts.supervisor import (
+    FilterWork,
+    Lately,
+    OverBudget,
+    PoolStatus,
+    PoolWorkerStatus,
+    ProcessStatus,
+    Refused,
+)
 from pypes.runtime.supervisor.lately import EVERY_S, LatelySeen
 from pypes.runtime.supervisor.picture import with_counts
 from tests.runtime.supervisor.test_tallying import graph_of, node_of
@@ -69,6 +77,17 @@ def test_posts_that_were_refused_are_counted_by_reason_and_route(setting: Settin
     for route in ("", "shop", ""):
         setting.refused("507", "store.full", route)
     assert setting.lately().refused == [Refused("507", "store.full", "", 2), Refused("507", "store.full", "shop", 1)]
+
+
+def test_requests_over_a_budget_are_counted_by_token(setting: Setting) -> None:
+    def over(token: str, budget: str) -> None:
+        setting.gathering.own.counter(m.OVER_BUDGET, token, budget).add()
+
+    over("a", "bytes_per_s")
+    setting.seen.look()
+    for token, budget in (("b", "requests_per_s"), ("a", "bytes_per_s"), ("b", "requests_per_s")):
+        over(token, budget)
+    assert setting.lately().over_budget == [OverBudget("b", "requests_per_s", 2), OverBudget("a", "bytes_per_s", 1)]
 
 
 def test_a_graph_that_is_gone_is_not_shown(setting: Setting) -> None:

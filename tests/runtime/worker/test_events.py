@@ -9,8 +9,9 @@ from collections.abc import Callable, Coroutine
 
 import pytest
 
+from pypes.access.account import Account
 from pypes.core.watched_tasks import WatchedTasks
-from pypes.errors import Unavailable
+from pypes.errors import OverBudget, Unavailable
 from pypes.observe.events import EventLog
 from pypes.observe.gathering import Gathering
 from pypes.runtime.contracts.events import Told
@@ -201,3 +202,15 @@ async def test_there_are_not_too_many(stage: Stage) -> None:
     assert caught.value.code == "events.viewers"
     viewers[0].close()
     await stage.events.open((), ())
+
+
+@staged
+async def test_one_of_many_clients_is_half_of_the_viewers(stage: Stage) -> None:
+    greedy, polite = (Account(name, is_one_of_many=True) for name in ("greedy", "polite"))
+    viewers = [await stage.events.open((), (), owner=greedy) for _ in range(events.MOST_VIEWERS // 2)]
+    with pytest.raises(OverBudget) as caught:
+        await stage.events.open((), (), owner=greedy)
+    assert (caught.value.code, caught.value.where) == ("events.viewers", "greedy")
+    await stage.events.open((), (), owner=polite)
+    viewers[0].close()
+    await stage.events.open((), (), owner=greedy)
