@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from pypes.core.lasting import lasting
 from pypes.testing.node import DESCRIPTIONS
 
 pytest_plugins = ["tests.servers.fixtures"]
@@ -24,6 +25,13 @@ LONGEST = ("tests/faults/test_deployments.py", "tests/test_templates.py", "tests
 
 #: Files that fork processes which use obstore: where it has been used before, they would wait for its threads forever.
 FORKING = ("test_s3_objects_faults.py", "test_s3_objects_suite.py", "test_stores_truth.py")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the collector of garbage from looking through ten thousand tests, as it is made to by tests that look for leaks."""
+    with lasting():
+        return (yield)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

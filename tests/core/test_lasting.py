@@ -1,17 +1,10 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 
 import pytest
 
 from pypes.core.lasting import lasting
-
-
-@pytest.fixture(autouse=True)
-def _thawed() -> Iterator[None]:
-    yield
-    gc.unfreeze()
 
 
 def test_nothing_is_collected_meanwhile_and_what_was_made_is_not_looked_at_again() -> None:
