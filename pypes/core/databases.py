@@ -50,14 +50,14 @@ def copy_to(source: sqlite3.Connection, target: Path) -> None:
 
 @contextmanager
 def writing(db: sqlite3.Connection) -> Iterator[None]:
-    """One transaction; what ends the block before its end takes it back."""
+    """One transaction; what ends the block before its end takes it back, and so does a commit that fails."""
     db.execute("begin immediate")
     try:
         yield
+        db.commit()
     except BaseException:
         db.rollback()
         raise
-    db.commit()
 
 
 @contextmanager
