@@ -161,7 +161,8 @@ chaos: install-test
 	PYPES_CHAOS_S=$${PYPES_CHAOS_S:-600} PYPES_SOAK_S=$${PYPES_SOAK_S:-600} PYPES_POWER_SEEDS=$${PYPES_POWER_SEEDS:-2} \
 	PYPES_DEPLOYMENTS=$${PYPES_DEPLOYMENTS:-200} PYPES_OPERATIONS=$${PYPES_OPERATIONS:-100000} \
 	PYPES_OPERATIONS_S=$${PYPES_OPERATIONS_S:-1200} \
-	  $(BIN)/pytest tests/faults/chaos tests/faults/operations tests/faults/power tests/faults/test_slow_publisher.py tests/faults/test_deployments.py -s
+	  $(BIN)/pytest tests/faults/chaos tests/faults/operations tests/faults/power tests/faults/test_slow_publisher.py tests/faults/test_deployments.py \
+	  tests/faults/test_audit.py -s
 
 fuzz: install-test
 	$(BIN)/pytest -m hypothesis --hypothesis-profile fuzz --timeout 3600

@@ -30,6 +30,7 @@ TEXT = GUIDE.read_text(encoding="utf-8")
 #: The rows of the failures that each test of tests/faults causes, by the beginnings of both; the longest one of a test counts.
 #: Tests of what is no failure have none.
 ROWS: dict[str, tuple[str, ...]] = {
+    "test_audit": ("An ingest worker is killed", "The supervisor is killed"),
     "test_background::test_a_process": ("Work of a process fails",),
     "test_background::test_the_node": ("Work of a process fails",),
     "test_backup": ("The node is gone with its disk",),

@@ -1,1 +1,1 @@
-"""Rights on a node: clients, their tokens, and the file in which those are kept."""
+"""Rights on a node: clients, their tokens, the file in which those are kept, and the log of what was changed with them."""

@@ -9,12 +9,14 @@ from typing import Any, Final
 
 import msgspec
 
+from pypes.access.audit import ITSELF, NODE_NAME, Cause, Line, line_of
 from pypes.access.budget import Budget, changed
 from pypes.access.client import ADMIN_NAME, SCOPES
 from pypes.access.store import TokenStore
 from pypes.access.token import MAX_TOKENS, Token, digest_of, new_secret
 from pypes.core.clock import wall
 from pypes.errors import Conflict, InvalidInput, NotFound
+from pypes.observe.log_line import time_text
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +26,9 @@ MAX_GRAPHS: Final = 100
 #: As those of graphs, of which a pattern may hold parts.
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 PATTERN: Final = re.compile(r"[A-Za-z0-9_*-]{1,64}")
+
+#: Names that lines of the audit log have for others.
+_TAKEN: Final = (ADMIN_NAME, NODE_NAME)
 
 
 class Issuer:
@@ -63,7 +68,7 @@ class Issuer:
         scopes: Sequence[str],
         graphs: Sequence[str] = (),
         expires: float | None = None,
-        by: str = "",
+        cause: Cause = ITSELF,
         budget: Mapping[str, Any] | None = None,
     ) -> tuple[Token, str]:
         """Make a token; returns it with its secret, which nobody can find out again.
@@ -71,10 +76,10 @@ class Issuer:
         ``budget`` has the numbers of :class:`Budget`. The name may be that of a token that was revoked or has expired. Raises
         :class:`InvalidInput`, :class:`Conflict`.
         """
-        if not NAME.fullmatch(name) or name == ADMIN_NAME:
+        if not NAME.fullmatch(name) or name in _TAKEN:
             raise InvalidInput(
-                "the name of a token has letters, digits, - and _, 64 of them at most, "
-                f"and is not {ADMIN_NAME}, as the holder of the node's own token is called",
+                "the name of a token has letters, digits, - and _, 64 of them at most, and is neither "
+                f"{ADMIN_NAME}, as the holder of the node's own token is called, nor {NODE_NAME}, as the node calls itself",
                 code="token.name",
                 where="name",
             )
@@ -88,18 +93,18 @@ class Issuer:
             scopes=tuple(scopes),
             graphs=tuple(graphs),
             created=now,
-            author=by,
+            author=cause.by,
             budget=changed(Budget(), budget),
         )
         token = msgspec.structs.replace(_checked(token), expires=_end(expires, now))
         self._keep_open(name, token, "the first token of a node needs the scope admin, and no end")
-        if before is None and self._store.count() >= self._most and not self._store.forget_ended(now):
+        if before is None and self._store.count() >= self._most and not self._store.forget_ended(now, _forgotten):
             raise Conflict(f"there are {self._most} tokens, as many as may be; revoke some", code="token.too_many", where=name)
-        self._put(token)
-        log.info("token created", extra=_logged(token, by))
+        self._put(token, cause, "token.create")
+        log.info("token created", extra=_logged(token, cause.by))
         return self.get(name), secret
 
-    def change(self, name: str, changes: dict[str, Any], by: str = "") -> Token:
+    def change(self, name: str, changes: dict[str, Any], cause: Cause = ITSELF) -> Token:
         """Give a token other ``scopes``, ``graphs``, another end (``expires``) or numbers of its ``budget``; its secret stays.
 
         Raises as :meth:`create`, :class:`NotFound`, and :class:`Conflict` for one that was revoked.
@@ -113,22 +118,28 @@ class Issuer:
             token = msgspec.structs.replace(token, expires=_end(changes["expires"], self._clock()))
         if "budget" in changes:
             token = msgspec.structs.replace(token, budget=changed(token.budget, changes["budget"]))
+        if token == before:
+            return token
         self._keep_open(name, token, "this is the last token with the scope admin and no end")
-        self._put(token)
-        log.info("token changed", extra=_logged(token, by))
+        self._put(token, cause, "token.change")
+        log.info("token changed", extra=_logged(token, cause.by))
         return token
 
-    def revoke(self, name: str, by: str = "") -> None:
+    def revoke(self, name: str, cause: Cause = ITSELF) -> None:
         """Let a token allow nothing any more, from now on and for good. Nothing happens if it was revoked before."""
         token = self.get(name)
         if token.revoked is not None:
             return
         self._keep_open(name, None, "this is the last token with the scope admin and no end")
-        self._put(msgspec.structs.replace(token, revoked=self._clock()))
-        log.info("token revoked", extra={"token": name, "by": by})
+        self._put(msgspec.structs.replace(token, revoked=self._clock()), cause, "token.revoke")
+        log.info("token revoked", extra={"token": name, "by": cause.by})
 
-    def _put(self, token: Token) -> None:
-        self._store.put(token)
+    def _put(self, token: Token, cause: Cause, operation: str) -> None:
+        end = None if token.expires is None else time_text(token.expires)
+        rights: dict[str, Any] = {"scopes": token.scopes, "graphs": token.graphs, "expires": end}
+        if budget := token.budget.given():
+            rights["budget"] = budget
+        self._store.put(token, line_of(cause, operation, object=token.name, detail=rights))
         self._on_change()
 
     def _keep_open(self, name: str, token: Token | None, what: str) -> None:
@@ -142,6 +153,10 @@ class Issuer:
                 code="token.last",
                 where=name,
             )
+
+
+def _forgotten(count: int) -> list[Line]:
+    return [line_of(ITSELF, "token.forget", count=count)]
 
 
 def shown(token: Token, now: float, time: Callable[[float], str]) -> dict[str, Any]:

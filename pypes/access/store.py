@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from pypes.access.audit import Line
 from pypes.access.budget import Budget
 from pypes.access.token import MAX_TOKENS, Token
+from pypes.access.trail import Trail
 from pypes.core.databases import connect, writing
 from pypes.errors import StoreError
 
@@ -52,11 +54,13 @@ insert into tokens ({_COLUMNS}, change)
 class TokenStore:
     """Tokens of a node. Every change is durable when the method returns. Raises :class:`StoreError`.
 
-    With ``is_reader`` nothing is written; several processes may read while one writes.
+    With ``is_reader`` nothing is written; several processes may read while one writes. ``trail`` is the audit log of the file: a
+    change is committed with its line.
     """
 
-    def __init__(self, path: Path, *, is_reader: bool = False) -> None:
+    def __init__(self, path: Path, *, is_reader: bool = False, trail: Trail | None = None) -> None:
         self.path = path
+        self._trail = trail or Trail()
         #: Number of the last change that was read.
         self._seen = 0
         self._version = -1
@@ -95,19 +99,23 @@ class TokenStore:
         with self._told("read"):
             return int(self._db.execute("select count(*) from tokens").fetchone()[0])
 
-    def put(self, token: Token) -> None:
+    def put(self, token: Token, *lines: Line) -> None:
         """Keep a token, instead of the one with its name, whose place in the ledger it gets; its own is not looked at."""
         scopes, graphs, budget = (msgspec.json.encode(part).decode() for part in (token.scopes, token.graphs, token.budget))
         values = (token.name, token.digest, scopes, graphs, token.created, token.author, token.expires, token.revoked, budget)
         with self._told("written, nothing was changed"), writing(self._db):
             self._db.execute(_PUT, (*values, token.name))
+            self._trail.write(self._db, lines)
 
-    def forget_ended(self, now: float) -> int:
-        """Remove the tokens that were revoked or have expired, and say how many."""
+    def forget_ended(self, now: float, told: Callable[[int], Iterable[Line]] = lambda count: ()) -> int:
+        """Remove the tokens that were revoked or have expired, and say how many; ``told`` makes the lines of it."""
         with self._told("written, nothing was changed"), writing(self._db):
             # the last change stays: numbers are not used again
             sql = "delete from tokens where (revoked is not null or expires <= ?) and change < (select max(change) from tokens)"
-            return self._db.execute(sql, (now,)).rowcount
+            count = self._db.execute(sql, (now,)).rowcount
+            if count:
+                self._trail.write(self._db, told(count))
+            return count
 
     def close(self) -> None:
         """Let go of the file."""

@@ -9,6 +9,7 @@ import falcon.asgi
 
 from pypes.api import problems
 from pypes.api.address import AddressRouter
+from pypes.api.audit import Audit
 from pypes.api.components import Components
 from pypes.api.counting import Counting, RequestTallies
 from pypes.api.deadletters import DeadLetters
@@ -119,6 +120,7 @@ def routes(
         ("/events", Events(worker, stopping), ""),
         ("/metrics", Metrics(worker), ""),
         ("/logs", Logs(worker), ""),
+        ("/audit", Audit(worker), ""),
         ("/tokens", tokens, ""),
         ("/tokens/{name}", tokens, "one"),
     ]

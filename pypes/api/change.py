@@ -1,4 +1,6 @@
-"""Common parts of requests that change a graph: preconditions, author and reason, the answer with the new version."""
+"""Common parts of requests that change something: the cause for the audit log, and, of a graph, preconditions, author and reason,
+the answer with the new version.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,10 @@ from typing import Any
 import falcon.asgi
 import orjson
 
+from pypes.access.audit import Cause
 from pypes.api.operation import Parameter
 from pypes.api.request import Request
+from pypes.api.sampling import context_of
 from pypes.errors import BadRequest
 
 ETAG = {"ETag": "The live version, in quotes."}
@@ -20,6 +24,12 @@ AUTHORSHIP = (
     Parameter("by", "Author of the change, kept beside the name of the token; by default that, or the address of the client."),
     Parameter("note", "Reason for the change."),
 )
+
+
+def cause_of(req: Request) -> Cause:
+    """The request as the audit log tells of it."""
+    context = context_of(req)
+    return Cause(req.operation, req.client.name, req.client_address, "" if context is None else context.trace_id)
 
 
 def authorship(req: Request) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import falcon.asgi
 import orjson
 
+from pypes.api.change import cause_of
 from pypes.api.operation import BOOLEAN, JSON_OBJECT, NAMES, TEXT, Answer, obj, operation
 from pypes.api.query import LINK, LISTED, answer_page
 from pypes.api.request import Request
@@ -82,10 +83,11 @@ class Components:
         "Look for components again: what was installed since the start can be used at once",
         {200: Answer("Names that are new, and names that are gone.", obj(added=NAMES, removed=NAMES))},
         scope="admin",
+        audit="components.rescan",
     )
     async def on_post_rescan(self, req: Request, resp: falcon.asgi.Response) -> None:
         await req.discard()
-        resp.data = orjson.dumps(await self._worker.control.components.rescan())
+        resp.data = orjson.dumps(await self._worker.control.components.rescan(cause_of(req)))
 
     @operation(
         "One component: ports, parameters, documentation",

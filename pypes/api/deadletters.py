@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import falcon.asgi
 import orjson
 
+from pypes.api.change import cause_of
 from pypes.api.keys import check_keys
 from pypes.api.letters import counted, edited, listed, whole
 from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, TEXT, TIME, Answer, Parameter, Schema, obj, operation
@@ -154,6 +155,7 @@ class DeadLetters:
         errors={400: "No criterion, an unknown one, or one whose value is empty or invalid.", 503: BUSY, 507: NO_ROOM},
         parameters=CRITERIA,
         scope="edit",
+        audit="deadletters.delete",
     )
     async def on_delete(self, req: Request, resp: falcon.asgi.Response) -> None:
         query = _query(req)
@@ -163,7 +165,7 @@ class DeadLetters:
                 code="request.invalid",
                 where="query",
             )
-        resp.data = orjson.dumps({"count": await self._worker.records.delete_letters(query)})
+        resp.data = orjson.dumps({"count": await self._worker.records.delete_letters(query, cause_of(req))})
 
     @operation(
         "Replay the dead letters that match, the oldest first",
@@ -193,6 +195,7 @@ class DeadLetters:
             )
         },
         scope="edit",
+        audit="deadletters.replay",
     )
     async def on_post_replay(self, req: Request, resp: falcon.asgi.Response) -> None:
         wanted = await _object(req, {*TEXTS, "index", "since", "from", "limit"})
@@ -208,7 +211,7 @@ class DeadLetters:
         limit = wanted.get("limit", REPLAYED)
         if type(limit) is not int or not 1 <= limit <= MAX_REPLAYED:
             raise BadRequest(f"limit must be from 1 to {MAX_REPLAYED}", code="request.invalid", where="limit")
-        done = await self._worker.records.replay_all(query, _from_start(wanted), limit)
+        done = await self._worker.records.replay_all(query, _from_start(wanted), limit, cause_of(req))
         refused = [{"id": letter.id, "code": error.code, "detail": error.message} for letter, error in done.refused]
         if refused and not done.receipts and len({one["code"] for one in refused}) == 1:
             raise done.refused[0][1]
@@ -255,6 +258,7 @@ class DeadLetters:
         },
         body={"application/json": obj(packet=PACKET)},
         scope="edit",
+        audit="deadletters.edit",
     )
     async def on_put_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
         wanted = await _object(req, {"packet"})
@@ -270,13 +274,19 @@ class DeadLetters:
         except InvalidInput as error:
             where = f"packet.{error.where}" if error.where else "packet"
             raise InvalidInput(error.message, code=error.code, where=where, problems=error.problems) from error
-        await records.edit_letter(id, packet)
+        await records.edit_letter(id, packet, cause_of(req))
         resp.data = await whole(await records.letter(id), self._worker.hiding)
 
-    @operation("Delete a dead letter", {204: Answer("It is gone.")}, errors={404: UNKNOWN, 503: BUSY, 507: NO_ROOM}, scope="edit")
+    @operation(
+        "Delete a dead letter",
+        {204: Answer("It is gone.")},
+        errors={404: UNKNOWN, 503: BUSY, 507: NO_ROOM},
+        scope="edit",
+        audit="deadletters.delete",
+    )
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
         await self._letter(req, id)
-        await self._worker.records.delete_letter(id)
+        await self._worker.records.delete_letter(id, cause_of(req))
         resp.status = 204
 
     @operation(
@@ -286,11 +296,12 @@ class DeadLetters:
         body={"application/json": obj({"from": FROM})},
         parameters=(TRACED,),
         scope="edit",
+        audit="deadletters.replay",
     )
     async def on_post_one_replay(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
         await self._letter(req, id)
         from_start, records = bool(_from_start(await _object(req, {"from"}))), self._worker.records
-        replayed = await records.replay(id, from_start, is_traced=is_traced(req))
+        replayed = await records.replay(id, from_start, is_traced=is_traced(req), cause=cause_of(req))
         resp.status = 202
         resp.set_header("location", f"/receipts/{replayed.receipt}")
         answer: dict[str, Any] = {"receipt": replayed.receipt}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import falcon.asgi
 import orjson
 
-from pypes.api.change import AUTHORSHIP, authorship
+from pypes.api.change import AUTHORSHIP, authorship, cause_of
 from pypes.api.graphs import GRAPH, NOT_SET_UP
 from pypes.api.operation import JSON_OBJECT, PROBLEMS, TEXT, Answer, obj, operation
 from pypes.api.query import LINK, LISTED, answer_page
@@ -60,12 +60,13 @@ class Drafts:
         },
         body=WIRE,
         scope="edit",
+        audit="wire.draw",
         graph="name",
     )
     async def on_post_wires(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         source, target = await _ends(req)
         resp.status = 201
-        resp.data = orjson.dumps(await self._worker.control.drafts.wire(name, source, target))
+        resp.data = orjson.dumps(await self._worker.control.drafts.wire(name, source, target, cause_of(req)))
 
     @operation(
         "Remove a wire from the draft",
@@ -73,11 +74,12 @@ class Drafts:
         errors={400: "Not two ends.", 404: NO_DRAFT, 422: "An end of the wire is malformed; an end is filter.port."},
         body=WIRE,
         scope="edit",
+        audit="wire.delete",
         graph="name",
     )
     async def on_delete_wires(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         source, target = await _ends(req)
-        resp.data = orjson.dumps(await self._worker.control.drafts.unwire(name, source, target))
+        resp.data = orjson.dumps(await self._worker.control.drafts.unwire(name, source, target, cause_of(req)))
 
     @operation(
         "The draft of a graph",
@@ -90,10 +92,15 @@ class Drafts:
         resp.data = orjson.dumps(await self._worker.control.drafts.get(name))
 
     @operation(
-        "Delete a draft with its filters", {204: Answer("It is gone.")}, errors={404: NO_DRAFT}, scope="edit", graph="name"
+        "Delete a draft with its filters",
+        {204: Answer("It is gone.")},
+        errors={404: NO_DRAFT},
+        scope="edit",
+        audit="draft.delete",
+        graph="name",
     )
     async def on_delete_draft(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
-        await self._worker.control.drafts.discard(name)
+        await self._worker.control.drafts.discard(name, cause_of(req))
         resp.status = 204
 
     @operation(
@@ -102,11 +109,12 @@ class Drafts:
         errors={404: NO_DRAFT, 409: NOT_SET_UP, 422: "The graph is not valid yet; the draft stays."},
         parameters=AUTHORSHIP,
         scope="edit",
+        audit="draft.deploy",
         graph="name",
     )
     async def on_post_deploy(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         await req.discard()
-        deployed = await self._worker.control.drafts.deploy(name, *authorship(req), rights=req.client.rights)
+        deployed = await self._worker.control.drafts.deploy(name, *authorship(req), rights=req.client.rights, cause=cause_of(req))
         deployed.pop("created")
         resp.data = orjson.dumps(deployed)
 

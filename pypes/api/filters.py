@@ -9,7 +9,7 @@ import falcon
 import falcon.asgi
 import orjson
 
-from pypes.api.change import AUTHORSHIP, CHANGED, IF_MATCH, authorship, expected
+from pypes.api.change import AUTHORSHIP, CHANGED, IF_MATCH, authorship, cause_of, expected
 from pypes.api.keys import check_keys
 from pypes.api.operation import JSON_OBJECT, NAMES, TEXT, Answer, Parameter, obj, operation
 from pypes.api.permission import permit_everything, permit_graph
@@ -76,11 +76,12 @@ class Filters:
             "multipart/form-data": obj(klass=TEXT),
         },
         scope="edit",
+        audit="filter.create",
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         permit_everything(req.client)
         component, params = await _wanted(req)
-        created = await self._worker.control.filters.create(component, params)
+        created = await self._worker.control.filters.create(component, params, cause_of(req))
         resp.status = 201
         resp.set_header("location", f"/filters/{created['id']}")
         resp.data = orjson.dumps(created)
@@ -102,6 +103,7 @@ class Filters:
         parameters=(IF_MATCH, *AUTHORSHIP),
         body={"application/json": obj(params=JSON_OBJECT)},
         scope="edit",
+        audit="filter.change",
     )
     async def on_put_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
         _check(req, id)
@@ -109,9 +111,10 @@ class Filters:
         params = body.get("params") if isinstance(body, dict) else None
         if not isinstance(params, dict):
             raise BadRequest('send {"params": {…}}', code="request.invalid", where="params")
-        resp.data = orjson.dumps(
-            await self._worker.control.filters.update(id, params, *authorship(req), expected(req), rights=req.client.rights)
+        changed = await self._worker.control.filters.update(
+            id, params, *authorship(req), expected(req), rights=req.client.rights, cause=cause_of(req)
         )
+        resp.data = orjson.dumps(changed)
 
     @operation(
         "Delete a filter",
@@ -124,10 +127,13 @@ class Filters:
         },
         parameters=(IF_MATCH, *AUTHORSHIP),
         scope="edit",
+        audit="filter.delete",
     )
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
         _check(req, id)
-        await self._worker.control.filters.delete(id, *authorship(req), expected(req), rights=req.client.rights)
+        await self._worker.control.filters.delete(
+            id, *authorship(req), expected(req), rights=req.client.rights, cause=cause_of(req)
+        )
         resp.status = 204
 
 

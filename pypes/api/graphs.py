@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import falcon.asgi
 
 from pypes.api import problems
-from pypes.api.change import AUTHORSHIP, CHANGED, ETAG, IF_MATCH, IF_NONE_MATCH, answer, authorship, expected
+from pypes.api.change import AUTHORSHIP, CHANGED, ETAG, IF_MATCH, IF_NONE_MATCH, answer, authorship, cause_of, expected
 from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, NAMES, PROBLEMS, TEXT, TIME, Answer, Parameter, obj, operation
 from pypes.api.permission import permit_graph
 from pypes.api.query import LINK, LISTED, answer_page
@@ -95,6 +95,7 @@ class Graphs:
         ),
         body={"application/json": JSON_OBJECT},
         scope="edit",
+        audit="graph.deploy",
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         graph = await _graph(req)
@@ -114,7 +115,9 @@ class Graphs:
         name = name or str(graph.get("name", ""))
         permit_graph(req.client, name)
         try:
-            deployed = await self._worker.control.graphs.put(name, graph, *authorship(req), [0], rights=req.client.rights)
+            deployed = await self._worker.control.graphs.put(
+                name, graph, *authorship(req), [0], rights=req.client.rights, cause=cause_of(req)
+            )
         except Changed as error:
             raise Conflict("a graph of that name exists already; change it with PUT", code="graph.exists", where=name) from error
         except InvalidGraph as error:
@@ -147,11 +150,14 @@ class Graphs:
         parameters=(IF_MATCH, IF_NONE_MATCH, *AUTHORSHIP),
         body={"application/json": JSON_OBJECT},
         scope="edit",
+        audit="graph.deploy",
         graph="name",
     )
     async def on_put_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         graph = await _graph(req)
-        deployed = await self._worker.control.graphs.put(name, graph, *authorship(req), expected(req), rights=req.client.rights)
+        deployed = await self._worker.control.graphs.put(
+            name, graph, *authorship(req), expected(req), rights=req.client.rights, cause=cause_of(req)
+        )
         if deployed.pop("created"):
             resp.status = 201
             resp.set_header("location", req.path)
@@ -173,11 +179,12 @@ class Graphs:
             Parameter("force", "true: remove at once; queued documents become dead letters.", BOOLEAN),
         ),
         scope="edit",
+        audit="graph.delete",
         graph="name",
     )
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         force = req.get_param_as_bool("force", default=False)
-        await self._worker.control.graphs.delete(name, force, expected(req))
+        await self._worker.control.graphs.delete(name, force, expected(req), cause_of(req))
         resp.status = 204
 
 

@@ -112,6 +112,8 @@ def _operation(method: str, template: str, described: Operation) -> dict[str, An
         result["x-pypes-scope"] = list(described.scopes)
     else:
         result["security"] = []
+    if described.audit:
+        result["x-pypes-audit"] = described.audit
     return result
 
 

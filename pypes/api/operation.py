@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, TypeVar
 
 from pypes.api.permission import permit
+from pypes.errors import Forbidden
+
+log = logging.getLogger(__name__)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -64,6 +68,8 @@ class Operation:
     body: Mapping[str, Schema] = field(default_factory=dict)
     #: One of them is needed; none: it asks for no token.
     scopes: tuple[str, ...] = ()
+    #: The name in the audit log of what it does; empty: it changes nothing that has a line there.
+    audit: str = ""
 
 
 def operation(
@@ -73,6 +79,7 @@ def operation(
     scope: str | tuple[str, ...],
     graph: str = "",
     checks_itself: bool = False,
+    audit: str = "",
     errors: Mapping[int, str] | None = None,
     parameters: tuple[Parameter, ...] = (),
     body: Mapping[str, Schema] | None = None,
@@ -81,20 +88,35 @@ def operation(
 
     They have ``scope``, or one of several; ``graph`` names the field of the address that is a graph, which must be one of theirs.
     A responder that ``checks_itself`` is called by everybody who passes the guard, and so is one with :data:`OPEN`.
+    One that changes something has a name for that in the audit log, ``audit``.
     """
     scopes = (scope,) if isinstance(scope, str) else scope
 
     def describe(responder: F) -> F:
-        described = Operation(summary, answers, errors or {}, parameters, body or {}, scopes)
+        described = Operation(summary, answers, errors or {}, parameters, body or {}, scopes, audit)
         checked: Any = responder
-        if scopes and not checks_itself:
+        if audit or (scopes and not checks_itself):
 
             @wraps(responder)
             async def checked(self: Any, req: Any, resp: Any, *args: Any, **fields: Any) -> None:
-                permit(req.client, scopes, fields.get(graph))
-                await responder(self, req, resp, *args, **fields)
+                req.operation = audit
+                try:
+                    if scopes and not checks_itself:
+                        permit(req.client, scopes, fields.get(graph))
+                    await responder(self, req, resp, *args, **fields)
+                except Forbidden as error:
+                    if audit:
+                        _refused(req, error)
+                    raise
 
         checked.operation = described
         return checked  # type: ignore[no-any-return]
 
     return describe
+
+
+def _refused(req: Any, error: Forbidden) -> None:
+    """Log what a client was not allowed to change; such lines are folded, however often it tries."""
+    about = {"graph": error.where} if error.code.startswith("graph.") else {}
+    about |= {"operation": req.operation, "by": req.client.name, "address": req.client_address, "code": error.code}
+    log.warning("change refused", extra=about)

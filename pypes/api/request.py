@@ -49,6 +49,9 @@ class Request(falcon.asgi.Request):
     #: The memory that all bodies being received share; ``None``: each has as much as it may be long.
     memory: ClassVar[Memory | None] = None
 
+    #: The name of what it does in the audit log, given by its responder.
+    operation = ""
+
     _is_begun = False
     _is_complete = False
     _charged = 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import falcon.asgi
 import orjson
 
+from pypes.api.change import cause_of
 from pypes.api.graphs import MAX_GRAPH_BYTES, UNKNOWN
 from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, TEXT, TIME, Answer, obj, operation
 from pypes.api.request import Request
@@ -69,6 +70,7 @@ class Shadows:
             )
         },
         scope="edit",
+        audit="shadow.start",
         graph="name",
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
@@ -82,6 +84,7 @@ class Shadows:
             record=_number(wanted, "record", 0, MAX_RECORDED),
             redact=_names(wanted.get("redact", [])),
             rights=req.client.rights,
+            cause=cause_of(req),
         )
         resp.status = 202
         resp.set_header("location", f"{req.path}/{found['shadow']}")
@@ -98,10 +101,11 @@ class Shadows:
         {204: Answer("It has ended.")},
         errors={404: NO_SHADOW},
         scope="edit",
+        audit="shadow.end",
         graph="name",
     )
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, name: str, id: str) -> None:
-        await self._worker.control.trials.end_shadow(name, id)
+        await self._worker.control.trials.end_shadow(name, id, cause_of(req))
         resp.status = 204
 
 

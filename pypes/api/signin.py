@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 import falcon.asgi
+import msgspec
 import orjson
 
 from pypes.access.client import NOBODY, SCOPES
+from pypes.api.change import cause_of
 from pypes.api.markup import MEDIA_TYPE, answer, document, text
 from pypes.api.operation import NAMES, OPEN, TEXT, Answer, Schema, obj, operation
 from pypes.api.origins import is_of_others, is_secure
 from pypes.api.permission import check_csrf
 from pypes.api.request import CSRF, FORM, Request
-from pypes.api.sessions import Sessions
+from pypes.api.sessions import Session, Sessions
 from pypes.errors import Forbidden, Unauthorized, Unavailable
 from pypes.ingest.receipt import rfc3339
 
@@ -78,6 +80,7 @@ class SignIn:
         errors={403: f"{_ELSEWHERE}.", 503: "Tokens cannot be looked up."},
         body={FORM: obj(token=TEXT)},
         scope=OPEN,
+        audit="session.begin",
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         secret = (await _form(req)).get("token", [""])[0].strip().encode()
@@ -88,6 +91,7 @@ class SignIn:
                 told = {"": "is not one of this node", "revoked": "was revoked", "expired": "has expired"}[ended]
                 answer(resp, form(f"This token {told}."), status=401)
                 return
+            await self._note(req, session)
             if req.session is not None:
                 with suppress(OSError):  # it ends by itself
                     self._sessions.end(req.session)
@@ -103,6 +107,7 @@ class SignIn:
         },
         body={FORM: obj(csrf=TEXT)},
         scope=OPEN,
+        audit="session.end",
     )
     async def on_post_end(self, req: Request, resp: falcon.asgi.Response) -> None:
         given, session = (await _form(req)).get("csrf", [""])[0], req.session
@@ -110,6 +115,7 @@ class SignIn:
         if session is not None:
             check_csrf(session, given or req.header(CSRF))
             is_host_only = session.is_host_only
+            await self._note(req, session)
             try:
                 self._sessions.end(session)
             except OSError as error:
@@ -119,6 +125,10 @@ class SignIn:
                 ) from error
         resp.append_header("set-cookie", self._sessions.no_cookie(is_secure=is_host_only))
         _go_on(resp, "../")
+
+    async def _note(self, req: Request, session: Session) -> None:
+        """Write the line of a session in the audit log, before it begins or ends."""
+        await self._worker.audit.note(msgspec.structs.replace(cause_of(req), by=session.token.name))
 
 
 async def _form(req: Request) -> dict[str, list[str]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import falcon.asgi
 import orjson
 
+from pypes.api.change import cause_of
 from pypes.api.graphs import UNKNOWN
 from pypes.api.operation import COUNT, TEXT, Answer, obj, operation
 from pypes.api.query import LINK, LISTED, answer_page
@@ -48,7 +49,8 @@ class Stores:
         {200: Answer("It is empty; `cleared` entries were deleted.", CLEARED)},
         errors={404: "No such graph, or a filter without a store.", 503: "The store is busy, or the disk is full."},
         scope="edit",
+        audit="store.clear",
         graph="name",
     )
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, name: str, filter: str) -> None:
-        resp.data = orjson.dumps(await self._worker.control.stores.clear(name, filter))
+        resp.data = orjson.dumps(await self._worker.control.stores.clear(name, filter, cause_of(req)))

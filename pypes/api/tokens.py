@@ -9,6 +9,7 @@ import orjson
 
 from pypes.access.budget import KINDS
 from pypes.access.client import SCOPES
+from pypes.api.change import cause_of
 from pypes.api.keys import check_keys
 from pypes.api.operation import NAMES, TEXT, TIME, Answer, Schema, obj, operation
 from pypes.api.query import LINK, LISTED, answer_page, moment_of
@@ -96,6 +97,7 @@ class Tokens:
         },
         body={"application/json": obj({key: WANTED[key] for key in KEYS[1:]}, name=TEXT, scopes=WANTED["scopes"])},
         scope="admin",
+        audit="token.create",
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         wanted = await _wanted(req, "name", *KEYS)
@@ -107,7 +109,7 @@ class Tokens:
             wanted.get("scopes", []),
             wanted.get("graphs", []),
             wanted.get("expires"),
-            req.client.name,
+            cause_of(req),
             wanted.get("budget"),
         )
         self._worker.register.look()
@@ -132,12 +134,13 @@ class Tokens:
         },
         body={"application/json": obj(WANTED)},
         scope="admin",
+        audit="token.change",
     )
     async def on_patch_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         wanted = await _wanted(req, *KEYS)
         if not wanted:
             raise BadRequest(f"send some of {', '.join(KEYS)}", code="request.invalid")
-        changed = await self._worker.control.tokens.change(name, wanted, req.client.name)
+        changed = await self._worker.control.tokens.change(name, wanted, cause_of(req))
         self._worker.register.look()
         resp.data = orjson.dumps(changed)
 
@@ -146,9 +149,10 @@ class Tokens:
         {204: Answer("It is revoked, or was before.")},
         errors={404: UNKNOWN, 409: f"{LAST}."},
         scope="admin",
+        audit="token.revoke",
     )
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
-        await self._worker.control.tokens.revoke(name, req.client.name)
+        await self._worker.control.tokens.revoke(name, cause_of(req))
         self._worker.register.look()
         resp.status = 204
 

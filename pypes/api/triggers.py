@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import falcon.asgi
 import orjson
 
+from pypes.api.change import cause_of
 from pypes.api.graphs import UNKNOWN
 from pypes.api.operation import BOOLEAN, NAMES, TEXT, Answer, Parameter, obj, operation
 from pypes.api.query import choice_of
@@ -52,12 +53,13 @@ class Triggers:
             503: "The worker that owns the graph is being started, or the server is stopping.",
         },
         scope="edit",
+        audit="sources.run",
         graph="name",
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         await req.discard()
         is_confirmed = choice_of(req, "confirm", ("deletions",)) is not None
-        runs = await self._worker.trigger(name, is_confirmed=is_confirmed)
+        runs = await self._worker.trigger(name, is_confirmed=is_confirmed, cause=cause_of(req))
         resp.status = 202
         resp.data = orjson.dumps({"graph": name, "sources": runs.sources, "stopped": runs.stopped})
 

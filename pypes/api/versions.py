@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import falcon.asgi
 import orjson
 
-from pypes.api.change import AUTHORSHIP, CHANGED, ETAG, IF_MATCH, answer, authorship, expected
+from pypes.api.change import AUTHORSHIP, CHANGED, ETAG, IF_MATCH, answer, authorship, cause_of, expected
 from pypes.api.graphs import GRAPH, MAX_GRAPH_BYTES, NOT_SET_UP, UNKNOWN
 from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, TIME, Answer, obj, operation
 from pypes.api.query import LINK, LISTED, answer_page, number_of
@@ -87,6 +87,7 @@ class Versions:
         parameters=(IF_MATCH, *AUTHORSHIP),
         body={"application/json": obj(version=COUNT)},
         scope="edit",
+        audit="graph.rollback",
         graph="name",
     )
     async def on_post_rollback(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
@@ -94,32 +95,34 @@ class Versions:
         version = body.get("version") if isinstance(body, dict) else None
         if type(version) is not int or not 0 < version < 1 << 31:
             raise BadRequest('send {"version": NUMBER}', code="request.invalid", where="version")
-        answer(
-            resp,
-            await self._worker.control.graphs.rollback(name, version, *authorship(req), expected(req), rights=req.client.rights),
+        rolled_back = await self._worker.control.graphs.rollback(
+            name, version, *authorship(req), expected(req), rights=req.client.rights, cause=cause_of(req)
         )
+        answer(resp, rolled_back)
 
     @operation(
         "Pause a graph: its documents are accepted and kept, none are run",
         {200: Answer("It is paused.", GRAPH, ETAG)},
         errors={404: UNKNOWN},
         scope="edit",
+        audit="graph.pause",
         graph="name",
     )
     async def on_post_pause(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         await req.discard()
-        answer(resp, await self._worker.control.graphs.pause(name, True))
+        answer(resp, await self._worker.control.graphs.pause(name, True, cause_of(req)))
 
     @operation(
         "Resume a graph: run the documents kept while it was paused",
         {200: Answer("It runs.", GRAPH, ETAG)},
         errors={404: UNKNOWN},
         scope="edit",
+        audit="graph.resume",
         graph="name",
     )
     async def on_post_resume(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         await req.discard()
-        answer(resp, await self._worker.control.graphs.pause(name, False))
+        answer(resp, await self._worker.control.graphs.pause(name, False, cause_of(req)))
 
 
 def _is_number(text: str) -> bool:

@@ -82,9 +82,10 @@ class Client:
             raise InvalidInput(reason_of(answer), code="client.refused")
         return answer
 
-    def pages(self, path: str, query: Mapping[str, Any], name: str, limit: int) -> Iterator[dict[str, Any]]:
+    def pages(
+        self, path: str, query: Mapping[str, Any], name: str, limit: int, after: str | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Up to ``limit`` entries of a list, page by page; ``name`` is the list's key in the answer."""
-        after = None
         while limit > 0:
             page = self.ask("GET", path, {**query, "limit": min(limit, PAGE), "after": after})
             yield from page[name]

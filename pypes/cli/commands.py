@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "tap": ("pypes.cli.tap", "tap"),
         "logs": ("pypes.cli.logs", "logs"),
         "token": ("pypes.cli.token", "token"),
+        "audit": ("pypes.cli.audit", "audit"),
         "queue": ("pypes.cli.queue", "queue"),
         "backup": ("pypes.cli.backup", "backup"),
         "restore": ("pypes.cli.backup", "restore"),

@@ -133,6 +133,12 @@ class Limits:
         unit="keys",
         status=429,
     )
+    audit_s: float = _limit(365 * 86400.0, "Time for which lines of the audit log are kept.", unit="seconds")
+    audit_bytes: int = _limit(
+        64 * MIB,
+        "Lines of the audit log in each of its files, one of the node and one per queue shard; beyond that the oldest go.",
+        unit="bytes",
+    )
     callback_s: float = _limit(86400.0, "Time for which posting a receipt to its callback is tried.", unit="seconds")
     filter_s: float = _limit(300.0, "Time for one packet (or batch) in a filter without a timeout_s of its own.", unit="seconds")
     isolated_bytes: int = _limit(GIB, "Address space of the process of an isolated component.", unit="bytes")

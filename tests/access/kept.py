@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from pypes.access.audit import AuditQuery, Line
 from pypes.access.issuing import Issuer
 from pypes.access.store import TokenStore
+from pypes.access.trail import Trail
+from pypes.core.databases import connect
 from pypes.runtime.graphs.store import ControlStore
 
 START = 1_800_000_000.0
@@ -34,3 +37,9 @@ def issuing(folder: Path, *, has_configured: bool = True, clock: Clock | None = 
     """What makes and revokes the tokens of a node."""
     with closing(TokenStore(control_file(folder))) as store:
         yield Issuer(store, lambda: has_configured, clock=clock or Clock(), most=most)
+
+
+def lines_in(folder: Path) -> list[Line]:
+    """The lines of the audit log in the file of a node, the oldest first."""
+    with closing(connect(folder / "control.db", "ro")) as db:
+        return [entry.line for entry in Trail().page(db, AuditQuery(is_newest_first=False), 1_000_000)]

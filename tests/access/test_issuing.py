@@ -8,17 +8,18 @@ from typing import Any
 
 import pytest
 
+from pypes.access.audit import Cause, Line
 from pypes.access.budget import Budget
 from pypes.access.issuing import Issuer, shown
 from pypes.access.token import digest_of
-from pypes.errors import Conflict, InvalidInput, NotFound
-from tests.access.kept import START, Clock, issuing
+from pypes.errors import Conflict, InvalidInput, NotFound, StoreError
+from tests.access.kept import START, Clock, issuing, lines_in
 
 
 def test_a_secret_is_told_once_and_kept_as_its_digest(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with issuing(tmp_path) as issuer:
-        token, secret = issuer.create("feeder", ["ingest"], ["news"], START + 60, by="admin")
+        token, secret = issuer.create("feeder", ["ingest"], ["news"], START + 60, Cause(by="admin"))
         assert secret.startswith("pypes_")
         assert token.digest == digest_of(secret.encode())
         assert issuer.all() == [token] == [issuer.get("feeder")]
@@ -38,7 +39,7 @@ def test_a_secret_is_told_once_and_kept_as_its_digest(tmp_path: Path, caplog: py
     assert secret not in caplog.text
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a.b", "a" * 65, "admin", "über", "a/b"])
+@pytest.mark.parametrize("name", ["", "a b", "a.b", "a" * 65, "admin", "node", "über", "a/b"])
 def test_names_are_as_those_of_graphs_and_not_that_of_the_own_token(tmp_path: Path, name: str) -> None:
     with issuing(tmp_path) as issuer, pytest.raises(InvalidInput) as caught:
         issuer.create(name, ["read"])
@@ -173,3 +174,39 @@ def test_others_hear_of_each_change_once_it_is_durable(tmp_path: Path) -> None:
         issuer.revoke("t")
         issuer.revoke("t")
         assert heard == [["t live"], ["t live"], ["t revoked"]]
+
+
+def test_each_change_has_a_line_and_none_has_the_secret(tmp_path: Path) -> None:
+    cause = Cause("", "ada", "10.0.0.7")
+    with issuing(tmp_path, most=2) as issuer:
+        _, secret = issuer.create("t", ["read"], ["g"], START + 60, cause)
+        issuer.change("t", {"scopes": ["read"]}, cause)  # as it is
+        issuer.change("t", {"graphs": [], "expires": None}, cause)
+        issuer.revoke("t", cause)
+        issuer.revoke("t", cause)
+        with pytest.raises(InvalidInput):
+            issuer.create("a b", ["read"])
+        issuer.create("other", ["read"], cause=cause)
+        issuer.create("third", ["read"], cause=cause)  # for which the first makes room
+    found = lines_in(tmp_path)
+    assert [(line.operation, line.object, line.by, line.address) for line in found] == [
+        ("token.create", "t", "ada", "10.0.0.7"),
+        ("token.change", "t", "ada", "10.0.0.7"),
+        ("token.revoke", "t", "ada", "10.0.0.7"),
+        ("token.create", "other", "ada", "10.0.0.7"),
+        ("token.forget", "", "node", ""),
+        ("token.create", "third", "ada", "10.0.0.7"),
+    ]
+    rights = {"scopes": ["read"], "graphs": ["g"], "expires": "2027-01-15T08:01:00.000Z"}
+    assert [line.detail for line in found[:2]] == [rights, {"scopes": ["read"], "graphs": [], "expires": None}]
+    assert secret not in str(found)
+
+
+def test_what_cannot_be_committed_leaves_neither_token_nor_line(tmp_path: Path) -> None:
+    with issuing(tmp_path) as issuer:
+        # a line that cannot be written, at the end of the transaction
+        issuer._store._db.execute("create temp trigger no before insert on audit begin select raise(abort, 'no'); end")
+        with pytest.raises(StoreError, match="nothing was changed"):
+            issuer.create("t", ["read"])
+        assert issuer.all() == []
+    assert lines_in(tmp_path) == list[Line]()

@@ -37,7 +37,7 @@ class Harness:
             "default": graph,
             "ordered": [graph] if is_ordered else [],
         }
-        self.answers: dict[str, Any] = {}
+        self.answers: dict[str, Any] = {"audit.note": None}
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.pids: list[int] = []
         self.listener = socket.create_server(("127.0.0.1", 0))

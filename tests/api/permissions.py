@@ -61,6 +61,7 @@ OTHERS: Mapping[str, str] = {
     "GET /events": LEFT_OUT,
     "GET /metrics": LEFT_OUT,
     "GET /logs": LEFT_OUT,
+    "GET /audit": SAME,
     "GET /tokens": SAME,
     "POST /tokens": SAME,
     "GET /tokens/{name}": SAME,
@@ -73,9 +74,10 @@ PAGE = (
     "# Scopes\n\n"
     "Each operation of the HTTP interface, and the scopes of a [token](operator-guide.md#tokens) of which one suffices. "
     "`GET /openapi.json` has them as `x-pypes-scope`. Without a sufficient scope the answer is 403, `scope.missing`; without a "
-    "token, with a wrong one, and with one that was revoked or has expired, it is 401, but for the operations in the last "
-    "column. A browser that has [signed in](operator-guide.md#who-may-do-what) may do what its token may; what changes something "
-    "needs its CSRF token besides (otherwise 403, `csrf.missing`), and so does a lease of `GET /outbox/{name}`.\n\n"
+    "token, with a wrong one, and with one that was revoked or has expired, it is 401, but for the operations for which none is "
+    "needed. A browser that has [signed in](operator-guide.md#who-may-do-what) may do what its token may; what changes something "
+    "needs its CSRF token besides (otherwise 403, `csrf.missing`), and so does a lease of `GET /outbox/{name}`. The last column "
+    "has what the [audit log](operator-guide.md#the-audit-log) calls what an operation changes (`x-pypes-audit`).\n\n"
     "A token may be for some graphs only. About other graphs it then gets:\n\n"
     "- *403*: refused with `graph.forbidden`, whether there is such a graph or not;\n"
     "- *404*: the same as if there was no such thing;\n"
@@ -89,7 +91,7 @@ PAGE = (
 class Row(NamedTuple):
     """An operation, such as ``GET /graphs/{name}``: the scopes with which a token may do it, and what it sees of other graphs.
 
-    ``is_open``: no token is needed.
+    ``is_open``: no token is needed. ``audit`` is what the audit log calls it, empty for what changes nothing of the node.
     """
 
     method: str
@@ -97,6 +99,7 @@ class Row(NamedTuple):
     scopes: tuple[str, ...]
     others: str
     is_open: bool
+    audit: str
 
     @property
     def name(self) -> str:
@@ -116,12 +119,13 @@ def rows(document: Mapping[str, Any]) -> Iterator[Row]:
             others = REFUSED if path.startswith("/graphs/{name}") else OTHERS[name]
             # the page asks for a token itself
             is_open = path in opened or "x-pypes-scope" not in operation
-            yield Row(method.upper(), path, tuple(operation.get("x-pypes-scope", ())), others, is_open)
+            scopes = tuple(operation.get("x-pypes-scope", ()))
+            yield Row(method.upper(), path, scopes, others, is_open, operation.get("x-pypes-audit", ""))
 
 
 def page(document: Mapping[str, Any]) -> str:
     """The page with the table."""
-    heads = ["Operation", *SCOPES, "of other graphs", "without a token"]
+    heads = ["Operation", *SCOPES, "of other graphs", "without a token", "in the audit log"]
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     for row in rows(document):
         cells = [
@@ -129,6 +133,7 @@ def page(document: Mapping[str, Any]) -> str:
             *("yes" if row.allows(scope) else "" for scope in SCOPES),
             row.others,
             "yes" if row.is_open else "",
+            f"`{row.audit}`" if row.audit else "",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return PAGE + "\n".join(lines) + "\n"

@@ -27,6 +27,7 @@ METHOD = re.compile(rf"\.(?:{'|'.join(METHODS)})\b")
 #: Lines about no graph, filter or delivery, by module: about a process, a shard, the disk, the clock, a connection.
 NODE: dict[str, tuple[str, ...]] = {
     "access/issuing.py": ("token revoked",),
+    "api/operation.py": ("change refused",),
     "api/door.py": ("too few file descriptors", "too many connections"),
     "api/problems.py": ("request failed",),
     "api/protocol.py": ("not a valid HTTP request",),
@@ -51,6 +52,7 @@ NODE: dict[str, tuple[str, ...]] = {
     "runtime/pools/keeper_server.py": ("a connection to a pool cannot be taken",),
     "runtime/rpc/transport.py": ("control call failed",),
     "runtime/supervisor/arbiter.py": ("gunicorn",),
+    "runtime/supervisor/auditing.py": ("old lines of the audit log",),
     "runtime/supervisor/clockkeeper.py": ("message", "the node's time", "the wall clock"),
     "runtime/supervisor/schedules.py": ("schedules cannot be checked",),
     "runtime/supervisor/starting.py": ("the disk may become too small",),

@@ -10,6 +10,7 @@ contract           what it is for                                     who uses i
 ``callbacks``      finished receipts that are to be posted            the callback service of a worker
 ``cursors``        how far sources have come                          the sources of a worker
 ``blobs``          bodies too large for memory                        reception, intake, replays
+``audited``        who has changed letters and runs of sources        ``/audit``
 =================  =================================================  ==========================================
 
 All are used within one asyncio event loop. What may have to wait, for a disk or for another machine, is a coroutine or returns

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from pypes.access.audit import Cause
 from pypes.ingest.delivery import Header
 
 #: Graph, filter, and how far it has fetched (JSON text).
@@ -18,8 +19,11 @@ class Cursors(Protocol):
         """As ``Intake.append``, for fetched documents: the cursors of the source are stored in the same transaction."""
         ...
 
-    def move(self, *cursors: Cursor) -> asyncio.Future[None]:
-        """Store cursors alone, in one transaction; the future is done when they are durable. Raises :class:`StoreError`."""
+    def move(self, *cursors: Cursor, cause: Cause | None = None) -> asyncio.Future[None]:
+        """Store cursors alone, in one transaction; the future is done when they are durable. Raises :class:`StoreError`.
+
+        With a ``cause`` this has a line in the audit log: somebody wants the sources of the graph to run.
+        """
         ...
 
     async def of_filter(self, filter: str, graph: str | None = None) -> dict[str, str]:

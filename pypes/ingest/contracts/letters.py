@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from pypes.access.audit import ITSELF, Cause
 from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
 from pypes.ingest.outcome import DeadLetter
 
 
 class Letters(Protocol):
-    """The dead letters of a shard."""
+    """The dead letters of a shard. ``cause`` is what the audit log says of the request for a change."""
 
     async def find(
         self, query: LetterQuery | None = None, limit: int = 100, after: str = "", *, newest: bool = False
@@ -30,15 +31,15 @@ class Letters(Protocol):
         """The dead letters that match, counted by graph, filter and code; most first."""
         ...
 
-    async def edit(self, id: str, packet: bytes) -> bool:
+    async def edit(self, id: str, packet: bytes, cause: Cause = ITSELF) -> bool:
         """Replace the packet (its JSON form) of a dead letter, durably on return; False if there is no such dead letter."""
         ...
 
-    async def delete(self, ids: Sequence[str]) -> int:
+    async def delete(self, ids: Sequence[str], cause: Cause = ITSELF) -> int:
         """Delete dead letters, durably on return; returns how many there were."""
         ...
 
-    async def replay(self, id: str, from_start: bool, is_traced: bool = False) -> str:
+    async def replay(self, id: str, from_start: bool, is_traced: bool = False, cause: Cause = ITSELF) -> str:
         """Turn a dead letter into a new delivery in one transaction; returns the new receipt once it is durable.
 
         From the filter in which it failed on, with the packet as it was there (or was edited to); or from the start, with those
@@ -51,7 +52,9 @@ class Letters(Protocol):
         """
         ...
 
-    async def replay_together(self, ids: Sequence[str], from_start: bool | None, is_traced: bool = False) -> Replayed:
+    async def replay_together(
+        self, ids: Sequence[str], from_start: bool | None, is_traced: bool = False, cause: Cause = ITSELF
+    ) -> Replayed:
         """Turn dead letters of one receipt into one delivery that runs their documents from the start, body read once.
 
         Without ``from_start`` only those that cannot go on from their filter; the others are ``left``, each to be replayed by

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from pypes.ingest.accounts import Counts
+from pypes.ingest.contracts.audited import Audited
 from pypes.ingest.contracts.blobs import Blobs
 from pypes.ingest.contracts.callbacks import Callbacks
 from pypes.ingest.contracts.cursors import Cursors
@@ -120,6 +121,8 @@ class Queue(Protocol):
     def cursors(self) -> Cursors: ...
     @property
     def blobs(self) -> Blobs: ...
+    @property
+    def audited(self) -> Audited: ...
 
     def stats(self) -> QueueStats:
         """A snapshot of the queue, as far as it is known here."""

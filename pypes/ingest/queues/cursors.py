@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+from pypes.access.audit import Cause
 from pypes.ingest.contracts.cursors import Cursor
 from pypes.ingest.delivery import Header
 from pypes.ingest.queues.committer import Committer
@@ -26,10 +27,10 @@ class StoredCursors:
     def append(self, header: Header, body: bytes, *cursors: Cursor) -> asyncio.Future[str]:
         return self._intake.put(header, body, cursors=cursors)
 
-    def move(self, *cursors: Cursor) -> asyncio.Future[None]:
+    def move(self, *cursors: Cursor, cause: Cause | None = None) -> asyncio.Future[None]:
         self._committer.check()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._committer.buffer.moves.append(Move(cursors, future))
+        self._committer.buffer.moves.append(Move(cursors, future, cause))
         self._committer.kick_soon()
         return future
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from pypes.access.trail import Trail
 from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock
 from pypes.errors import InvalidConfig
@@ -28,6 +29,7 @@ from pypes.ingest.backlog.deliveries import HEADER_BYTES, Delivery, Group
 from pypes.ingest.contracts.queue import GraphUse, QueueStats
 from pypes.ingest.outcome import DeadLetter, Poison
 from pypes.ingest.protocol import Rerun
+from pypes.ingest.queues.audited import StoredAudit
 from pypes.ingest.queues.callbacks import StoredCallbacks
 from pypes.ingest.queues.committer import Committer, store_error
 from pypes.ingest.queues.cursors import StoredCursors
@@ -176,6 +178,7 @@ class EmbeddedQueue:
         )
         reader = LetterReader(store, spool, clock)
         self.letters = StoredLetters(reader, self._reading, self._committer, self.intake, self.receipts, spool)
+        self.audited = StoredAudit(store, self._folding)
         self.callbacks = StoredCallbacks(ledger, self._reading, self._committer)
         self.cursors = StoredCursors(ledger, self._reading, self._committer, self.intake)
         self._restore(found)
@@ -209,7 +212,8 @@ class EmbeddedQueue:
         loop, clock = asyncio.get_running_loop(), clock or Clock()
         path, born = shard.path / "queue.db", first_key(clock.fresh())
         span_ms = int(max(SPAN_MS, limits.keys_s * 1000 / _KEY_SPANS))
-        make = partial(Store, path, durability, version=version, born=born, key_span_ms=span_ms, connect=connect)
+        trail = Trail(clock, shard.number + 1, limits.audit_bytes)
+        make = partial(Store, path, durability, version=version, born=born, key_span_ms=span_ms, trail=trail, connect=connect)
         store = await loop.run_in_executor(None, make)
         if store.tail.broken:
             log.warning(

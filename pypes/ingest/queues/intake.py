@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
+from pypes.access.audit import ITSELF, Cause
 from pypes.core.graph_limits import GraphLimits
 from pypes.errors import PypesError
 from pypes.ingest.contracts.blobs import Blobs
@@ -99,13 +100,14 @@ class StoredIntake:
         replays: tuple[str, ...] = (),
         cursors: tuple[Cursor, ...] = (),
         link: Link | None = None,
+        cause: Cause = ITSELF,
     ) -> asyncio.Future[str]:
         """As :meth:`append`; removes the dead letters ``replays`` and moves the ``cursors`` in the same transaction.
 
-        ``link`` says what a replay runs again, and is kept.
+        ``link`` says what a replay runs again, and is kept; ``cause`` is what the audit log says of it.
         """
         future = self._loop.create_future()
-        self._take_on(Append(header, body, decoded, future, None, replays, cursors, link))
+        self._take_on(Append(header, body, decoded, future, None, replays, cursors, link, cause))
         return future
 
     def _take_on(self, append: Append) -> None:

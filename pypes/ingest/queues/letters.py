@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from functools import partial
 
+from pypes.access.audit import ITSELF, Cause
 from pypes.errors import Conflict
 from pypes.ingest.contracts.blobs import Blobs
 from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
@@ -59,24 +60,24 @@ class StoredLetters:
         found: list[LetterGroup] = await self._reading.call(partial(self._reader.groups, query or LetterQuery()))
         return found
 
-    async def edit(self, id: str, packet: bytes) -> bool:
-        return await self._change([id], packet) > 0
+    async def edit(self, id: str, packet: bytes, cause: Cause = ITSELF) -> bool:
+        return await self._change([id], packet, cause) > 0
 
-    async def delete(self, ids: Sequence[str]) -> int:
-        return await self._change(list(ids), None) if ids else 0
+    async def delete(self, ids: Sequence[str], cause: Cause = ITSELF) -> int:
+        return await self._change(list(ids), None, cause) if ids else 0
 
-    def _change(self, ids: list[str], packet: bytes | None) -> asyncio.Future[int]:
+    def _change(self, ids: list[str], packet: bytes | None, cause: Cause) -> asyncio.Future[int]:
         """Edit dead letters, or delete them (``packet`` is None); the future gives how many there were."""
         self._committer.check()
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._committer.buffer.changes.append(Change(ids, packet, future))
+        self._committer.buffer.changes.append(Change(ids, packet, future, cause))
         self._committer.kick_soon()
         return future
 
     # -- replaying ---------------------------------------------------------------------------------------
 
-    async def replay(self, id: str, from_start: bool, is_traced: bool = False) -> str:
-        replayed = await self._replay((id,), from_start, is_traced)
+    async def replay(self, id: str, from_start: bool, is_traced: bool = False, cause: Cause = ITSELF) -> str:
+        replayed = await self._replay((id,), from_start, is_traced, cause)
         if not replayed.left:
             return replayed.receipt
         self._guard((id,))
@@ -86,14 +87,16 @@ class StoredLetters:
             header = traced(header, is_traced)
             link = link_of([letter], header, from_start=False)
             self._receipts.note_replay()
-            return await self._intake.put(header, packet, replays=(id,), link=link)
+            return await self._intake.put(header, packet, replays=(id,), link=link, cause=cause)
         finally:
             self._replaying.discard(id)
 
-    async def replay_together(self, ids: Sequence[str], from_start: bool | None, is_traced: bool = False) -> Replayed:
-        return await self._replay(tuple(ids), from_start, is_traced)
+    async def replay_together(
+        self, ids: Sequence[str], from_start: bool | None, is_traced: bool = False, cause: Cause = ITSELF
+    ) -> Replayed:
+        return await self._replay(tuple(ids), from_start, is_traced, cause)
 
-    async def _replay(self, ids: tuple[str, ...], is_from_start: bool | None, is_traced: bool) -> Replayed:
+    async def _replay(self, ids: tuple[str, ...], is_from_start: bool | None, is_traced: bool, cause: Cause) -> Replayed:
         """Replay those of the dead letters from the start that go from there, with all that are of the same documents."""
         await self._committer.settled()
         guarded = set(ids)
@@ -117,7 +120,7 @@ class StoredLetters:
             replays = tuple(letter.id for letter in plan.letters)
             link = link_of(plan.letters, header, from_start=True)
             self._receipts.note_replay()
-            receipt = await self._intake.put(header, body, replays=replays, link=link)
+            receipt = await self._intake.put(header, body, replays=replays, link=link, cause=cause)
             return Replayed(receipt, len(replays), plan.left, plan.edits)
         finally:
             self._replaying -= guarded

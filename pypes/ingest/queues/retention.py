@@ -1,6 +1,7 @@
 """Retention: receipts are folded into blocks when they are minutes old, and forgotten when they are too old or too many.
 
-So are idempotency keys, by time alone. All of it is done a little at a time, so that nothing has to wait for it.
+So are idempotency keys and lines of the audit log, here by time alone. All of it is done a little at a time, so that nothing has
+to wait for it.
 """
 
 from __future__ import annotations
@@ -139,6 +140,7 @@ class Retention:
             await self._forget()
             await self._forget_keys()
             await self._forget_traces()
+            await self._forget_lines()
         except StoreError as error:
             log.warning("old receipts could not be folded or removed; trying again later", exc_info=error)
 
@@ -266,6 +268,11 @@ class Retention:
             if not gone:
                 break
             self._trace_bytes = max(0, self._trace_bytes - gone)
+
+    async def _forget_lines(self) -> None:
+        if self._clock.is_steady():
+            job = partial(self._store.trail.forget, before=self._clock.ago(self._limits.audit_s))
+            await self._writing.call(partial(self._store.change, job))
 
     def _rescue(self, rows: list[Stored], _: object) -> None:
         self._store.keys.rescue(rows)

@@ -10,6 +10,7 @@ from itertools import islice
 import msgspec
 import orjson
 
+from pypes.access.audit import ITSELF, Cause
 from pypes.ingest.accounts import Account, Counts, count, encode, encode_some
 from pypes.ingest.backlog.deliveries import Delivery, Group
 from pypes.ingest.contracts.cursors import Cursor
@@ -22,7 +23,7 @@ from pypes.ingest.replaying import Link
 from pypes.ingest.store.keys import key_row
 from pypes.ingest.store.rows import pack
 from pypes.ingest.store.schema import ROW_BYTES
-from pypes.ingest.store.write_batch import Remains, WriteBatch
+from pypes.ingest.store.write_batch import DELETE, EDIT, REPLAY, RUN, Noted, Remains, WriteBatch
 
 _COMMIT_BYTES = 8 << 20  # inline bodies per commit: bounds memory and the time for which one sync holds up the next
 #: Rows that are written anew in one transaction: so many bytes of them (at least one row), and so many rows.
@@ -36,7 +37,7 @@ class Append(msgspec.Struct, eq=False):
     """An append on its way to the store; ``replays`` are the ids of the dead letters that go when it comes, ``link`` is what
     it runs again of their delivery.
 
-    ``cursors`` are those of the source which fetched it: they are stored together.
+    ``cursors`` are those of the source which fetched it: they are stored together. ``cause`` is that of a replay.
     """
 
     header: Header
@@ -47,27 +48,33 @@ class Append(msgspec.Struct, eq=False):
     replays: tuple[str, ...] = ()
     cursors: tuple[Cursor, ...] = ()
     link: Link | None = None
+    cause: Cause = ITSELF
 
 
 class Move:
-    """Cursors that move on without anything to append; the future is done when they are stored."""
+    """Cursors that move on without anything to append; the future is done when they are stored.
 
-    __slots__ = ("cursors", "future")
+    With a ``cause`` somebody has asked for it.
+    """
 
-    def __init__(self, cursors: tuple[Cursor, ...], future: asyncio.Future[None]) -> None:
+    __slots__ = ("cause", "cursors", "future")
+
+    def __init__(self, cursors: tuple[Cursor, ...], future: asyncio.Future[None], cause: Cause | None) -> None:
         self.cursors = cursors
         self.future = future
+        self.cause = cause
 
 
 class Change:
     """Dead letters to be edited (``packet``) or deleted; the future gives how many of them there were."""
 
-    __slots__ = ("future", "ids", "packet")
+    __slots__ = ("cause", "future", "ids", "packet")
 
-    def __init__(self, ids: list[str], packet: bytes | None, future: asyncio.Future[int]) -> None:
+    def __init__(self, ids: list[str], packet: bytes | None, future: asyncio.Future[int], cause: Cause) -> None:
         self.ids = ids
         self.packet = packet
         self.future = future
+        self.cause = cause
 
 
 class Commit:
@@ -225,6 +232,7 @@ class WriteBuffer:
         if self.moves:
             commit.moves, self.moves = self.moves, []
             batch.cursors += [cursor for move in commit.moves for cursor in move.cursors]
+            batch.noted += [Noted(each.cause, RUN, each.cursors[0][0]) for each in commit.moves if each.cause is not None]
         if self._complete:
             self._take_complete(commit)
         if self.is_flush_due or self.rewrites:
@@ -288,6 +296,7 @@ class WriteBuffer:
     def _take_changes(self, commit: Commit) -> None:
         commit.changes, self.changes = self.changes, []
         for change in commit.changes:
+            commit.batch.noted.append(Noted(change.cause, DELETE if change.packet is None else EDIT, letters=change.ids))
             if change.packet is None:
                 commit.batch.removed += change.ids
             else:
@@ -324,6 +333,7 @@ class WriteBuffer:
                 id = ReceiptIds(self._node, self._shard, key, salt)[position]
                 origin, letter, start, documents = append.link
                 batch.replays.append((key, position, id, origin, letter, start, orjson.dumps(documents).decode()))
+                batch.noted.append(Noted(append.cause, REPLAY, header.graph, append.replays, id))
             if append.cursors:
                 batch.cursors += append.cursors
             if header.keys and not header.is_bulk and self._has_bulk(header.graph):

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 import orjson
 
+from pypes.access.trail import TRAIL
 from pypes.ingest.accounts import Account, Kind, encode, encode_some
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import DeadLetter, dead_letter_id
@@ -72,11 +73,11 @@ CREATE TABLE totals (graph TEXT PRIMARY KEY, accepted INTEGER, published INTEGER
 """
 
 #: Tables that format 3 did not have from the beginning; an earlier release leaves them alone. ``run`` is the delivery's, from 1.
-#: ``callback_contexts`` are the traces that callbacks belong to.
-_LATER = """
+#: ``callback_contexts`` are the traces that callbacks belong to. Then come those of the audit log.
+_LATER = f"""
 CREATE TABLE IF NOT EXISTS traces (key INTEGER, position INTEGER, run INTEGER, data BLOB, PRIMARY KEY (key, position));
 CREATE TABLE IF NOT EXISTS callback_contexts (receipt TEXT PRIMARY KEY, context BLOB) WITHOUT ROWID;
-"""
+{TRAIL}"""
 
 #: A whole write batch as one statement: a row of this view.
 WRITE_BATCH = """

@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 
 import orjson
 
+from pypes.access.audit import AuditQuery, Entry
+from pypes.access.trail import Trail
 from pypes.core.identity import Identity
 from pypes.ingest.accounts import decode_some
 from pypes.ingest.ordering import Fresh, key_of
@@ -25,6 +27,7 @@ from pypes.ingest.store import folding
 from pypes.ingest.store.history import read_history
 from pypes.ingest.store.keys import SPAN_MS, KeyTables, Span, Stored, waiting
 from pypes.ingest.store.letters import bury, complete, covers, remove
+from pypes.ingest.store.noting import lines_of
 from pypes.ingest.store.partition import scan_parts
 from pypes.ingest.store.reading import failure, letters_by_graph, load_rows, refuse_newer, scan_commits
 from pypes.ingest.store.rewriting import rewrite
@@ -60,9 +63,12 @@ class Store:
         version: str = "",
         born: int = 0,
         key_span_ms: int = SPAN_MS,
+        trail: Trail | None = None,
         connect: Callable[..., sqlite3.Connection] = sqlite3.connect,
     ) -> None:
         self.path = path
+        #: The audit log of the shard.
+        self.trail = trail or Trail()
         self._durability = durability
         self._synchronous = {"always": "FULL", "interval": "NORMAL", "never": "OFF"}[durability]
         self._connections: list[sqlite3.Connection] = []
@@ -280,12 +286,15 @@ class Store:
                 write("UPDATE packets SET packet = ? WHERE id = ?", (packet, id))
                 write("UPDATE dead_letters SET is_edited = 1, size = size + ? WHERE id = ?", (len(packet) - before, id))
                 letters.append((graph, 0, len(packet) - before))
-                edited.append(id)
+                edited.append((id, graph))
         many("INSERT OR REPLACE INTO replays VALUES (?, ?, ?, ?, ?, ?, ?)", batch.replays)
         removed, spools, freed = remove(self._writer, batch.removed)
+        if batch.noted:
+            gone = zip(removed, (graph for graph, _, _ in freed), strict=True)
+            self.trail.write(self._writer, lines_of(batch.noted, gone, edited))
         letters += freed
         letters += [bury(self._writer, remains) for remains in batch.dead]
-        return Result(tuple(letters), tuple(removed), tuple(edited), tuple(spools))
+        return Result(tuple(letters), tuple(removed), tuple(id for id, _ in edited), tuple(spools))
 
     def sync(self) -> None:
         """Commit with a sync, covering all that was committed before: the beat of ``interval``, and the probe after a failure."""
@@ -327,6 +336,13 @@ class Store:
         """The idempotency keys of a span whose commits are not done. Raises :class:`StoreError`."""
         try:
             return waiting(self._folder, span)
+        except sqlite3.Error as error:
+            raise failure(error, self.path) from error
+
+    def lines(self, query: AuditQuery, limit: int) -> list[Entry]:
+        """Lines of the audit log. Raises :class:`StoreError`."""
+        try:
+            return self.trail.page(self._folder, query, limit)
         except sqlite3.Error as error:
             raise failure(error, self.path) from error
 

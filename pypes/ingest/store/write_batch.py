@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from pypes.access.audit import Cause
 from pypes.ingest.accounts import Account, Counts
 from pypes.ingest.ordering import Fresh
 from pypes.ingest.outcome import DeadLetter
@@ -72,6 +74,23 @@ class Remains(NamedTuple):
         return self.body is not None or self.spool is not None
 
 
+#: Operations that a shard has lines of.
+EDIT, DELETE, REPLAY, RUN = "deadletters.edit", "deadletters.delete", "deadletters.replay", "sources.run"
+
+
+class Noted(NamedTuple):
+    """A change in a write batch that has a line in the audit log, or one for each graph whose dead letters it is about.
+
+    ``letters`` are the ids that were asked for, those that are not there included. ``receipt`` is that of a replay.
+    """
+
+    cause: Cause
+    operation: str
+    graph: str = ""
+    letters: Sequence[str] = ()
+    receipt: str = ""
+
+
 #: Key, salt, count, size, names of spool files, data.
 CommitRow = tuple[int, int, int, int, str | None, bytes]
 
@@ -117,6 +136,8 @@ class WriteBatch:
     replays: list[tuple[int, int, str, str, str, str | None, str]] = field(default_factory=list)
     #: Graph, filter, cursor.
     cursors: list[tuple[str, str, str]] = field(default_factory=list)
+    #: Those of ``removed``, ``edited``, ``replays`` and ``cursors`` that somebody has asked for.
+    noted: list[Noted] = field(default_factory=list)
 
     @property
     def is_rare(self) -> bool:

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from pypes.access.audit import ITSELF, line_of
 from pypes.errors import InvalidInput, StoreError
 from pypes.ingest.store.inspection import node_of
 from pypes.ingest.store.spool import sync_folder
@@ -43,11 +44,10 @@ def restore(backup: Path, data: Path, *, is_paused: bool = False) -> Manifest:
         try:
             for name, wanted in manifest.files.items():
                 _copy(backup, name, place, wanted.sha256)
+            _note(place / "control.db", manifest, is_paused=is_paused)
         except BaseException:
             shutil.rmtree(place, ignore_errors=True)
             raise
-        if is_paused:
-            _pause(place / "control.db")
         sync_all(place)
         for entry in sorted(place.iterdir()):
             entry.rename(data / entry.name)
@@ -100,10 +100,10 @@ def _copy(backup: Path, name: str, place: Path, sha256: str) -> None:
         raise damaged(backup, [name])
 
 
-def _pause(control: Path) -> None:
-    store = ControlStore(control)
-    try:
-        for name in store.live():
-            store.pause(name, True)
-    finally:
-        store.close()
+def _note(control: Path, manifest: Manifest, *, is_paused: bool) -> None:
+    """Have the audit log tell that what is here came from a backup, and pause all graphs."""
+    with closing(ControlStore(control)) as store:
+        store.note(line_of(ITSELF, "node.restore", detail={"backup": manifest.time, "data": manifest.data}))
+        if is_paused:
+            for name in store.live():
+                store.pause(name, True)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from pypes.access.audit import ITSELF, AuditQuery, Cause, Entry
 from pypes.access.client import ALL
 from pypes.runtime.rpc.contract import Caller, once, stub, while_wanted
 
@@ -74,11 +75,20 @@ class GraphCalls(Protocol):
         """Outboxes, and the graphs that publish to each."""
 
     async def put(
-        self, name: str, obj: Any, by: str = "", note: str = "", expected: list[int] | None = None, *, rights: str = ALL
+        self,
+        name: str,
+        obj: Any,
+        by: str = "",
+        note: str = "",
+        expected: list[int] | None = None,
+        *,
+        rights: str = ALL,
+        cause: Cause = ITSELF,
     ) -> Shown:
         """Check a graph and deploy it; returns it with ``created``.
 
         ``rights``, here and in other groups: which filters may be placed and changed (:class:`pypes.access.client.Client`).
+        ``cause``, here and in all calls that change something: what the audit log says of the request.
 
         ``expected`` are the versions one of which must be live: ``[0]`` for none yet, ``[]`` for any.
         """
@@ -86,7 +96,7 @@ class GraphCalls(Protocol):
     async def convert(self, name: str, obj: Any) -> Shown:
         """A project of the original Pypes as ``{graph, report}``; the graph need not be valid."""
 
-    async def delete(self, name: str, force: bool = False, expected: list[int] | None = None) -> None:
+    async def delete(self, name: str, force: bool = False, expected: list[int] | None = None, cause: Cause = ITSELF) -> None:
         """Take a graph down when all that was accepted for it is done; with ``force``, at once."""
 
     async def rollback(
@@ -98,10 +108,11 @@ class GraphCalls(Protocol):
         expected: list[int] | None = None,
         *,
         rights: str = ALL,
+        cause: Cause = ITSELF,
     ) -> Shown:
         """Deploy an earlier version again, as a new one."""
 
-    async def pause(self, name: str, is_paused: bool) -> Shown:
+    async def pause(self, name: str, is_paused: bool, cause: Cause = ITSELF) -> Shown:
         """Keep the documents of a graph in the queue, or go on with them."""
 
 
@@ -127,16 +138,16 @@ class DraftCalls(Protocol):
     async def get(self, name: str) -> Shown:
         """The draft of a graph: what it would be, and what is wrong with it yet."""
 
-    async def wire(self, name: str, source: str, target: str) -> Shown:
+    async def wire(self, name: str, source: str, target: str, cause: Cause = ITSELF) -> Shown:
         """Draw a wire between two ends, ``filter.port``; returns the draft."""
 
-    async def unwire(self, name: str, source: str, target: str) -> Shown:
+    async def unwire(self, name: str, source: str, target: str, cause: Cause = ITSELF) -> Shown:
         """Take a drawn wire away; returns the draft."""
 
-    async def deploy(self, name: str, by: str = "", note: str = "", *, rights: str = ALL) -> Shown:
+    async def deploy(self, name: str, by: str = "", note: str = "", *, rights: str = ALL, cause: Cause = ITSELF) -> Shown:
         """Deploy a draft, which is gone then."""
 
-    async def discard(self, name: str) -> None:
+    async def discard(self, name: str, cause: Cause = ITSELF) -> None:
         """Delete a draft with its filters."""
 
 
@@ -159,13 +170,14 @@ class TrialCalls(Protocol):
         redact: Sequence[str] = (),
         *,
         rights: str = ALL,
+        cause: Cause = ITSELF,
     ) -> Shown:
         """Run a candidate on copies of live deliveries; returns ``{shadow: id}`` at once."""
 
     async def shadow_report(self, name: str, id: str) -> Shown:
         """Report of a shadow so far."""
 
-    async def end_shadow(self, name: str, id: str) -> None:
+    async def end_shadow(self, name: str, id: str, cause: Cause = ITSELF) -> None:
         """End a shadow; its report stays for a while."""
 
 
@@ -178,7 +190,7 @@ class FilterCalls(Protocol):
     async def get(self, id: str) -> Shown:
         """One filter."""
 
-    async def create(self, component: str, params: Any = None) -> Shown:
+    async def create(self, component: str, params: Any = None, cause: Cause = ITSELF) -> Shown:
         """Draft a filter."""
 
     async def update(
@@ -190,11 +202,19 @@ class FilterCalls(Protocol):
         expected: list[int] | None = None,
         *,
         rights: str = ALL,
+        cause: Cause = ITSELF,
     ) -> Shown:
         """Give a filter other parameters; one of a deployed graph is deployed with them."""
 
     async def delete(
-        self, id: str, by: str = "", note: str = "", expected: list[int] | None = None, *, rights: str = ALL
+        self,
+        id: str,
+        by: str = "",
+        note: str = "",
+        expected: list[int] | None = None,
+        *,
+        rights: str = ALL,
+        cause: Cause = ITSELF,
     ) -> None:
         """Delete a filter."""
 
@@ -211,7 +231,7 @@ class ComponentCalls(Protocol):
     async def kinds(self, node: str) -> list[str]:
         """Names of the components of one kind."""
 
-    async def rescan(self) -> dict[str, list[str]]:
+    async def rescan(self, cause: Cause = ITSELF) -> dict[str, list[str]]:
         """Look for components again: names that are ``added``, and ``removed``."""
 
 
@@ -221,7 +241,7 @@ class StoreCalls(Protocol):
     async def page(self, name: str, limit: int, after: str | None = None) -> Page:
         """Stores of a graph by filter. Raises :class:`NotFound`."""
 
-    async def clear(self, name: str, filter: str) -> Shown:
+    async def clear(self, name: str, filter: str, cause: Cause = ITSELF) -> Shown:
         """Empty the store of a filter: ``{filter, cleared}``. Raises :class:`NotFound`."""
 
 
@@ -248,16 +268,27 @@ class TokenCalls(Protocol):
         scopes: list[str],
         graphs: list[str],
         expires: float | None = None,
-        by: str = "",
+        cause: Cause = ITSELF,
         budget: Shown | None = None,
     ) -> Shown:
         """Make a token; returns it with its ``secret``. ``expires`` is in seconds since the epoch."""
 
-    async def change(self, name: str, changes: Shown, by: str = "") -> Shown:
+    async def change(self, name: str, changes: Shown, cause: Cause = ITSELF) -> Shown:
         """Give a token other ``scopes``, ``graphs``, ``expires`` or numbers of its ``budget``."""
 
-    async def revoke(self, name: str, by: str = "") -> None:
+    async def revoke(self, name: str, cause: Cause = ITSELF) -> None:
         """Let a token allow nothing any more."""
+
+
+class AuditCalls(Protocol):
+    """The audit log of what the supervisor changes; answered also while the node starts."""
+
+    async def lines(self, query: AuditQuery, limit: int) -> list[Entry]:
+        """Up to ``limit`` lines that match, in the order that the query asks for."""
+
+    @once
+    async def note(self, cause: Cause) -> None:
+        """Write the line of what a worker is about to change of itself."""
 
 
 class Control:
@@ -273,3 +304,4 @@ class Control:
         self.stores = stub(StoreCalls, caller, "stores.")
         self.logs = stub(LogCalls, caller, "logs.")
         self.tokens = stub(TokenCalls, caller, "tokens.")
+        self.audit = stub(AuditCalls, caller, "audit.")

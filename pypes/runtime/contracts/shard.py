@@ -6,6 +6,7 @@ from typing import Protocol
 
 import msgspec
 
+from pypes.access.audit import ITSELF, AuditQuery, Cause, Entry
 from pypes.ingest.contracts.intake import Key
 from pypes.ingest.contracts.queue import GraphUse, QueueStats
 from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
@@ -54,20 +55,25 @@ class ShardCalls(Protocol):
     async def letter_groups(self, query: LetterQuery) -> list[LetterGroup]:
         """As ``Queue.letter_groups``."""
 
-    async def edit_letter(self, id: str, packet: bytes) -> bool:
+    async def edit_letter(self, id: str, packet: bytes, cause: Cause = ITSELF) -> bool:
         """As ``Queue.edit_letter``."""
 
     @once
-    async def delete_letters(self, ids: list[str]) -> int:
+    async def delete_letters(self, ids: list[str], cause: Cause = ITSELF) -> int:
         """As ``Queue.delete_letters``."""
 
     @once
-    async def replay(self, id: str, from_start: bool, is_traced: bool = False) -> str:
+    async def replay(self, id: str, from_start: bool, is_traced: bool = False, cause: Cause = ITSELF) -> str:
         """As ``Queue.replay``."""
 
     @once
-    async def replay_together(self, ids: list[str], from_start: bool | None, is_traced: bool = False) -> Replayed:
+    async def replay_together(
+        self, ids: list[str], from_start: bool | None, is_traced: bool = False, cause: Cause = ITSELF
+    ) -> Replayed:
         """As ``Queue.replay_together``."""
+
+    async def lines(self, query: AuditQuery, limit: int = 100) -> list[Entry]:
+        """As ``Queue.audited.lines``."""
 
     @once
     async def append(self, header: Header, body: bytes, spool: str, key: Key | None) -> str:
@@ -79,7 +85,7 @@ class ShardCalls(Protocol):
         """Have the sources of a graph run, for a scheduled time or now; returns their names."""
 
     @once
-    async def run(self, graph: str, is_confirmed: bool) -> Runs:
+    async def run(self, graph: str, is_confirmed: bool, cause: Cause = ITSELF) -> Runs:
         """Run the sources of a graph once; what was stopped is as it was before. ``is_confirmed``: it may delete however much."""
 
     async def runs(self, graph: str) -> Runs:

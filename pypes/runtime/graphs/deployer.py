@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from pypes import logs
+from pypes.access.audit import ITSELF, Cause
 from pypes.access.client import ALL
 from pypes.config import Settings
 from pypes.core.watched_tasks import OnFailed
@@ -74,9 +75,19 @@ class Deployer(DeployedGraphs):
     # -- what is changed --------------------------------------------------------------------------------
 
     async def put(
-        self, name: str, obj: Any, by: str = "", note: str = "", expected: list[int] | None = None, *, rights: str = ALL
+        self,
+        name: str,
+        obj: Any,
+        by: str = "",
+        note: str = "",
+        expected: list[int] | None = None,
+        *,
+        rights: str = ALL,
+        cause: Cause = ITSELF,
     ) -> dict[str, Any]:
         """Validate a graph and deploy it; as :meth:`get`, with ``created`` telling whether the name is new.
+
+        The audit log has ``cause``.
 
         ``expected``: the live version must be one of these (0: there must be none; an empty list: any, but there must be one).
         Returns when it is live. Raises :class:`Changed`, :class:`InvalidGraph` with all problems, or :class:`ComponentError`
@@ -89,11 +100,19 @@ class Deployer(DeployedGraphs):
             graph = self.checked(name, obj, rights)
             if old is None or old.graph != graph or name in self.failed:
                 new = StoredGraph(name, self._store.next_version(name), graph, self._store.clock.now(), by, note)
-                await self._deploy(new)
+                await self._deploy(new, cause)
             return {**self.get(name), "created": old is None}
 
     async def rollback(
-        self, name: str, version: int, by: str = "", note: str = "", expected: list[int] | None = None, *, rights: str = ALL
+        self,
+        name: str,
+        version: int,
+        by: str = "",
+        note: str = "",
+        expected: list[int] | None = None,
+        *,
+        rights: str = ALL,
+        cause: Cause = ITSELF,
     ) -> dict[str, Any]:
         """Deploy an earlier version again, as a new one; as :meth:`put`, with ``other_code`` where that has changed since."""
         async with self._lock:
@@ -103,24 +122,24 @@ class Deployer(DeployedGraphs):
             graph = self.checked(name, wanted.graph, rights)
             note = note or f"rollback to version {version}"
             new = StoredGraph(name, self._store.next_version(name), graph, self._store.clock.now(), by, note)
-            await self._deploy(new)
+            await self._deploy(new, cause)
             return self.get(name) | self.other_code(wanted)
 
-    async def _deploy(self, new: StoredGraph) -> None:
-        if not await self._reconfigured(new):
-            await self._replace(new)
+    async def _deploy(self, new: StoredGraph, cause: Cause) -> None:
+        if not await self._reconfigured(new, cause):
+            await self._replace(new, cause)
         self._files.forget(new.name)
 
-    async def _replace(self, new: StoredGraph) -> None:
+    async def _replace(self, new: StoredGraph, cause: Cause) -> None:
         """Deploy a version by a new generation of instances."""
         try:
             generation = await self.launcher.start(self.launcher.wanted_for(new))
         except SetupFailed as error:
             if error.failure.graph in (new.name, ""):
-                self._store.record_failed(replace(new, error=str(error)))
+                self._store.record_failed(replace(new, error=str(error)), cause)
             raise
         try:
-            self._store.deploy(new)
+            self._store.deploy(new, cause)
         except PypesError as error:
             await self.launcher.give_up(generation, str(error))
             raise
@@ -129,7 +148,7 @@ class Deployer(DeployedGraphs):
         self.launcher.go_live(generation)
         self._log.info("graph deployed", graph=new.name, version=new.version, by=new.author)
 
-    async def _reconfigured(self, new: StoredGraph) -> bool:
+    async def _reconfigured(self, new: StoredGraph, cause: Cause) -> bool:
         """Deploy a version by giving running filters their new parameters, if that is all there is to it; False if it is not.
 
         If an instance cannot take them up, a new generation is started, which has them from its set-up.
@@ -151,7 +170,7 @@ class Deployer(DeployedGraphs):
         reason = await self._generations.reconfigure(new.name, new.version, new.graph, params, self.settings.server.setup_s)
         try:
             if not reason:
-                self._store.deploy(new)
+                self._store.deploy(new, cause)
         except PypesError as error:
             self._observer.deployment_failed(versions, str(error))
             await self._restore(old)
@@ -161,7 +180,7 @@ class Deployer(DeployedGraphs):
             self._log.warning("parameters not changed in place", filters=sorted(changed), reason=reason, **about)
             self._observer.deployment_failed(versions, reason)
             try:
-                await self._replace(new)
+                await self._replace(new, cause)
             except PypesError:
                 await self._restore(old)
                 raise
@@ -183,17 +202,17 @@ class Deployer(DeployedGraphs):
             now = f"version {live} is live" if live else "there is no such graph"
             raise Changed(f"the graph is not what it was expected to be: {now}; read it again", code="graph.changed", where=name)
 
-    async def pause(self, name: str, is_paused: bool) -> dict[str, Any]:
+    async def pause(self, name: str, is_paused: bool, cause: Cause = ITSELF) -> dict[str, Any]:
         """Stop handing deliveries of a graph to the instances, or go on; they are accepted and kept all the same."""
         async with self._lock:
             self.get(name)
-            self._store.pause(name, is_paused)
+            self._store.pause(name, is_paused, cause)
             self.paused = self._store.paused()
             self._on_change()
             self._log.info("graph paused" if is_paused else "graph resumed", graph=name)
             return self.get(name)
 
-    async def delete(self, name: str, force: bool = False, expected: list[int] | None = None) -> None:
+    async def delete(self, name: str, force: bool = False, expected: list[int] | None = None, cause: Cause = ITSELF) -> None:
         """Undeploy a graph when all that was accepted for it is done; it takes no more from now on.
 
         Raises :class:`NotFound`, or :class:`Conflict` (``graph.not_drained``) if that takes longer than ``grace_s``: the graph is
@@ -208,7 +227,7 @@ class Deployer(DeployedGraphs):
                 if not force:
                     self._on_change()
                     await self._drain(name)
-                self._undeploy(name)
+                self._undeploy(name, cause, is_forced=force)
             finally:
                 self.closing.discard(name)
                 self._on_change()
@@ -235,8 +254,8 @@ class Deployer(DeployedGraphs):
                 )
             await asyncio.sleep(DRAIN_POLL_S)
 
-    def _undeploy(self, name: str) -> None:
-        self._store.undeploy(name)
+    def _undeploy(self, name: str, cause: Cause, *, is_forced: bool) -> None:
+        self._store.undeploy(name, cause, is_forced=is_forced)
         del self.live[name]
         self.paused.discard(name)
         self.failed.pop(name, None)
@@ -259,6 +278,7 @@ class Deployer(DeployedGraphs):
                 fresh = self._files.fresh(settings.server.graphs, self.checked)
                 is_start = not self._generations.live
                 if is_start:
+                    await self.launcher.stores.finish()
                     self.launcher.stores.tidy_all({name: graph.graph for name, graph in self.live.items()})
                 stored = {n: g for n, g in self.live.items() if is_start or self.missing(g) or not self.launcher.is_current(g)}
                 if settings.server.rolling and (stored or fresh):

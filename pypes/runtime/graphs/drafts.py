@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from pypes.access.audit import ITSELF, Cause
 from pypes.access.client import ALL
 from pypes.errors import Conflict, InvalidGraph, InvalidInput, NotFound
 from pypes.graph import codec
@@ -29,7 +30,7 @@ class GraphDrafts:
         """All drafts of graphs: ``{name, wires}``, with the ids of filters in the ends."""
         return [{"name": name, "wires": [list(wire) for wire in self._store.wires(name)]} for name in self._store.drafted()]
 
-    def wire(self, name: str, source: str, target: str) -> dict[str, Any]:
+    def wire(self, name: str, source: str, target: str, cause: Cause = ITSELF) -> dict[str, Any]:
         """Draw a wire in the draft of a graph, which it begins if there is none; returns the draft.
 
         Raises :class:`NotFound` for a filter, :class:`InvalidInput` for a port that does not exist, or :class:`Conflict`
@@ -41,12 +42,12 @@ class GraphDrafts:
         most = self._deployer.settings.limits.drafts_kept
         if self._store.wire_count() >= most and ends not in self._store.wires(name):
             raise Conflict(f"there are {most} drafted wires (limits.drafts_kept); deploy or discard some", code="drafts.full")
-        self._store.put_wire(name, *ends)
+        self._store.put_wire(name, *ends, cause)
         return self.get(name)
 
-    def unwire(self, name: str, source: str, target: str) -> dict[str, Any]:
+    def unwire(self, name: str, source: str, target: str, cause: Cause = ITSELF) -> dict[str, Any]:
         """Take a drafted wire away; returns the draft."""
-        self._store.delete_wire(name, self._plain(name, source), self._plain(name, target))
+        self._store.delete_wire(name, self._plain(name, source), self._plain(name, target), cause)
         return self.get(name)
 
     def get(self, name: str) -> dict[str, Any]:
@@ -67,17 +68,26 @@ class GraphDrafts:
         errors = [problem.to_obj() for problem in problems]
         return {"name": name, "graph": graph, "names": names, "errors": errors}
 
-    async def deploy(self, name: str, by: str = "", note: str = "", *, rights: str = ALL) -> dict[str, Any]:
+    async def deploy(
+        self, name: str, by: str = "", note: str = "", *, rights: str = ALL, cause: Cause = ITSELF
+    ) -> dict[str, Any]:
         """Deploy the draft, as :meth:`Deployer.put`; then it is gone. If it cannot be deployed, it stays."""
         graph, names = self._build(name)
-        deployed = await self._deployer.put(name, graph, by, note, rights=rights)
-        self._store.discard(name, names)
+        before = self._version(name)
+        deployed = await self._deployer.put(name, graph, by, note, rights=rights, cause=cause)
+        # where nothing was to be deployed, that the draft goes is all there is to tell
+        self._store.discard(name, names, cause if deployed["version"] == before else None)
         return deployed
 
-    def discard(self, name: str) -> None:
+    def _version(self, name: str) -> int:
+        """The live version of a graph, 0 if there is none."""
+        live = self._deployer.live.get(name)
+        return 0 if live is None else live.version
+
+    def discard(self, name: str, cause: Cause = ITSELF) -> None:
         """Throw the draft away, its filters included; raises :class:`NotFound`."""
         _, names = self._build(name)
-        self._store.discard(name, names)
+        self._store.discard(name, names, cause)
 
     # -- parts ------------------------------------------------------------------------------------------
 

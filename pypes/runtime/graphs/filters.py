@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from pypes.access.audit import ITSELF, Cause
 from pypes.access.client import ALL
 from pypes.component import ERROR_PORT
 from pypes.core.clock import wall
@@ -47,16 +48,16 @@ class Filters:
             return self._shown(id, self._deployed(id))
         return self._draft(self._store.draft(id))
 
-    def create(self, component: str, params: Any) -> dict[str, Any]:
+    def create(self, component: str, params: Any, cause: Cause = ITSELF) -> dict[str, Any]:
         """Create a draft. Parameters that are required may still be missing; those that are given must be right.
 
         Raises :class:`Conflict` (``drafts.full``) if there are as many as may be.
         """
         draft = Draft(_uuid7(), component, self._checked(component, params))
-        self._put(draft)
+        self._put(draft, cause)
         return self._draft(draft)
 
-    def _put(self, draft: Draft) -> None:
+    def _put(self, draft: Draft, cause: Cause) -> None:
         limits = self._deployer.settings.limits
         count, size = self._store.drafts_beside(draft.id)
         if count >= limits.drafts_kept:
@@ -67,7 +68,7 @@ class Filters:
                 "deploy or delete some",
                 code="drafts.full",
             )
-        self._store.put_draft(draft)
+        self._store.put_draft(draft, cause)
 
     async def update(
         self,
@@ -78,6 +79,7 @@ class Filters:
         expected: list[int] | None = None,
         *,
         rights: str = ALL,
+        cause: Cause = ITSELF,
     ) -> dict[str, Any]:
         """Replace a filter's parameters; for one of a deployed graph, returns when the new version is live.
 
@@ -85,7 +87,7 @@ class Filters:
         """
         if "." not in id:
             old = self._store.draft(id)
-            self._put(replace(old, params=self._checked(old.component, params)))
+            self._put(replace(old, params=self._checked(old.component, params)), cause)
             return self.get(id)
         filter = id.partition(".")[2]
         checked = self._checked(self._deployed(id)["component"], params)
@@ -94,15 +96,22 @@ class Filters:
             nodes = graph["nodes"]
             return {**graph, "nodes": {**nodes, filter: {**nodes[filter], "params": checked}}}
 
-        await self._change(id, changed, by, note, expected, rights=rights)
+        await self._change(id, changed, by, note, expected, rights=rights, cause=cause)
         return self.get(id)
 
     async def delete(
-        self, id: str, by: str = "", note: str = "", expected: list[int] | None = None, *, rights: str = ALL
+        self,
+        id: str,
+        by: str = "",
+        note: str = "",
+        expected: list[int] | None = None,
+        *,
+        rights: str = ALL,
+        cause: Cause = ITSELF,
     ) -> None:
         """Delete a filter; one of a deployed graph goes with its wires, provided that the graph is still valid then."""
         if "." not in id:
-            self._store.delete_draft(id)
+            self._store.delete_draft(id, cause)
             return
         filter = id.partition(".")[2]
 
@@ -112,7 +121,7 @@ class Filters:
             wires = [wire for wire in graph["wires"] if filter not in (end.partition(".")[0] for end in wire)]
             return {**graph, "nodes": nodes, "wires": wires, **({"layout": layout} if "layout" in graph else {})}
 
-        await self._change(id, changed, by, note, expected, rights=rights)
+        await self._change(id, changed, by, note, expected, rights=rights, cause=cause)
 
     async def _change(
         self,
@@ -123,15 +132,17 @@ class Filters:
         expected: list[int] | None,
         *,
         rights: str,
+        cause: Cause,
     ) -> None:
         """Deploy what a change makes of the live version, and never of one that is not live any more."""
-        name = id.partition(".")[0]
+        name, _, filter = id.partition(".")
+        about = msgspec.structs.replace(cause, object=filter)
         while True:
             self._deployed(id)
             live = self._deployer.live[name]
             wanted = [live.version] if expected is None else expected
             try:
-                await self._deployer.put(name, change(live.graph), by, note, wanted, rights=rights)
+                await self._deployer.put(name, change(live.graph), by, note, wanted, rights=rights, cause=about)
             except Changed:
                 if expected is not None:
                     raise

@@ -35,7 +35,7 @@ class Launcher:
         self._pools = pools
         self._observer = observer
         #: The entries that filters keep on disk; they are deleted with these.
-        self.stores = GraphStores(deployed.settings.server.data)
+        self.stores = GraphStores(deployed.settings.server.data, store)
         self._log = logs.get("pypes.deployments")
         self.changed_at = time.monotonic()
 

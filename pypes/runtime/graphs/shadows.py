@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from pypes import logs
+from pypes.access.audit import ITSELF, Cause, line_of
 from pypes.access.client import ALL
 from pypes.core.clock import wall
 from pypes.core.watched_tasks import OnFailed, WatchedTasks
@@ -25,6 +26,7 @@ from pypes.errors import BadRequest, Conflict, NotFound
 from pypes.runtime.graphs.check import scrub
 from pypes.runtime.graphs.deployer import Deployer
 from pypes.runtime.graphs.disposable import Disposable
+from pypes.runtime.graphs.store import ControlStore
 from pypes.runtime.trials.shadow_job import Job
 
 #: For how long a report is kept, in seconds; and after how long a shadow is ended that has not seen enough by then.
@@ -84,12 +86,14 @@ class Shadows:
 
     def __init__(
         self,
+        store: ControlStore,
         deployer: Deployer,
         runtime_dir: Path,
         lifeline_fd: int,
         on_change: Callable[[], None],
         on_failed: OnFailed,
     ) -> None:
+        self._store = store
         self._deployer = deployer
         self._runtime_dir = runtime_dir
         self._lifeline_fd = lifeline_fd
@@ -112,6 +116,7 @@ class Shadows:
         redact: Sequence[str] = (),
         *,
         rights: str = ALL,
+        cause: Cause = ITSELF,
     ) -> dict[str, Any]:
         """Start one; returns ``{"shadow": id}`` at once, set-up goes on.
 
@@ -152,6 +157,7 @@ class Shadows:
             log_level=settings.log.level,
             log_ring_bytes=settings.observe.log_ring_bytes,
         )
+        self._store.note(line_of(cause, "shadow.start", graph=name, object=id, detail={"version": shadow.version}))
         self._known[id] = shadow
         self._tasks[id] = self._watched.start(self._run(shadow, job, graphs), f"shadow of {name}")
         return {"shadow": id}
@@ -160,9 +166,11 @@ class Shadows:
         """The report of one, as far as it is; raises :class:`NotFound`."""
         return self._find(name, id).report()
 
-    async def end(self, name: str, id: str) -> None:
+    async def end(self, name: str, id: str, cause: Cause = ITSELF) -> None:
         """End one; its report stays for a while. Raises :class:`NotFound`."""
         shadow = self._find(name, id)
+        if not (shadow.is_over or shadow.was_told_to_end):
+            self._store.note(line_of(cause, "shadow.end", graph=name, object=id))
         shadow.was_told_to_end = True
         await self._kill(id)
 

@@ -1,6 +1,7 @@
 """The store of the control plane: graph versions, drafts of filters, loaded files. SQLite, one file per node.
 
-The tokens of clients are in the same file (:mod:`pypes.access.store`).
+The tokens of clients are in the same file (:mod:`pypes.access.store`), and the audit log of all that is changed here
+(:mod:`pypes.access.trail`): a change is committed with its line.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,15 @@ from typing import Any
 
 import msgspec
 
+from pypes.access.audit import ITSELF, Cause, Line, line_of
 from pypes.access.store import BUDGETS, TOKENS
+from pypes.access.trail import TRAIL, Trail
+from pypes.core.databases import writing
 from pypes.core.nodetime import Clock
 from pypes.errors import NotFound, StoreError
 from pypes.registry import Code
 
-FORMAT = 5
+FORMAT = 6
 
 _SCHEMA = f"""
 create table node (key text primary key, value text not null) without rowid;
@@ -38,6 +42,11 @@ create table drafts (id text primary key, component text not null, params text n
 create table files (path text primary key, digest text not null) without rowid;
 {TOKENS}{BUDGETS}"""
 
+#: ``begun`` are changes of what is elsewhere, by which a node that was killed meanwhile knows what it has to finish.
+_AUDIT = f"""
+create table if not exists begun (number integer primary key, line text not null);
+{TRAIL}"""
+
 #: From each format to the next.
 _UPGRADES = {
     1: """
@@ -52,6 +61,7 @@ create table fired (graph text primary key, schedule text not null, at real not 
     2: "alter table graphs add column code text not null default '[]';",
     3: TOKENS,
     4: BUDGETS,
+    5: _AUDIT,
 }
 
 
@@ -89,10 +99,12 @@ class ControlStore:
     Raises :class:`StoreError` when the disk fails or the file was written by a newer release.
     """
 
-    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+    def __init__(self, path: Path, clock: Clock | None = None, audit_bytes: int | None = None) -> None:
         self.path = path
         #: Its times are stored.
         self.clock = clock or Clock()
+        #: The audit log of the file.
+        self.trail = Trail(self.clock, most_bytes=audit_bytes)
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
             self._db.execute("pragma journal_mode = wal")
@@ -107,7 +119,7 @@ class ControlStore:
             if found == 0:
                 node = int.from_bytes(os.urandom(4), "big")
                 self._db.executescript(
-                    f"begin; {_SCHEMA} insert into node values ('id', '{node}'); pragma user_version = {FORMAT}; commit;"
+                    f"begin; {_SCHEMA} {_AUDIT} insert into node values ('id', '{node}'); pragma user_version = {FORMAT}; commit;"
                 )
             for form in range(found or FORMAT, FORMAT):
                 self._db.executescript(f"begin; {_UPGRADES[form]} pragma user_version = {form + 1}; commit;")
@@ -145,33 +157,44 @@ class ControlStore:
         """The number the next version of a graph will have; numbers of deleted graphs are not used again."""
         return int(self._rows("select coalesce(max(version), 0) + 1 from graphs where name = ?", name)[0][0])
 
-    def deploy(self, graph: StoredGraph) -> None:
+    def deploy(self, graph: StoredGraph, cause: Cause = ITSELF) -> None:
         """Store a version and put it in force."""
-        self._change(*_deploy(graph))
+        self._change(*_deploy(graph), lines=[self._line_of_version(graph, cause)])
+
+    def _line_of_version(self, graph: StoredGraph, cause: Cause, **more: Any) -> Line:
+        rows = self._rows("select version from live where name = ?", graph.name)
+        before = int(rows[0][0]) if rows else None
+        return line_of(cause, "graph.deploy", graph=graph.name, before=before, after=graph.version, **more)
 
     def record_code(self, name: str, version: int, code: tuple[Code, ...]) -> None:
         """Remember the code that a version runs with now."""
         self._change(("update graphs set code = ? where name = ? and version = ?", (_text(code), name, version)))
 
-    def record_failed(self, graph: StoredGraph) -> None:
+    def record_failed(self, graph: StoredGraph, cause: Cause = ITSELF) -> None:
         """Store a version that could not be set up: what was tried can be seen, and its number is not used again."""
-        self._change((_INSERT_GRAPH, _values(graph)))
+        self._change((_INSERT_GRAPH, _values(graph)), lines=[self._line_of_version(graph, cause, outcome="failed")])
 
-    def undeploy(self, name: str) -> None:
+    def undeploy(self, name: str, cause: Cause = ITSELF, *, is_forced: bool = False) -> None:
         """Take a graph out of force; its versions stay."""
+        rows = self._rows("select version from live where name = ?", name)
+        before, detail = int(rows[0][0]) if rows else None, {"force": True} if is_forced else {}
         self._change(
             ("delete from live where name = ?", (name,)),
             ("delete from paused where name = ?", (name,)),
             ("delete from fired where graph = ?", (name,)),
+            lines=[line_of(cause, "graph.delete", graph=name, before=before, detail=detail)],
         )
 
     def paused(self) -> set[str]:
         """The graphs that are paused."""
         return {name for (name,) in self._rows("select name from paused")}
 
-    def pause(self, name: str, is_paused: bool) -> None:
+    def pause(self, name: str, is_paused: bool, cause: Cause = ITSELF) -> None:
         """Remember whether a graph is paused."""
-        self._change(("insert or replace into paused values (?)" if is_paused else "delete from paused where name = ?", (name,)))
+        self._change(
+            ("insert or ignore into paused values (?)" if is_paused else "delete from paused where name = ?", (name,)),
+            lines=[line_of(cause, "graph.pause" if is_paused else "graph.resume", graph=name)],
+        )
 
     def digest(self, path: str) -> str | None:
         """Digest of a graph file when it was last loaded."""
@@ -184,7 +207,11 @@ class ControlStore:
 
     def load(self, files: Iterable[tuple[StoredGraph, str, str]]) -> None:
         """Put graphs of files in force, all or none, and remember with which content: graph, path and digest each."""
-        self._change(*(each for graph, path, digest in files for each in (*_deploy(graph), _loaded(path, digest))))
+        files = list(files)
+        self._change(
+            *(each for graph, path, digest in files for each in (*_deploy(graph), _loaded(path, digest))),
+            lines=[self._line_of_version(graph, ITSELF, detail={"file": path}) for graph, path, _ in files],
+        )
 
     def fired(self, graph: str) -> tuple[str, float] | None:
         """The schedule of a graph when its sources were last triggered by it, and the time for which they were."""
@@ -219,17 +246,18 @@ class ControlStore:
         """The number of drafted wires of all graphs together."""
         return int(self._rows("select count(*) from wires")[0][0])
 
-    def put_draft(self, draft: Draft) -> None:
+    def put_draft(self, draft: Draft, cause: Cause = ITSELF) -> None:
         """Create or replace a draft."""
         values = (draft.id, draft.component, _text(draft.params), self.clock.now())
         self._change(
             ("insert into drafts values (?, ?, ?, ?) on conflict (id) do update set params = excluded.params", values),
+            lines=[line_of(cause, "filter.change", object=draft.id, detail={"component": draft.component})],
         )
 
-    def delete_draft(self, id: str) -> None:
+    def delete_draft(self, id: str, cause: Cause = ITSELF) -> None:
         """Delete a draft; raises :class:`NotFound`."""
         self.draft(id)
-        self._change(("delete from drafts where id = ?", (id,)))
+        self._change(("delete from drafts where id = ?", (id,)), lines=[line_of(cause, "filter.delete", object=id)])
 
     def wires(self, graph: str) -> list[tuple[str, str]]:
         """The wires drafted for a graph, as ``("filter.output", "filter.input")``, in the order in which they were drawn."""
@@ -240,19 +268,60 @@ class ControlStore:
         """Names of the graphs that wires are drafted for."""
         return [name for (name,) in self._rows("select distinct graph from wires order by graph")]
 
-    def put_wire(self, graph: str, source: str, target: str) -> None:
+    def put_wire(self, graph: str, source: str, target: str, cause: Cause = ITSELF) -> None:
         """Draft a wire; one that is there already stays."""
-        self._change(("insert or ignore into wires values (?, ?, ?, ?)", (graph, source, target, self.clock.now())))
-
-    def delete_wire(self, graph: str, source: str, target: str) -> None:
-        """Delete a drafted wire; nothing happens if there is none."""
-        self._change(("delete from wires where graph = ? and source = ? and target = ?", (graph, source, target)))
-
-    def discard(self, graph: str, drafts: Iterable[str]) -> None:
-        """Delete all wires drafted for a graph, and these filters."""
         self._change(
-            ("delete from wires where graph = ?", (graph,)), *(("delete from drafts where id = ?", (id,)) for id in drafts)
+            ("insert or ignore into wires values (?, ?, ?, ?)", (graph, source, target, self.clock.now())),
+            lines=[line_of(cause, "wire.draw", graph=graph, object=f"{source} > {target}")],
         )
+
+    def delete_wire(self, graph: str, source: str, target: str, cause: Cause = ITSELF) -> None:
+        """Delete a drafted wire; nothing happens if there is none."""
+        self._change(
+            ("delete from wires where graph = ? and source = ? and target = ?", (graph, source, target)),
+            lines=[line_of(cause, "wire.delete", graph=graph, object=f"{source} > {target}")],
+        )
+
+    def discard(self, graph: str, drafts: Iterable[str], cause: Cause | None = ITSELF) -> None:
+        """Delete all wires drafted for a graph, and these filters. Without a cause the line of a deployment tells of it."""
+        self._change(
+            ("delete from wires where graph = ?", (graph,)),
+            *(("delete from drafts where id = ?", (id,)) for id in drafts),
+            lines=[] if cause is None else [line_of(cause, "draft.delete", graph=graph)],
+        )
+
+    # -- the audit log ----------------------------------------------------------------------------------
+
+    def note(self, line: Line) -> None:
+        """Write the line of a change of what is in memory only, right before it is made: what ends the one ends the other."""
+        self._change(lines=[line])
+
+    def begin(self, line: Line) -> int:
+        """Remember that a change of what is elsewhere has begun; gives the number by which it is over."""
+        self._change(("insert into begun (line) values (?)", (_text(line),)))
+        return int(self._rows("select max(number) from begun")[0][0])
+
+    def end(self, number: int, **more: Any) -> None:
+        """A change that had begun is made: its line is written, with what is known by now."""
+        line = msgspec.structs.replace(dict(self.begun())[number], **more)
+        self._change(("delete from begun where number = ?", (number,)), lines=[line])
+
+    def give_up(self, number: int) -> None:
+        """A change that had begun was not made."""
+        self._change(("delete from begun where number = ?", (number,)))
+
+    def begun(self) -> list[tuple[int, Line]]:
+        """The changes that had begun, and are not over."""
+        rows = self._rows("select number, line from begun order by number")
+        return [(number, msgspec.json.decode(line, type=Line)) for number, line in rows]
+
+    def forget_lines(self, before: float) -> None:
+        """Remove the lines of the audit log from before a time of the node."""
+        try:
+            with writing(self._db):
+                self.trail.forget(self._db, before)
+        except sqlite3.Error as error:
+            raise self._unwritten(error) from error
 
     def close(self) -> None:
         """Let go of the file."""
@@ -264,19 +333,20 @@ class ControlStore:
         except sqlite3.Error as error:
             raise StoreError(f"{self.path} cannot be read: {error}", where=str(self.path)) from error
 
-    def _change(self, *statements: tuple[str, tuple[Any, ...]]) -> None:
+    def _change(self, *statements: tuple[str, tuple[Any, ...]], lines: Sequence[Line] = ()) -> None:
+        """One transaction; its lines are written if it changes anything, or has nothing to change."""
         try:
-            self._db.execute("begin immediate")
-            try:
+            with writing(self._db):
+                before = self._db.total_changes
                 for sql, values in statements:
                     self._db.execute(sql, values)
-                self._db.execute("commit")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("rollback")
-                raise
+                if not statements or self._db.total_changes > before:
+                    self.trail.write(self._db, lines)
         except sqlite3.Error as error:
-            raise StoreError(f"{self.path} cannot be written, nothing was changed: {error}", where=str(self.path)) from error
+            raise self._unwritten(error) from error
+
+    def _unwritten(self, error: sqlite3.Error) -> StoreError:
+        return StoreError(f"{self.path} cannot be written, nothing was changed: {error}", where=str(self.path))
 
 
 def keep_fired(copy: Path, before: Path) -> None:

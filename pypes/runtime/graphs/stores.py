@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from pypes import logs
+from pypes.access.audit import ITSELF, Cause, line_of
 from pypes.errors import NotFound, Unavailable
 from pypes.runtime.file_store import STORES, FileStores, clear, describe, remove
+from pypes.runtime.graphs.store import ControlStore
 
 #: A graph as a JSON object.
 Obj = Mapping[str, Any]
@@ -23,8 +25,9 @@ class GraphStores:
     its filter, and one that a version brings (back) begins empty.
     """
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, control: ControlStore) -> None:
         self._files = FileStores(data / STORES)
+        self._control = control
         self._log = logs.get("pypes.stores")
 
     # -- for clients ------------------------------------------------------------------------------------------
@@ -42,8 +45,12 @@ class GraphStores:
                 found.append({"filter": filter, "error": f"it cannot be read: {error}"})
         return found
 
-    async def clear(self, graph: str, filter: str) -> dict[str, Any]:
-        """Delete all entries of a filter's store: ``{filter, cleared}``. Raises :class:`NotFound`, :class:`Unavailable`."""
+    async def clear(self, graph: str, filter: str, cause: Cause = ITSELF) -> dict[str, Any]:
+        """Delete all entries of a filter's store: ``{filter, cleared}``. Raises :class:`NotFound`, :class:`Unavailable`.
+
+        The file is another one than that of the audit log. So it is remembered there before, and if the node is killed meanwhile
+        the next start finishes it (:meth:`finish`): in the end the store is empty, and there is one line that says so.
+        """
         path = self._files.of(graph).get(filter)
         if path is None:
             raise NotFound(
@@ -51,14 +58,28 @@ class GraphStores:
                 code="graph.no_store",
                 where=filter,
             )
+        number = self._control.begin(line_of(cause, "store.clear", graph=graph, object=filter))
         try:
             cleared = await asyncio.to_thread(clear, path)
         except sqlite3.Error as error:
+            self._control.give_up(number)
             raise Unavailable(
                 f"the store cannot be cleared now: {error}; try again", code="store.failed", where=filter
             ) from error
+        self._control.end(number, detail={"entries": cleared})
         self._log.info("store cleared", graph=graph, filter=filter, entries=cleared)
         return {"filter": filter, "cleared": cleared}
+
+    async def finish(self) -> None:
+        """Clear the stores that were being cleared when the node was killed. One that is gone has nothing left to clear."""
+        for number, line in self._control.begun():
+            path = self._files.of(line.graph).get(line.object)
+            try:
+                entries = 0 if path is None else await asyncio.to_thread(clear, path)
+            except sqlite3.Error as error:
+                self._log.warning("store not cleared yet", graph=line.graph, filter=line.object, reason=str(error))
+            else:
+                self._control.end(number, detail={"entries": entries})
 
     # -- with deployments -------------------------------------------------------------------------------------
 

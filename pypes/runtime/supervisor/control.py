@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pypes.access.audit import ITSELF, Cause
 from pypes.access.client import ALL, is_among
 from pypes.access.issuing import shown
 from pypes.core.clock import wall
@@ -16,6 +17,7 @@ from pypes.errors import Draining, PypesError
 from pypes.graph import codec, pypes1
 from pypes.ingest.receipt import rfc3339
 from pypes.runtime.contracts.control import (
+    AuditCalls,
     ComponentCalls,
     DraftCalls,
     FilterCalls,
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
     from pypes.runtime.supervisor.workers import Workers
 
 #: Groups that are answered while the node starts: the log says why it does not, and a token must be revoked at any time.
-_ALWAYS = frozenset({"logs", "tokens"})
+_ALWAYS = frozenset({"audit", "logs", "tokens"})
 
 Answer = Callable[[str, dict[str, Any]], Awaitable[Any]]
 
@@ -73,10 +75,11 @@ class Control:
         events: EventCalls,
         logbook: LogBook,
         issuer: Issuer,
+        audit: AuditCalls,
         status: Callable[[], NodeStatus],
         metrics: Callable[[bool], str],
         lost: Callable[[int], bool],
-        rescan: Callable[[], Awaitable[dict[str, list[str]]]],
+        rescan: Callable[[Cause], Awaitable[dict[str, list[str]]]],
         wait_started: Callable[[], Awaitable[Any]],
         wait_stopping: Callable[[], Awaitable[Any]],
     ) -> None:
@@ -99,6 +102,7 @@ class Control:
             "components": lambda method, params: answer(ComponentCalls, components, method, params),
             "logs": lambda method, params: answer(LogCalls, _Logs(logbook), method, params),
             "tokens": lambda method, params: answer(TokenCalls, _Tokens(issuer), method, params),
+            "audit": lambda method, params: answer(AuditCalls, audit, method, params),
         }
 
     async def handle(self, peer: Peer, method: str, params: dict[str, Any]) -> Any:
@@ -235,14 +239,14 @@ class _Drafts:
     async def get(self, name: str) -> Shown:
         return self._drafts.get(name)
 
-    async def wire(self, name: str, source: str, target: str) -> Shown:
-        return self._drafts.wire(name, source, target)
+    async def wire(self, name: str, source: str, target: str, cause: Cause = ITSELF) -> Shown:
+        return self._drafts.wire(name, source, target, cause)
 
-    async def unwire(self, name: str, source: str, target: str) -> Shown:
-        return self._drafts.unwire(name, source, target)
+    async def unwire(self, name: str, source: str, target: str, cause: Cause = ITSELF) -> Shown:
+        return self._drafts.unwire(name, source, target, cause)
 
-    async def discard(self, name: str) -> None:
-        self._drafts.discard(name)
+    async def discard(self, name: str, cause: Cause = ITSELF) -> None:
+        self._drafts.discard(name, cause)
 
 
 class _Trials:
@@ -273,12 +277,12 @@ class _Filters:
     async def get(self, id: str) -> Shown:
         return self._filters.get(id)
 
-    async def create(self, component: str, params: Any = None) -> Shown:
-        return self._filters.create(component, {} if params is None else params)
+    async def create(self, component: str, params: Any = None, cause: Cause = ITSELF) -> Shown:
+        return self._filters.create(component, {} if params is None else params, cause)
 
 
 class _Components:
-    def __init__(self, deployer: Deployer, rescan: Callable[[], Awaitable[dict[str, list[str]]]]) -> None:
+    def __init__(self, deployer: Deployer, rescan: Callable[[Cause], Awaitable[dict[str, list[str]]]]) -> None:
         self._deployer = deployer
         self._rescan = rescan
 
@@ -297,8 +301,8 @@ class _Components:
         assert catalogue is not None
         return catalogue.by_kind(node)
 
-    async def rescan(self) -> dict[str, list[str]]:
-        return await self._rescan()
+    async def rescan(self, cause: Cause = ITSELF) -> dict[str, list[str]]:
+        return await self._rescan(cause)
 
 
 class _Stores:
@@ -310,9 +314,9 @@ class _Stores:
         self._deployer.get(name)
         return page(STORES, await self._stores.all(name), limit, after)
 
-    async def clear(self, name: str, filter: str) -> Shown:
+    async def clear(self, name: str, filter: str, cause: Cause = ITSELF) -> Shown:
         self._deployer.get(name)
-        return await self._stores.clear(name, filter)
+        return await self._stores.clear(name, filter, cause)
 
 
 class _Tokens:
@@ -331,17 +335,17 @@ class _Tokens:
         scopes: list[str],
         graphs: list[str],
         expires: float | None = None,
-        by: str = "",
+        cause: Cause = ITSELF,
         budget: Shown | None = None,
     ) -> Shown:
-        token, secret = self._issuer.create(name, scopes, graphs, expires, by, budget)
+        token, secret = self._issuer.create(name, scopes, graphs, expires, cause, budget)
         return {**_token(token), "secret": secret}
 
-    async def change(self, name: str, changes: Shown, by: str = "") -> Shown:
-        return _token(self._issuer.change(name, changes, by))
+    async def change(self, name: str, changes: Shown, cause: Cause = ITSELF) -> Shown:
+        return _token(self._issuer.change(name, changes, cause))
 
-    async def revoke(self, name: str, by: str = "") -> None:
-        self._issuer.revoke(name, by)
+    async def revoke(self, name: str, cause: Cause = ITSELF) -> None:
+        self._issuer.revoke(name, cause)
 
 
 def _token(token: Token) -> Shown:

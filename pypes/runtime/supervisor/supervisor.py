@@ -18,6 +18,7 @@ from dataclasses import replace
 from functools import partial
 
 from pypes import logs
+from pypes.access.audit import Cause, line_of
 from pypes.access.issuing import Issuer
 from pypes.access.ledger import NAME as LEDGER
 from pypes.access.ledger import Ledger
@@ -46,6 +47,7 @@ from pypes.runtime.own_secrets import configure_logs
 from pypes.runtime.pools.node_pools import NodePools
 from pypes.runtime.rpc import MAX_CONTROL_BYTES, RpcServer
 from pypes.runtime.supervisor.arbiter import Arbiter, config_of
+from pypes.runtime.supervisor.auditing import AuditDesk, forget_lines
 from pypes.runtime.supervisor.clockkeeper import ClockKeeper
 from pypes.runtime.supervisor.closing import let_in_no_more
 from pypes.runtime.supervisor.control import Control
@@ -102,10 +104,10 @@ class Supervisor:
         """
         data = DataDir(self.settings.server.data)
         try:
-            self._clock = ClockKeeper(data.path, self._clock_jumped)
+            self._clock = ClockKeeper(data.path, lambda: self._schedules.wake())
             self._events = log_of(self._clock.time)
-            self._store = ControlStore(data.path / "control.db", self._clock.time)
-            self._tokens = TokenStore(self._store.path)
+            self._store = ControlStore(data.path / "control.db", self._clock.time, self.settings.limits.audit_bytes)
+            self._tokens = TokenStore(self._store.path, trail=self._store.trail)
             check_start(self.settings, self._store)
             warn_of_disk(self.settings)
             listener = await listen(self.settings.server.bind, may_wait=data.was_killed)
@@ -154,7 +156,7 @@ class Supervisor:
         self._schedules = Schedules(self._store, self._deployer, owners.fire)
         filters = Filters(self._store, self._deployer)
         versions = Versions(self._store, self._deployer)
-        self._shadows = Shadows(self._deployer, self._runtime_dir, self._lifeline.fd, self._announce, self._fail)
+        self._shadows = Shadows(self._store, self._deployer, self._runtime_dir, self._lifeline.fd, self._announce, self._fail)
         control = Control(
             self._deployer,
             versions,
@@ -168,6 +170,7 @@ class Supervisor:
             ),
             self._logbook,
             Issuer(self._tokens, lambda: self.settings.token is not None, self._workers.announce_tokens),
+            AuditDesk(self._store),
             self._status,
             self._metrics,
             self._generations.lost,
@@ -202,6 +205,7 @@ class Supervisor:
         self._tasks.keep(self._clock.run(), "clock")
         self._tasks.keep(observe_delay(self._tallying.gathering.own, "supervisor"), "delay of the event loop")
         self._tasks.keep(self._logbook.run(), "log book")
+        self._tasks.keep(forget_lines(self._store, self.settings.limits), "audit log")
         self._tasks.keep(self._lately.run(), "looks at the last minute")
         catalogue = await self._discover(self.settings)
         files = stamps_of(self.settings.server.graphs)
@@ -228,12 +232,13 @@ class Supervisor:
         self._reported = found
         return catalogue
 
-    async def _rescan(self) -> dict[str, list[str]]:
+    async def _rescan(self, cause: Cause) -> dict[str, list[str]]:
         """Discover components anew; graphs that run keep what they have imported until they are deployed again."""
         async with self._reloading:
-            before = set(self._deployer.catalogue or ())
-            after = self._deployer.catalogue = await self._discover(self.settings)
+            before, after = {*(self._deployer.catalogue or ())}, await self._discover(self.settings)
             found = {"added": sorted(after.keys() - before), "removed": sorted(before - after.keys())}
+            self._store.note(line_of(cause, "components.rescan", detail=found))
+            self._deployer.catalogue = after
             self._log.info("components rescanned", **found)
             return found
 
@@ -282,9 +287,6 @@ class Supervisor:
         self._workers.announce()
         self._schedules.wake()
         self._look_ready()
-
-    def _clock_jumped(self) -> None:
-        self._schedules.wake()
 
     def _instance_gone(self, id: int, reason: ExitReason) -> None:
         self._workers.announce_gone(id, reason)
@@ -347,8 +349,7 @@ class Supervisor:
     def _reap(self) -> None:
         self._generations.reap()
         self._arbiter.reap()
-        # of those that have ended
-        self._logbook.collect()
+        self._logbook.collect()  # of those that have ended
 
     def _asked_to_stop(self, number: int) -> None:
         if self._stop.is_set():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from pypes.access.audit import ITSELF, Cause
 from pypes.ingest.contracts.intake import Key
 from pypes.ingest.contracts.queue import GraphUse, Queue, QueueStats
 from pypes.ingest.delivery import Header
@@ -34,12 +35,13 @@ class ShardDesk:
         self.delete_letters = queue.letters.delete
         self.replay = queue.letters.replay
         self.replay_together = queue.letters.replay_together
+        self.lines = queue.audited.lines
 
     async def trigger(self, graph: str, at: float | None = None) -> list[str]:
         return await self._sources.trigger(self._queue, graph, at)
 
-    async def run(self, graph: str, is_confirmed: bool) -> Runs:
-        return await self._sources.run(self._queue, graph, is_confirmed)
+    async def run(self, graph: str, is_confirmed: bool, cause: Cause = ITSELF) -> Runs:
+        return await self._sources.run(self._queue, graph, is_confirmed, cause)
 
     async def runs(self, graph: str) -> Runs:
         return await self._sources.runs(self._queue, graph)

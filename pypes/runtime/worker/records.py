@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 
+from pypes.access.audit import ITSELF, Cause
 from pypes.errors import NotFound, PypesError, StoreError, Unavailable
 from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
 from pypes.ingest.dispatch.topology import Topology
@@ -137,40 +138,44 @@ class Records:
                 groups[key] = group
         return sorted(groups.values(), key=lambda group: (-group.count, group.graph, group.filter, group.code))
 
-    async def edit_letter(self, id: str, packet: bytes) -> None:
+    async def edit_letter(self, id: str, packet: bytes, cause: Cause = ITSELF) -> None:
         """Give a dead letter another packet (its JSON form); raises :class:`NotFound`."""
-        if not await self._owner_of_letter(id).edit_letter(id, packet):
+        if not await self._owner_of_letter(id).edit_letter(id, packet, cause):
             raise no_letter()
 
-    async def delete_letter(self, id: str) -> None:
+    async def delete_letter(self, id: str, cause: Cause = ITSELF) -> None:
         """Delete a dead letter; raises :class:`NotFound`."""
-        if not await self._owner_of_letter(id).delete_letters([id]):
+        if not await self._owner_of_letter(id).delete_letters([id], cause):
             raise no_letter()
 
-    async def delete_letters(self, query: LetterQuery) -> int:
-        """Delete the dead letters that match; returns how many there were."""
-        counts = await asyncio.gather(*(self._delete_from(owner, query) for owner in self._peers.every()))
+    async def delete_letters(self, query: LetterQuery, cause: Cause = ITSELF) -> int:
+        """Delete the dead letters that match; returns how many there were.
+
+        Each portion is a transaction of its shard, with its line in the audit log: what is deleted by then is told of, whatever
+        ends this.
+        """
+        counts = await asyncio.gather(*(self._delete_from(owner, query, cause) for owner in self._peers.every()))
         return sum(counts)
 
-    async def _delete_from(self, owner: ShardCalls, query: LetterQuery) -> int:
+    async def _delete_from(self, owner: ShardCalls, query: LetterQuery, cause: Cause) -> int:
         count, after = 0, ""
         while True:
             letters = await owner.letters(query, PORTION, after)
             if not letters:
                 return count
-            count += await owner.delete_letters([letter.id for letter in letters])
+            count += await owner.delete_letters([letter.id for letter in letters], cause)
             after = letters[-1].id
 
-    async def replay(self, id: str, from_start: bool, *, is_traced: bool = False) -> Replayed:
+    async def replay(self, id: str, from_start: bool, *, is_traced: bool = False, cause: Cause = ITSELF) -> Replayed:
         """Turn a dead letter into a delivery, from the start with those of the same document. Raises as ``Queue.replay``."""
-        together = await self._owner_of_letter(id).replay_together([id], from_start, is_traced)
-        return Replayed(await self._replay_single(id, is_traced=is_traced), 1) if together.left else together
+        together = await self._owner_of_letter(id).replay_together([id], from_start, is_traced, cause)
+        return Replayed(await self._replay_single(id, cause, is_traced=is_traced), 1) if together.left else together
 
-    async def _replay_single(self, id: str, *, is_traced: bool = False) -> str:
+    async def _replay_single(self, id: str, cause: Cause, *, is_traced: bool = False) -> str:
         """The receipt of the delivery that goes on where a dead letter failed."""
-        return await self._owner_of_letter(id).replay(id, False, is_traced)
+        return await self._owner_of_letter(id).replay(id, False, is_traced, cause)
 
-    async def replay_all(self, query: LetterQuery, from_start: bool | None, limit: int) -> ReplayedMany:
+    async def replay_all(self, query: LetterQuery, from_start: bool | None, limit: int, cause: Cause = ITSELF) -> ReplayedMany:
         """Replay ``limit`` dead letters that match, the oldest first; ``from_start`` as for ``Queue.replay_together``.
 
         What goes from the start is one delivery for each receipt, so a receipt is not cut in two: there may be more of it than
@@ -178,7 +183,7 @@ class Records:
         """
         done = ReplayedMany()
         async for portion in self._portions(query, from_start, limit):
-            for some in await asyncio.gather(*(self._replay_some(letters, from_start) for letters in portion)):
+            for some in await asyncio.gather(*(self._replay_some(letters, from_start, cause) for letters in portion)):
                 done.add(some)
             if done.has_to_end:
                 break
@@ -212,7 +217,7 @@ class Records:
         if portion:
             yield portion
 
-    async def _replay_some(self, letters: list[DeadLetter], from_start: bool | None) -> ReplayedMany:
+    async def _replay_some(self, letters: list[DeadLetter], from_start: bool | None, cause: Cause) -> ReplayedMany:
         """Replay dead letters of one receipt: first those that go from the start, together, then each of the others."""
         done = ReplayedMany()
         first, singles = letters, []
@@ -223,7 +228,7 @@ class Records:
             owner = self._owner_of_letter(first[0].id)
             ids = [letter.id for letter in first]
             try:
-                together = await owner.replay_together(ids, from_start)
+                together = await owner.replay_together(ids, from_start, cause=cause)
             except PypesError as error:
                 done.refused += [(letter, error) for letter in first]
             else:
@@ -235,7 +240,7 @@ class Records:
             if done.has_to_end:
                 break
             some = singles[start : start + PORTION]
-            found = await asyncio.gather(*(self._replay_single(one.id) for one in some), return_exceptions=True)
+            found = await asyncio.gather(*(self._replay_single(one.id, cause) for one in some), return_exceptions=True)
             for letter, answer in zip(some, found, strict=True):
                 if isinstance(answer, PypesError):
                     done.refused.append((letter, answer))

@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
+from pypes.access.audit import ITSELF, Cause
 from pypes.core.clock import wall
 from pypes.core.limits import Limits
 from pypes.errors import Conflict, Draining, NotFound, StoreError
@@ -74,7 +75,9 @@ class Sources:
             )
         return [source for source in topology.sources[graph] if source]
 
-    async def trigger(self, queue: Queue, graph: str, at: float | None = None, *, is_confirmed: bool = False) -> list[str]:
+    async def trigger(
+        self, queue: Queue, graph: str, at: float | None = None, *, is_confirmed: bool = False, cause: Cause = ITSELF
+    ) -> list[str]:
         """Run the sources of a graph once; returns their names when it is stored that they are to run.
 
         ``at`` is the scheduled time, in seconds since the epoch: a second request for the same or an earlier one does nothing,
@@ -100,14 +103,14 @@ class Sources:
             wanted.is_due = True
             wanted.is_manual = wanted.is_manual or at is None
             wanted.is_confirmed = wanted.is_confirmed or is_confirmed
-            await wanted.store(queue, graph)
+            await wanted.store(queue, graph, cause)
             self._start(queue, graph)
         return sources
 
-    async def run(self, queue: Queue, graph: str, is_confirmed: bool) -> Runs:
+    async def run(self, queue: Queue, graph: str, is_confirmed: bool, cause: Cause = ITSELF) -> Runs:
         """As :meth:`trigger` by hand; what is stopped is as it was before."""
         before = await self.runs(queue, graph)
-        await self.trigger(queue, graph, is_confirmed=is_confirmed)
+        await self.trigger(queue, graph, is_confirmed=is_confirmed, cause=cause)
         return Runs(before.sources, True, before.stopped, before.failed)
 
     async def runs(self, queue: Queue, graph: str) -> Runs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from pypes.access.audit import Cause
 from pypes.ingest.contracts.queue import Queue
 from pypes.ingest.protocol import Ended
 from pypes.runtime.contracts.shard import Runs
@@ -45,9 +46,9 @@ class Wanted(msgspec.Struct):
             graph for graph, text in (await queue.cursors.of_filter(_NAME)).items() if msgspec.json.decode(text, type=cls).is_due
         ]
 
-    async def store(self, queue: Queue, graph: str) -> None:
-        """Returns when it is durable; raises :class:`StoreError`."""
-        await queue.cursors.move((graph, _NAME, msgspec.json.encode(self).decode()))
+    async def store(self, queue: Queue, graph: str, cause: Cause | None = None) -> None:
+        """Returns when it is durable; raises :class:`StoreError`. With a ``cause`` the audit log says who wants a run."""
+        await queue.cursors.move((graph, _NAME, msgspec.json.encode(self).decode()), cause=cause)
 
     def end(self) -> None:
         """The run is over."""

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from pypes import __version__
+from pypes.access.audit import ITSELF, Cause
 from pypes.access.ledger import NAME as LEDGER
 from pypes.access.ledger import Ledger
 from pypes.access.register import Register
@@ -35,6 +36,7 @@ from pypes.runtime.contracts.shard import Runs
 from pypes.runtime.contracts.supervisor import WorkerCalls, WorkerEvents
 from pypes.runtime.rpc import MAX_CONTROL_BYTES, RpcClient, RpcServer
 from pypes.runtime.rpc.contract import handle_event, stub
+from pypes.runtime.worker.auditing import AuditLog
 from pypes.runtime.worker.callbacks import Callbacks
 from pypes.runtime.worker.config import WorkerConfig
 from pypes.runtime.worker.desk import Append, ShardDesk
@@ -84,6 +86,8 @@ class IngestWorker:
         self._peers = Peers(config, self._shards, self._queues, self._open, self._desk)
         #: Receipts and dead letters of all shards.
         self.records = Records(self._peers, config.node, lambda: self._topology)
+        #: The audit log of the node.
+        self.audit = AuditLog(self._peers, lambda: self.control.audit)
         #: Searches of what graphs publish to.
         self.searches = Searches()
         #: Results that wait on the node to be fetched.
@@ -284,7 +288,7 @@ class IngestWorker:
         graphs = self._topology.graphs.keys() | self._topology.failed.keys()
         return await exposed(self._supervisor, self._peers, graphs, is_openmetrics=is_openmetrics)
 
-    async def trigger(self, graph: str, *, is_confirmed: bool = False) -> Runs:
+    async def trigger(self, graph: str, *, is_confirmed: bool = False, cause: Cause = ITSELF) -> Runs:
         """Run the sources of a graph once, wherever that is; returns when it is stored. What was stopped is as it was before.
 
         ``is_confirmed``: it may delete however much it finds gone. Raises :class:`NotFound`, :class:`Conflict` if they run
@@ -294,7 +298,7 @@ class IngestWorker:
             raise Draining("the server is stopping; trigger again later")
         self._sources.check(graph)
         owner = owner_of(graph, self._owners)
-        return await self._peers.shard(owner).run(graph, is_confirmed)
+        return await self._peers.shard(owner).run(graph, is_confirmed, cause)
 
     async def runs(self, graph: str) -> Runs:
         """The state of the sources of a graph, and of their runs. Raises as :meth:`trigger` does."""

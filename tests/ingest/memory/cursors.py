@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from pypes.access.audit import Cause
 from pypes.ingest.contracts.cursors import Cursor
 from pypes.ingest.delivery import Header
+from pypes.ingest.store.write_batch import RUN
 from tests.ingest.memory.intake import MemoryIntake
 from tests.ingest.memory.shelf import Shelf
 from tests.ingest.memory.step import step
@@ -22,8 +24,10 @@ class MemoryCursors:
         self._move(cursors)
         return receipt
 
-    def move(self, *cursors: Cursor) -> asyncio.Future[None]:
+    def move(self, *cursors: Cursor, cause: Cause | None = None) -> asyncio.Future[None]:
         self._move(cursors)
+        if cause is not None:
+            self._shelf.note(cause, RUN, graph=cursors[0][0])
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().call_soon(future.set_result, None)
         return future

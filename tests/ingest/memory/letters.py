@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
+from pypes.access.audit import ITSELF, Cause
 from pypes.errors import NotFound
 from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, LetterQuery, Replayed
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import DeadLetter, receipt_of
 from pypes.ingest.replaying import from_filter, from_the_start, is_versioned_part, link_of, together, traced
 from pypes.ingest.replaying import from_start as start_again
+from pypes.ingest.store.write_batch import DELETE, EDIT, REPLAY
 from tests.ingest.memory.bodies import link_body
 from tests.ingest.memory.intake import MemoryIntake
 from tests.ingest.memory.shelf import Shelf
@@ -59,7 +61,7 @@ class MemoryLetters:
             for place, count in sorted(counts.items(), key=lambda c: (-c[1], c[0]))
         ]
 
-    async def edit(self, id: str, packet: bytes) -> bool:
+    async def edit(self, id: str, packet: bytes, cause: Cause = ITSELF) -> bool:
         await step()
         shelf = self._shelf
         if id not in shelf.letters:
@@ -67,14 +69,20 @@ class MemoryLetters:
         shelf.letters[id] = structs.replace(shelf.letters[id], packet=packet)
         shelf.edited.add(id)
         shelf.count_letters()
+        shelf.note(cause, EDIT, graph=shelf.letters[id].graph, object=id)
         return True
 
-    async def delete(self, ids: Sequence[str]) -> int:
+    async def delete(self, ids: Sequence[str], cause: Cause = ITSELF) -> int:
         await step()
-        return sum(self._shelf.delete_letter(id) for id in ids)
+        graphs = {id: self._shelf.letters[id].graph for id in ids if id in self._shelf.letters}
+        gone = [id for id in ids if self._shelf.delete_letter(id)]
+        for graph in dict.fromkeys(graphs[id] for id in gone):
+            own = [id for id in gone if graphs[id] == graph]
+            self._shelf.note(cause, DELETE, graph=graph, object=min(own), count=len(own))
+        return len(gone)
 
-    async def replay(self, id: str, from_start: bool, is_traced: bool = False) -> str:
-        replayed = await self.replay_together([id], from_start, is_traced)
+    async def replay(self, id: str, from_start: bool, is_traced: bool = False, cause: Cause = ITSELF) -> str:
+        replayed = await self.replay_together([id], from_start, is_traced, cause)
         if not replayed.left:
             return replayed.receipt
         shelf = self._shelf
@@ -83,9 +91,12 @@ class MemoryLetters:
         receipt = shelf.put(traced(header, is_traced), packet, is_replay=True)
         shelf.links[receipt] = link_of([letter], header, from_start=False)
         shelf.delete_letter(id)
+        shelf.note(cause, REPLAY, graph=letter.graph, object=id, receipt=receipt)
         return await self._intake.later(receipt)
 
-    async def replay_together(self, ids: Sequence[str], from_start: bool | None, is_traced: bool = False) -> Replayed:
+    async def replay_together(
+        self, ids: Sequence[str], from_start: bool | None, is_traced: bool = False, cause: Cause = ITSELF
+    ) -> Replayed:
         await step()
         shelf = self._shelf
         asked = [shelf.letters[id] for id in ids if id in shelf.letters]
@@ -104,6 +115,7 @@ class MemoryLetters:
         shelf.links[receipt] = link_of(letters, header, from_start=True)
         edits = sum(letter.id in shelf.edited for letter in letters)
         gone = {letter.id for letter in letters if shelf.delete_letter(letter.id)}
+        shelf.note(cause, REPLAY, graph=letters[0].graph, object=min(gone), count=len(gone), receipt=receipt)
         return Replayed(receipt, len(gone), tuple(letter.id for letter in asked if letter.id not in gone), edits)
 
     def _kept(self, receipt: str) -> tuple[Header, bytes | Spooled | None, bool]:

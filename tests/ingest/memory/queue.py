@@ -12,6 +12,7 @@ from pypes.ingest.contracts.queue import GraphUse, QueueStats
 from pypes.ingest.queues.prefetched import Prefetched
 from pypes.ingest.queues.statistics import stats_of
 from pypes.ingest.store.spool import SpoolDir
+from tests.ingest.memory.audited import MemoryAudit
 from tests.ingest.memory.cursors import MemoryCursors
 from tests.ingest.memory.intake import MemoryIntake
 from tests.ingest.memory.leasing import YieldingLeasing
@@ -42,6 +43,7 @@ class MemoryQueue:
         self.leasing = Prefetched(self.remote, self.failures.append, ahead=ahead, retry_s=0.01)
         self.receipts = MemoryReceipts(shelf)
         self.letters = MemoryLetters(shelf, self.intake)
+        self.audited = MemoryAudit(shelf)
         self.callbacks = shelf.callbacks
         self.cursors = MemoryCursors(shelf, self.intake)
 
@@ -76,4 +78,5 @@ class MemoryQueue:
         await self.leasing.close()
         self._shelf.is_closed = True
         self._shelf.lending.close()
+        self._shelf.lines.close()
         assert not self.failures

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
+from typing import Any
 
+from pypes.access.audit import Cause, line_of
+from pypes.access.trail import TRAIL, Trail
 from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock
 from pypes.errors import StoreError
@@ -57,6 +61,12 @@ class Shelf:
         #: What replays run again, by their receipt.
         self.links: dict[str, Link] = {}
         self.cursors: dict[tuple[str, str], str] = {}
+        self.trail = Trail(clock, shard + 1)
+        self.lines = sqlite3.connect(":memory:")
+        self.lines.executescript(TRAIL)
+
+    def note(self, cause: Cause, operation: str, **more: Any) -> None:
+        self.trail.write(self.lines, [line_of(cause, operation, **more)])
 
     def put(self, header: Header, body: bytes | Spooled, decoded: bytes | None = None, *, is_replay: bool = False) -> str:
         if self.is_closed:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from pypes.access.audit import AuditQuery, Cause
 from pypes.core.identity import Named
 from pypes.errors import Conflict, NotFound, QueueFull
 from pypes.ingest.contracts.queue import Queue
@@ -265,3 +266,45 @@ def test_a_replay_makes_room_itself(play: Callable[..., None]) -> None:
         assert lease.id == receipt
 
     play(scenario, dead_letters_kept=1)
+
+
+ADA = Cause("", "ada", "10.0.0.7")
+
+
+async def told(queue: Queue) -> list[tuple[str, str, str, str, int, str]]:
+    """What the lines say, the oldest first: operation, by, graph, object, count, receipt."""
+    lines = [entry.line for entry in await queue.audited.lines(AuditQuery(is_newest_first=False))]
+    return [(line.operation, line.by, line.graph, line.object, line.count, line.receipt) for line in lines]
+
+
+def test_each_change_has_a_line_in_the_same_transaction(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        one, two, three, four = await fail(queue, *[("f", "c", 1.0)] * 4, documents=4)
+        assert (len(await queue.letters.find()), await told(queue)) == (4, [])
+        assert await queue.letters.edit(one.id, b'{"fields": {"n": 2}}', ADA)
+        assert not await queue.letters.edit("none", b"{}", ADA)
+        receipt = await queue.letters.replay(one.id, False, cause=ADA)
+        assert await queue.letters.delete([two.id, "none", three.id], ADA) == 2
+        assert await queue.letters.delete([two.id], ADA) == 0
+        assert await queue.letters.delete([four.id]) == 1
+        await queue.cursors.move(("g", "", "{}"))
+        await queue.cursors.move(("g", "", "{}"), cause=ADA)
+        assert await told(queue) == [
+            ("deadletters.edit", "ada", "g", one.id, 1, ""),
+            ("deadletters.replay", "ada", "g", one.id, 1, receipt),
+            ("deadletters.delete", "ada", "g", min(two.id, three.id), 2, ""),
+            ("deadletters.delete", "node", "g", four.id, 1, ""),
+            ("sources.run", "ada", "g", "", 1, ""),
+        ]
+
+    play(scenario)
+
+
+def test_of_two_who_delete_the_same_one_has_done_it(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        await fail(queue, ("f", "c", 1.0))
+        (letter,) = await queue.letters.find()
+        await asyncio.gather(*(queue.letters.delete([letter.id], Cause("", name)) for name in ("ada", "bob")))
+        assert [line[:2] for line in await told(queue)] == [("deadletters.delete", "ada")]
+
+    play(scenario)

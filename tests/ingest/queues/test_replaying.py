@@ -16,6 +16,7 @@ from pypes.ingest.delivery import Header
 from pypes.ingest.ordering import key_of, pack_keys
 from pypes.ingest.outcome import DeadLetter, Outcome, many_letter_id
 from tests.ingest.harness import letter, take
+from tests.ingest.queues.test_letters import ADA, told
 
 
 async def fail(queue: Queue, *letters: tuple[int, ...], documents: int = 1, body: bytes = b"rows") -> list[DeadLetter]:
@@ -281,5 +282,14 @@ def test_a_replay_of_all_there_was_keeps_its_lane(play: Callable[..., None]) -> 
         assert lease.id == bulk
         assert lease.rerun is not None
         assert lease.rerun.superseded.identities == (one,)
+
+    play(scenario)
+
+
+def test_letters_that_are_replayed_together_have_one_line_in_the_audit_log(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        dead = await fail(queue, (1,), (3,), (4,), documents=6)
+        replayed = await queue.letters.replay_together([dead[0].id, dead[2].id], True, cause=ADA)
+        assert await told(queue) == [("deadletters.replay", "ada", "g", min(dead[0].id, dead[2].id), 2, replayed.receipt)]
 
     play(scenario)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pypes.access.audit import AuditQuery
 from pypes.core.graph_limits import NO_LIMITS, GraphLimits
 from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock
@@ -21,6 +22,7 @@ from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptQuery
 from pypes.ingest.store.forgetting import forget
 from tests.ingest.harness import letter, open_queue, run, take
+from tests.ingest.queues.test_letters import ADA
 
 START = 1_700_000_000.0
 PUBLISHED = Details((Fate("published", ("index",)),), (1, 0))
@@ -270,6 +272,25 @@ def test_a_disk_that_fails_leaves_everything_for_later(tmp_path: Path) -> None:
         await queue._retention.look()
         assert (counted(tmp_path, "receipts"), counted(tmp_path, "blocks")) == (0, 1)
         assert await queue.receipts.get(id) is not None
+        await queue.close()
+
+    run(main())
+
+
+def test_lines_of_the_audit_log_go_when_they_are_too_old(tmp_path: Path) -> None:
+    async def main() -> None:
+        time = Time()
+        queue = await open_queue(tmp_path, clock=time.clock, limits=Limits(audit_s=100.0))
+        for _ in range(2):
+            await queue.cursors.move(("g", "", "{}"), cause=ADA)
+            time.now += 60.0
+        assert len(await queue.audited.lines(AuditQuery())) == 2
+        await queue._retention.look()
+        assert [entry.place.number for entry in await queue.audited.lines(AuditQuery())] == [2]
+        await queue.close()
+        queue = await open_queue(tmp_path, clock=time.clock, limits=Limits(audit_s=100.0))
+        await queue.cursors.move(("g", "", "{}"), cause=ADA)
+        assert [entry.place.number for entry in await queue.audited.lines(AuditQuery())] == [3, 2]
         await queue.close()
 
     run(main())

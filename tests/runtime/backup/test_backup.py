@@ -24,6 +24,7 @@ from pypes.runtime.backup.making import make
 from pypes.runtime.data_dir import RESTORING, DataDir
 from pypes.runtime.graphs.store import ControlStore, StoredGraph, keep_fired
 from pypes.testing.forked import Forked
+from tests.access.kept import lines_in
 from tests.ingest.harness import open_queue, run
 
 
@@ -262,6 +263,8 @@ def test_two_nodes_do_not_work_from_one_backup(data: Path, backup: Path, tmp_pat
     store = ControlStore(tmp_path / "again" / "control.db")
     assert store.paused() == {"g"}
     store.close()
+    lines = [(line.operation, line.by, line.graph) for line in lines_in(tmp_path / "again")]
+    assert lines[-2:] == [("node.restore", "node", ""), ("graph.pause", "node", "g")]
 
 
 def test_a_run_that_became_due_while_the_shards_were_copied_is_wanted_again(

@@ -1,11 +1,16 @@
 import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pypes.access.audit import ITSELF, Cause, line_of
 from pypes.errors import NotFound, StoreError
 from pypes.registry import Code
 from pypes.runtime.graphs.store import FORMAT, ControlStore, Draft, StoredGraph
+from tests.access.kept import lines_in
 
 
 def test_versions_count_on_and_the_live_one_is_told(tmp_path: Path) -> None:
@@ -133,3 +138,117 @@ def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
     (tmp_path / "control.db").write_text("hello" * 500)
     with pytest.raises(StoreError, match="cannot be opened"):
         ControlStore(tmp_path / "control.db")
+
+
+ADA = Cause("", "ada", "10.0.0.7")
+FIRST, SECOND = (StoredGraph("g", number, {"n": number}, 5.0) for number in (1, 2))
+DRAFT, WIRE = Draft("a", "SetField", {"x": 1}), ("x.out", "y.in")
+FILTER = Cause("filter.change", "ada", object="f")
+
+
+def told(tmp_path: Path) -> list[tuple[Any, ...]]:
+    """What the lines say, apart from times: operation, by, graph, object, versions, outcome."""
+    names = ("operation", "by", "graph", "object", "before", "after", "outcome")
+    return [tuple(getattr(line, name) for name in names) for line in lines_in(tmp_path)]
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda store: store.deploy(SECOND, ADA), ("graph.deploy", "ada", "g", "", 1, 2, "done")),
+        (lambda store: store.deploy(SECOND), ("graph.deploy", "node", "g", "", 1, 2, "done")),
+        (
+            lambda store: store.deploy(SECOND, FILTER),
+            ("filter.change", "ada", "g", "f", 1, 2, "done"),
+        ),
+        (lambda store: store.record_failed(SECOND, ADA), ("graph.deploy", "ada", "g", "", 1, 2, "failed")),
+        (lambda store: store.undeploy("g", ADA), ("graph.delete", "ada", "g", "", 1, None, "done")),
+        (lambda store: store.pause("g", True, ADA), ("graph.pause", "ada", "g", "", None, None, "done")),
+        (lambda store: store.pause("paused", False, ADA), ("graph.resume", "ada", "paused", "", None, None, "done")),
+        (lambda store: store.load([(SECOND, "g.json", "d")]), ("graph.deploy", "node", "g", "", 1, 2, "done")),
+        (lambda store: store.put_draft(DRAFT, ADA), ("filter.change", "ada", "", "a", None, None, "done")),
+        (lambda store: store.delete_draft("old", ADA), ("filter.delete", "ada", "", "old", None, None, "done")),
+        (lambda store: store.put_wire("g", "a.out", "b.in", ADA), ("wire.draw", "ada", "g", "a.out > b.in", None, None, "done")),
+        (
+            lambda store: store.delete_wire("g", *WIRE, ADA),
+            ("wire.delete", "ada", "g", "x.out > y.in", None, None, "done"),
+        ),
+        (lambda store: store.discard("g", ["old"], ADA), ("draft.delete", "ada", "g", "", None, None, "done")),
+        (lambda store: store.note(line_of(ADA, "components.rescan")), ("components.rescan", "ada", "", "", None, None, "done")),
+    ],
+)
+def test_each_change_has_one_line(tmp_path: Path, change: Callable[[ControlStore], None], line: tuple[Any, ...]) -> None:
+    with closing(ControlStore(tmp_path / "control.db")) as store:
+        store.deploy(FIRST)
+        store.pause("paused", True)
+        store.put_draft(Draft("old", "SetField", {}))
+        store.put_wire("g", "x.out", "y.in")
+        before = told(tmp_path)
+        change(store)
+        assert told(tmp_path)[len(before) :] == [line]
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        lambda store: store.pause("g", False),
+        lambda store: store.pause("paused", True),
+        lambda store: store.put_wire("g", "x.out", "y.in"),
+        lambda store: store.delete_wire("g", "x.out", "other.in"),
+        lambda store: store.discard("other", []),
+        lambda store: store.discard("g", [], None),  # the line of the deployment tells of it
+        # what the node notes for itself
+        lambda store: store.loaded("g.json", "d"),
+        lambda store: store.set_fired("g", "* * * * *", 5.0),
+        lambda store: store.record_code("g", 1, ()),
+    ],
+)
+def test_what_changes_nothing_has_none(tmp_path: Path, nothing: Callable[[ControlStore], None]) -> None:
+    with closing(ControlStore(tmp_path / "control.db")) as store:
+        store.deploy(FIRST)
+        store.pause("paused", True)
+        store.put_wire("g", "x.out", "y.in")
+        before = told(tmp_path)
+        nothing(store)
+        assert told(tmp_path) == before
+
+
+def test_a_change_that_fails_has_none(tmp_path: Path) -> None:
+    with closing(ControlStore(tmp_path / "control.db")) as store:
+        store.deploy(FIRST)
+        with pytest.raises(StoreError):
+            store.deploy(FIRST)
+        with pytest.raises(NotFound):
+            store.delete_draft("none")
+        assert len(told(tmp_path)) == 1
+
+
+def test_a_change_whose_line_cannot_be_written_is_none(tmp_path: Path) -> None:
+    with closing(ControlStore(tmp_path / "control.db")) as store:
+        store._db.execute("create temp trigger no before insert on audit begin select raise(abort, 'no'); end")
+        with pytest.raises(StoreError, match="nothing was changed"):
+            store.deploy(FIRST)
+        assert (store.live(), told(tmp_path)) == ({}, [])
+
+
+def test_what_had_begun_is_known_until_it_is_over(tmp_path: Path) -> None:
+    with closing(ControlStore(tmp_path / "control.db")) as store:
+        first = store.begin(line_of(ADA, "store.clear", graph="g", object="f"))
+        second = store.begin(line_of(ITSELF, "store.clear", graph="g", object="other"))
+        assert told(tmp_path) == []
+    with closing(ControlStore(tmp_path / "control.db")) as store:
+        assert [(number, line.object) for number, line in store.begun()] == [(first, "f"), (second, "other")]
+        store.give_up(second)
+        store.end(first, detail={"entries": 3})
+        assert store.begun() == []
+    assert told(tmp_path) == [("store.clear", "ada", "g", "f", None, None, "done")]
+    assert lines_in(tmp_path)[0].detail == {"entries": 3}
+
+
+def test_a_store_of_the_format_before_gets_its_log(tmp_path: Path) -> None:
+    ControlStore(tmp_path / "control.db").close()
+    with closing(sqlite3.connect(tmp_path / "control.db")) as db:
+        db.executescript("drop table audit; drop table audit_gone; drop table begun; pragma user_version = 5;")
+    with closing(ControlStore(tmp_path / "control.db")) as store:
+        store.deploy(FIRST)
+        assert [line[0] for line in told(tmp_path)] == ["graph.deploy"]

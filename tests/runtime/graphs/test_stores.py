@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pypes.errors import NotFound
+from pypes.access.audit import Cause, line_of
+from pypes.errors import NotFound, Unavailable
 from pypes.runtime.file_store import FileStores
+from pypes.runtime.graphs.store import ControlStore
 from pypes.runtime.graphs.stores import GraphStores
+from tests.access.kept import lines_in
 from tests.component.test_store import got, put
+
+
+@pytest.fixture
+def control(tmp_path: Path) -> Iterator[ControlStore]:
+    with closing(ControlStore(tmp_path / "control.db")) as store:
+        yield store
 
 
 def graph(**components: str) -> Mapping[str, Any]:
@@ -30,9 +40,9 @@ def filled(data: Path, *filters: str) -> FileStores:
     return files
 
 
-def test_they_are_listed_and_cleared(tmp_path: Path) -> None:
+def test_they_are_listed_and_cleared(tmp_path: Path, control: ControlStore) -> None:
     filled(tmp_path, "g/one", "g/two", "other/one").path("g", "two").write_bytes(b"no database")
-    stores = GraphStores(tmp_path)
+    stores = GraphStores(tmp_path, control)
     one, two = asyncio.run(stores.all("g"))
     assert one.pop("bytes") > 0
     assert one == {"filter": "one", "component": "C", "entries": 1, "most": 10}
@@ -44,8 +54,8 @@ def test_they_are_listed_and_cleared(tmp_path: Path) -> None:
         asyncio.run(stores.clear("g", "three"))
 
 
-def test_a_store_goes_with_its_filter_or_its_graph(tmp_path: Path) -> None:
-    files, stores = filled(tmp_path, "g/one", "g/two", "other/one"), GraphStores(tmp_path)
+def test_a_store_goes_with_its_filter_or_its_graph(tmp_path: Path, control: ControlStore) -> None:
+    files, stores = filled(tmp_path, "g/one", "g/two", "other/one"), GraphStores(tmp_path, control)
     stores.tidy("g", graph(one="C", three="C"))
     assert [*files.of("g")] == ["one"]
     stores.tidy("g", None)
@@ -54,8 +64,8 @@ def test_a_store_goes_with_its_filter_or_its_graph(tmp_path: Path) -> None:
     assert [*files.of("other")] == []
 
 
-def test_a_filter_that_comes_back_begins_without_entries(tmp_path: Path) -> None:
-    files, stores = filled(tmp_path, "g/same", "g/new", "g/changed", "fresh/left"), GraphStores(tmp_path)
+def test_a_filter_that_comes_back_begins_without_entries(tmp_path: Path, control: ControlStore) -> None:
+    files, stores = filled(tmp_path, "g/same", "g/new", "g/changed", "fresh/left"), GraphStores(tmp_path, control)
     open = files.open("g", "new", "C", 10)
     stores.prepare("g", graph(same="C", changed="A"), graph(same="C", new="C", changed="C"))
     assert [*files.of("g")] == ["same"]
@@ -63,3 +73,27 @@ def test_a_filter_that_comes_back_begins_without_entries(tmp_path: Path) -> None
     open.close()
     stores.prepare("fresh", None, graph(left="C"))
     assert [*files.of("fresh")] == []
+
+
+def test_a_store_that_is_cleared_has_a_line(tmp_path: Path, control: ControlStore) -> None:
+    filled(tmp_path, "g/one", "g/two").path("g", "two").write_bytes(b"no database")
+    stores = GraphStores(tmp_path, control)
+    asyncio.run(stores.clear("g", "one", Cause("", "ada")))
+    with pytest.raises(NotFound):
+        asyncio.run(stores.clear("g", "three"))
+    with pytest.raises(Unavailable):
+        asyncio.run(stores.clear("g", "two"))
+    (line,) = lines_in(tmp_path)
+    assert (line.operation, line.by, line.graph, line.object, line.detail) == ("store.clear", "ada", "g", "one", {"entries": 1})
+    assert control.begun() == []
+
+
+def test_what_a_kill_has_left_half_done_is_finished_at_the_next_start(tmp_path: Path, control: ControlStore) -> None:
+    filled(tmp_path, "g/one")
+    stores = GraphStores(tmp_path, control)
+    control.begin(line_of(Cause("", "ada"), "store.clear", graph="g", object="one"))
+    control.begin(line_of(Cause("", "ada"), "store.clear", graph="g", object="gone"))
+    asyncio.run(stores.finish())
+    assert asyncio.run(stores.all("g"))[0]["entries"] == 0
+    assert [(line.object, line.detail) for line in lines_in(tmp_path)] == [("one", {"entries": 1}), ("gone", {"entries": 0})]
+    assert control.begun() == []
