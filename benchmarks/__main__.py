@@ -32,6 +32,7 @@ from benchmarks import (
     scheduler,
     searchable,
     tables,
+    tls,
     tokens,
 )
 from benchmarks.load import Skipped
@@ -61,6 +62,7 @@ CLAIMS: dict[str, Callable[[], Iterable[Line]]] = {
     "pools": pools.lines,
     "pipelines": pipelines.lines,
     "disk": disk.lines,
+    "tls": tls.lines,
     "tokens": tokens.lines,
     "greedy": greedy.lines,
     "ordering": lambda: [promises.ordering()],

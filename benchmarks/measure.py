@@ -52,10 +52,11 @@ def node(
     instances: int = 1,
     others: Iterable[dict[str, Any]] = (),
     environ: Mapping[str, str] | None = None,
+    ca_file: Path | None = None,
 ) -> Iterator[Node]:
     """A node with a graph, the default one, and others."""
     with tempfile.TemporaryDirectory() as folder:
-        running = Node(Path(folder), graph, *flags, workers=workers, instances=instances, environ=environ)
+        running = Node(Path(folder), graph, *flags, workers=workers, instances=instances, environ=environ, ca_file=ca_file)
         for other in others:
             running.add(other)
         with serving(running):

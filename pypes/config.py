@@ -18,6 +18,7 @@ from typing import Any
 
 from pypes.access.settings import AccessSettings
 from pypes.core.addresses import is_loopback, network_of, split_bind
+from pypes.core.certificate import Certificate, UnusableCertificate
 from pypes.core.converting import converted
 from pypes.core.limits import Limits
 from pypes.core.pools import Pool, PoolRules, read_section
@@ -48,6 +49,8 @@ class Settings:
     pools: Mapping[str, Pool] = field(default_factory=dict)
     #: The bearer token clients must show, ``None`` if there is none. Never logged.
     token: str | None = field(default=None, repr=False)
+    #: The certificate with which clients are served over TLS, ``None`` without. Its key is never logged.
+    tls: Certificate | None = None
     #: Secret that signs callbacks, ``None`` without one. Never logged.
     callback_secret: str | None = field(default=None, repr=False)
     #: The collector to which traces and metrics are sent, if any. Its headers are never logged.
@@ -104,7 +107,7 @@ def load_settings(
     reader.add(given, "", folder, lambda key: "--" + key.partition(".")[2].replace("_", "-"))
     reader.absolute(folder)
     token = reader.token(environ)
-    settings = reader.build(token, reader.callback_secret(), reader.otlp(environ), source)
+    settings = reader.build(token, reader.callback_secret(), reader.certificate(), reader.otlp(environ), source)
     if reader.problems:
         raise InvalidConfig("the configuration is not valid", problems=reader.problems)
     return settings
@@ -175,6 +178,20 @@ class _Reader:
             )
         return None
 
+    def certificate(self) -> Certificate | None:
+        chain, key = (self.values["server"].get(name) for name in ("tls_cert", "tls_key"))
+        if chain is None and key is None:
+            return None
+        if chain is None or key is None:
+            given, missing = ("tls_key", "tls_cert") if chain is None else ("tls_cert", "tls_key")
+            self._problem(f"server.{given}", f"is of no use alone: give {missing} too; one file may hold both")
+            return None
+        try:
+            return Certificate.read(chain, key)
+        except UnusableCertificate as error:
+            self._problem("server.tls_key" if error.is_key else "server.tls_cert", str(error))
+            return None
+
     def otlp(self, environ: Mapping[str, str]) -> Otlp | None:
         observe = ObserveSettings(**self.values["observe"])
         path = observe.otlp_headers_file
@@ -195,12 +212,20 @@ class _Reader:
             self._problem(key, f"{path} is empty; write the {what} into the file")
         return secret or None
 
-    def build(self, token: str | None, callback_secret: str | None, otlp: Otlp | None, source: Path | None) -> Settings:
+    def build(
+        self,
+        token: str | None,
+        callback_secret: str | None,
+        tls: Certificate | None,
+        otlp: Otlp | None,
+        source: Path | None,
+    ) -> Settings:
         built = {section: cls(**self.values[section]) for section, cls in SECTIONS.items()}
         settings = Settings(
             **built,
             pools={name: self._pool(name, options) for name, options in self._pools.items()},
             token=token,
+            tls=tls,
             callback_secret=callback_secret,
             otlp=otlp,
             source=source,

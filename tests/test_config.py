@@ -7,6 +7,7 @@ from pypes.core.addresses import is_loopback, split_bind
 from pypes.core.limits import Limits
 from pypes.core.pools import Pool
 from pypes.errors import InvalidConfig
+from tests.certificates import Authority
 
 
 def settings(tmp_path: Path, ini: str | None = None, flags: dict[str, object] | None = None, **environ: str) -> Settings:
@@ -76,6 +77,19 @@ def test_beyond_loopback_a_token_is_needed(tmp_path: Path) -> None:
     assert "token" in problems(tmp_path, flags={"server.bind": "0.0.0.0:80"})["--bind"]
     assert settings(tmp_path, flags={"server.bind": "0.0.0.0:80"}, PYPES_TOKEN="secret").token == "secret"
     assert settings(tmp_path, flags={"server.bind": "0.0.0.0:80", "server.insecure": True}).token is None
+
+
+def test_a_certificate_is_read_with_the_settings(tmp_path: Path) -> None:
+    files = Authority(tmp_path).issue()
+    found = settings(tmp_path, "[server]\ntls_cert = node.pem\ntls_key = node.key\n").tls
+    assert found is not None
+    assert found.key == files.key.read_text()
+    assert "PRIVATE" not in repr(settings(tmp_path))
+    flags: dict[str, object] = {"server.tls_cert": str(files.chain), "server.tls_key": "none.key"}
+    assert "cannot be read" in problems(tmp_path, "", flags)["--tls-key"]
+    assert "give tls_key too" in problems(tmp_path, "[server]\ntls_cert = node.pem\n")[f"{tmp_path}/pypes.ini: server.tls_cert"]
+    assert "give tls_cert too" in problems(tmp_path, "", {"server.tls_key": "node.key"})["--tls-key"]
+    assert "no certificate" in problems(tmp_path, "", {**flags, "server.tls_cert": str(files.key)})["--tls-cert"]
 
 
 def test_proxies_are_networks(tmp_path: Path) -> None:

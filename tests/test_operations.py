@@ -77,6 +77,8 @@ ROWS: dict[str, tuple[str, ...]] = {
     "test_slow_publisher": ("A destination is slow", "More comes than is run"),
     "test_sources::test_a_run": ("A process dies while it fetches",),
     "test_sources::test_a_time_that_was_missed": ("A scheduled time is missed",),
+    "test_tls::test_a_certificate": ("The certificate expires",),
+    "test_tls::test_workers": (),
     "test_sync": ("The end of the log is damaged",),
     "test_sync::test_without_durability": ("Power fails with",),
     "test_tokens": ("An ingest worker is killed", "The supervisor is killed"),

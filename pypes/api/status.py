@@ -144,6 +144,10 @@ STATUS = obj(
         **_list(obj(file=TEXT, graph=TEXT, routes=NAMES, reason=TEXT)),
         "description": "Graph files that are not deployed, with the routes that their graphs would have.",
     },
+    certificate={
+        "anyOf": [obj(expires=TEXT), {"type": "null"}],
+        "description": "The certificate that the node shows to clients; null without TLS.",
+    },
     outboxes=_list(OUTBOX),
 )
 
@@ -179,7 +183,7 @@ async def seen_by(worker: IngestWorker, client: Client) -> tuple[dict[str, Any],
 #: Parts of the state of a node that are about no graph.
 _OF_THE_NODE = (
     *("node", "version", "state", "pid", "url", "uptime_s", "generation", "arbiter", "workers", "generations"),
-    *("restarts", "disk", "max_memory_bytes"),
+    *("restarts", "disk", "max_memory_bytes", "certificate"),
 )
 
 

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -23,6 +24,7 @@ from uvicorn_worker import UvicornWorker  # type: ignore[import-untyped]
 from pypes import logs
 from pypes.api.app import create_app
 from pypes.api.door import Door
+from pypes.api.encrypted import Encrypted
 from pypes.api.protocol import Protocol
 from pypes.core.lifeline import die_with_parent, watch
 from pypes.errors import PypesError
@@ -72,6 +74,12 @@ class StoppableServer(Server):
         while self.server_state.connections and self._loop.time() < until and not self.force_exit:  # noqa: ASYNC110
             await asyncio.sleep(LINGER_S / 10)
         await super().shutdown(sockets)
+
+
+def encrypted(worker: IngestWorker, make: Callable[..., Protocol], **uvicorn: Any) -> Encrypted:
+    """The protocol of a connection that is encrypted, with the certificate that holds now."""
+    assert worker.tls is not None
+    return Encrypted(worker.tls, make(**uvicorn))
 
 
 class GunicornWorker(UvicornWorker):  # type: ignore[misc]
@@ -141,12 +149,15 @@ class GunicornWorker(UvicornWorker):  # type: ignore[misc]
         self._lines.hiding = worker.hiding
         try:
             if not self._is_stopping:
+                # it comes before the answer to hello: nothing is spoken in plain for want of it
+                assert worker.tls is not None or not self.app.config.is_tls
                 self._server = StoppableServer(self.config)
                 self.config.app, short_path = create_app(worker, self.app.config, self._server.stopping)
                 # what is there now stays: the collector need not look at it again
                 gc.freeze()
                 gc.set_threshold(GC_OBJECTS)
-                self.config.http = partial(Protocol, Door(self.app.config.limits), short_path)  # type: ignore[assignment]
+                make = partial(Protocol, Door(self.app.config.limits), short_path)
+                self.config.http = partial(encrypted, worker, make) if self.app.config.is_tls else make  # type: ignore[assignment]
                 await self._server.serve(sockets=self.sockets)
         finally:
             await worker.stop()

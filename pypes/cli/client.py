@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pypes.cli.feeding.asking import reason_of, token_of
+from pypes.core.trust import trusted, unreached
 from pypes.errors import InvalidInput, Unavailable
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,19 +29,23 @@ WIDTH = 200
 class Client:
     """Asks one node. Blocks; raises ``InvalidInput`` for what it refuses, ``Unavailable`` if it cannot be reached."""
 
-    def __init__(self, url: str, token_file: Path | None) -> None:
+    def __init__(self, url: str, token_file: Path | None, ca_file: Path | None = None) -> None:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise InvalidInput(f"{url!r} is not the address of a server; give one like http://127.0.0.1:8080", code="client.url")
         self._server = f"{parts.scheme}://{parts.netloc}"
         token = token_of(token_file)
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=10, read=120))
+        self._trusted = trusted(ca_file)
+        self._http = self._pool(urllib3.Timeout(connect=10, read=120))
+
+    def _pool(self, timeout: urllib3.Timeout) -> urllib3.PoolManager:
+        return urllib3.PoolManager(retries=False, timeout=timeout, ssl_context=self._trusted)
 
     def hurry(self, seconds: float) -> None:
         """Wait for an answer no longer than this, from now on."""
         self._http.clear()
-        self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(seconds))
+        self._http = self._pool(urllib3.Timeout(seconds))
 
     def ask(self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:
         """The JSON value of a successful answer, ``None`` if it has no body. ``None`` in ``query`` means not given."""
@@ -75,7 +80,7 @@ class Client:
             if answer.status >= 300:
                 _ = answer.data  # reads the reason, where it was not read yet
         except urllib3.exceptions.HTTPError as error:
-            raise Unavailable(f"{self._server} cannot be reached: {error}", code="client.unreachable") from error
+            raise Unavailable(f"{self._server} cannot be reached: {unreached(error)}", code="client.unreachable") from error
         if answer.status == 503:
             raise Unavailable(reason_of(answer), code="client.refused")
         if answer.status >= 300:
@@ -95,11 +100,19 @@ class Client:
                 return
 
 
-def node_options(command: F) -> F:
-    """``--url``, ``--token-file`` and ``--json`` of a command, which gets ``client`` and ``as_json`` for them."""
+#: ``--ca-file`` of a command that asks a node.
+ca_file_option = click.option(
+    "--ca-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File with the certificates to trust for https, the node's own or its issuer's; by default PYPES_CA_FILE.",
+)
 
-    def with_client(url: str, token_file: Path | None, **arguments: Any) -> Any:
-        return command(client=Client(url, token_file), **arguments)
+
+def node_options(command: F) -> F:
+    """``--url``, ``--ca-file``, ``--token-file`` and ``--json`` of a command, which gets ``client`` and ``as_json`` for them."""
+
+    def with_client(url: str, ca_file: Path | None, token_file: Path | None, **arguments: Any) -> Any:
+        return command(client=Client(url, token_file, ca_file), **arguments)
 
     with_client.__name__ = command.__name__
     with_client.__doc__ = command.__doc__
@@ -111,6 +124,7 @@ def node_options(command: F) -> F:
             type=click.Path(exists=True, dir_okay=False, path_type=Path),
             help="File that holds the bearer token; by default PYPES_TOKEN holds the token.",
         ),
+        ca_file_option,
         click.option(
             "--url", envvar="PYPES_URL", default="http://127.0.0.1:8080", show_default=True, help="Address of the node."
         ),

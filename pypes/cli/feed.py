@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from pypes.cli.client import ca_file_option
 from pypes.cli.feeding.asking import token_of
 from pypes.cli.feeding.deleting import PATIENCE_S
 from pypes.cli.feeding.memory import default_folder
@@ -125,6 +126,7 @@ def _fed_as(template: str, meta: list[tuple[str, str]]) -> str:
     show_default=False,
 )
 @click.option("--wait", "follow", is_flag=True, help="Wait until everything is published, and name the files that failed.")
+@ca_file_option
 @click.option(
     "--token-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File that holds the bearer token."
 )
@@ -149,6 +151,7 @@ def feed(
     yes_delete: bool,
     state: Path | None,
     follow: bool,
+    ca_file: Path | None,
     token_file: Path | None,
 ) -> None:
     """Post all files under PATHS to the server at URL (http://HOST:PORT, or with /docs/ROUTE).
@@ -168,6 +171,7 @@ def feed(
     feeder = Feeder(
         url,
         token=token,
+        ca_file=ca_file,
         batch=batch,
         compress=compress,
         connections=connections,

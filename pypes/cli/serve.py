@@ -22,6 +22,8 @@ _SETTINGS = {
     "graphs": "server.graphs",
     "default": "server.default",
     "token_file": "server.token_file",
+    "tls_cert": "server.tls_cert",
+    "tls_key": "server.tls_key",
     "hosts": "server.hosts",
     "proxies": "server.proxies",
     "origins": "server.origins",
@@ -44,6 +46,8 @@ _SETTINGS = {
 @click.option("--graphs", metavar="DIR", help="Folder of graphs to deploy (./graphs).")
 @click.option("--default", metavar="GRAPH", help="Graph for documents whose route no graph names.")
 @click.option("--token-file", metavar="FILE", help="File that holds the bearer token; or set PYPES_TOKEN.")
+@click.option("--tls-cert", metavar="FILE", help="File with the certificate for TLS (PEM); then the node speaks https.")
+@click.option("--tls-key", metavar="FILE", help="File with the private key of the certificate.")
 @click.option("--host", "hosts", multiple=True, metavar="NAME", help="Further name under which clients reach the server.")
 @click.option("--proxy", "proxies", multiple=True, metavar="NETWORK", help="Network of proxies whose X-Forwarded-* count.")
 @click.option("--origin", "origins", multiple=True, metavar="URL", help="Web origin that may change state from a browser.")
@@ -58,7 +62,7 @@ def serve(config: Path | None, **options: Any) -> None:
     """Start a node: receive documents over HTTP and run them through the deployed graphs.
 
     Every setting can also stand in pypes.ini or in the environment (PYPES_SERVER_BIND). SIGTERM and Ctrl-C finish what is in
-    flight, SIGHUP rereads settings, components and graphs, SIGUSR2 replaces the ingest processes one by one.
+    flight, SIGHUP rereads settings, certificate, components and graphs, SIGUSR2 replaces the ingest processes one by one.
     """
     flags = {_SETTINGS[name]: value for name, value in options.items() if value not in (None, ())}
     load = partial(load_settings, config, flags)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
@@ -25,9 +24,9 @@ def _complete_wire(ctx: click.Context, param: click.Parameter, incomplete: str) 
 
 def _names(ctx: click.Context, path: str) -> list[str]:
     """Names of graphs or wires for a shell; none if the node does not say."""
-    token_file: Path | None = ctx.params.get("token_file")
+    token_file, ca_file = ctx.params.get("token_file"), ctx.params.get("ca_file")
     try:
-        found = Client(ctx.params.get("url") or "http://127.0.0.1:8080", token_file).ask("GET", path)
+        found = Client(ctx.params.get("url") or "http://127.0.0.1:8080", token_file, ca_file).ask("GET", path)
     except (PypesError, OSError):
         return []
     return found["wires"] if isinstance(found, dict) else [each["name"] for each in found]

@@ -108,7 +108,10 @@ class Limits:
         status=503,
     )
     head_s: float = _limit(
-        15.0, "Time for the head of a request to arrive, also of the first one; 0: no limit.", unit="seconds", status=408
+        15.0,
+        "Time for the head of a request to arrive, of the first one with the handshake of TLS; 0: no limit.",
+        unit="seconds",
+        status=408,
     )
     stall_s: float = _limit(
         60.0,

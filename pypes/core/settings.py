@@ -41,6 +41,8 @@ class ServerSettings:
         False, "Refuse documents whose route no graph names (404, route.unknown), instead of giving them to the default graph."
     )
     token_file: Path | None = _path(None, "File that holds the bearer token; the variable PYPES_TOKEN may hold it instead.")  # noqa: RUF009 - a field
+    tls_cert: Path | None = _path(None, "File with the certificate for TLS, and those of its issuers (PEM); reread on SIGHUP.")  # noqa: RUF009 - a field
+    tls_key: Path | None = _path(None, "File with the private key of the certificate (PEM, not encrypted).")  # noqa: RUF009 - a field
     hosts: tuple[str, ...] = _key((), "Further names under which clients reach the server (Host header), e.g. pypes.example.com.")
     proxies: tuple[str, ...] = _key(
         (), "Networks of the proxies before the node, e.g. 10.0.0.0/8, whose X-Forwarded-For, -Proto and -Host count; none."

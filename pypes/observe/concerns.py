@@ -20,6 +20,8 @@ LOW_BYTES: Final = 2 << 30
 FULL_BYTES: Final = 1 << 20
 #: Seconds for which an end of an instance, and dead letters, are news.
 NEWS_S: Final = 600.0
+#: Seconds before the end of a certificate from which on it needs a look.
+EXPIRES_S: Final = 14 * 86400.0
 #: Memory grows if each of so many looks at a process, one after the other, has found more of it, and it is so much in a minute.
 GROWING_LOOKS: Final = 3
 GROWING_BYTES: Final = 1 << 20
@@ -65,6 +67,7 @@ def concerns(
     """
     return [
         *_of_node(status),
+        *_of_certificate(status, now),
         *_of_files(status),
         *_of_refused(status),
         *_of_budgets(status),
@@ -94,6 +97,16 @@ def _of_node(status: Mapping[str, Any]) -> Iterator[Concern]:
     for outbox in status["outboxes"]:
         if outbox["reason"]:
             yield Concern("outbox", "", "", f"Outbox {outbox['name']} cannot be read: {outbox['reason']}")
+
+
+def _of_certificate(status: Mapping[str, Any], now: float) -> Iterator[Concern]:
+    certificate = status.get("certificate")
+    if certificate is None or (left_s := seconds_of(certificate["expires"]) - now) > EXPIRES_S:
+        return
+    day = certificate["expires"][:10]
+    how = f"expires in {lasting(left_s)}, on {day}" if left_s > 0 else f"has expired on {day}, and clients refuse it"
+    what = "Put a new one into the files of tls_cert and tls_key, and send the node SIGHUP."
+    yield Concern("certificate", "", "", f"The certificate of the node {how}. {what}")
 
 
 def _refused(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:

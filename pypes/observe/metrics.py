@@ -208,6 +208,12 @@ NODE_START: Final = Metric(
     "Start of the node, in seconds since 1970. Counters begin anew then, but for those of documents.",
     unit="seconds",
 )
+CERTIFICATE_END: Final = Metric(
+    "pypes_certificate_end_time_seconds",
+    "gauge",
+    "End of the certificate with which the node speaks TLS, in seconds since 1970; there is none without TLS.",
+    unit="seconds",
+)
 NODE_READY: Final = Metric("pypes_node_ready", "gauge", "1 if the node takes documents and runs them, else 0.")
 GRAPH_RUNNING: Final = Metric(
     "pypes_graph_running",
@@ -317,6 +323,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     SHARDS,
     BUILD,
     NODE_START,
+    CERTIFICATE_END,
     NODE_READY,
     GRAPH_RUNNING,
     GRAPH_PAUSED,

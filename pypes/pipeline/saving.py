@@ -15,6 +15,7 @@ from pypes.component.placed import Placed
 from pypes.core.functions import name_of_function
 from pypes.core.pools import Pool as PoolOptions
 from pypes.core.pools import read_pool
+from pypes.core.trust import trusted, unreached
 from pypes.errors import InvalidComponent, InvalidGraph, InvalidInput, Problem, Unavailable
 from pypes.graph.codec import NAME, dumps, from_obj, to_obj
 from pypes.graph.model import Graph, GraphNode, Wire
@@ -221,11 +222,12 @@ def deploy(given: Given, url: str, name: str | None, routes: Sequence[str] | Non
     secret = token or os.environ.get("PYPES_TOKEN")
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {secret}"} if secret else {})}
     address = f"{parts.scheme}://{parts.netloc}/graphs/{urllib.parse.quote(name)}"
-    with urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=10, read=DEPLOY_S)) as http:
+    timeout = urllib3.Timeout(connect=10, read=DEPLOY_S)
+    with urllib3.PoolManager(retries=False, timeout=timeout, ssl_context=trusted()) as http:
         try:
             answer = http.request("PUT", address, body=json.dumps(to_obj(graph)).encode(), headers=headers)
         except urllib3.exceptions.HTTPError as error:
-            raise Unavailable(f"{parts.netloc} cannot be reached: {error}", code="client.unreachable") from error
+            raise Unavailable(f"{parts.netloc} cannot be reached: {unreached(error)}", code="client.unreachable") from error
     try:
         told: dict[str, Any] = json.loads(answer.data)
     except ValueError:

@@ -29,6 +29,7 @@ def paths_of(settings: Settings) -> Paths:
         (find_runtime_dir(data), "the node's runtime directory"),
         (server.fleet, "the folder of the fleet"),
         (server.token_file, "the node's token"),
+        (server.tls_key, "the key of the node's certificate"),
         (settings.callbacks.secret_file, "the secret of callbacks"),
         (settings.source, "the node's configuration"),
         *((path, "a file of components") for path in server.load),

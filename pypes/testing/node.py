@@ -70,20 +70,29 @@ def until(check: Callable[..., Any], timeout_s: float, what: str) -> Any:
 class Server:
     """A command that serves HTTP on ``port`` of 127.0.0.1, and the processes that came of it.
 
-    It runs in ``folder``; ``environ`` is its whole environment.
+    It runs in ``folder``; ``environ`` is its whole environment. With ``ca_file`` it is asked over TLS, and known by the
+    certificates in that.
     """
 
     def __init__(
-        self, command: Sequence[str | Path], folder: Path, port: int, environ: Mapping[str, str], log_path: Path
+        self,
+        command: Sequence[str | Path],
+        folder: Path,
+        port: int,
+        environ: Mapping[str, str],
+        log_path: Path,
+        ca_file: Path | None = None,
     ) -> None:
         self.command = command
         self.folder = folder
         self.environ = environ
         self.port = port
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"{'http' if ca_file is None else 'https'}://127.0.0.1:{port}"
         self.log_path = log_path
         self.process: subprocess.Popen[bytes] | None = None
-        self.http = urllib3.PoolManager(maxsize=16, retries=False, timeout=urllib3.Timeout(30.0))
+        #: Options of clients that are to know it.
+        self.trust: dict[str, Any] = {} if ca_file is None else {"ca_certs": str(ca_file)}
+        self.http = urllib3.PoolManager(maxsize=16, retries=False, timeout=urllib3.Timeout(30.0), **self.trust)
         #: Sent along with each request, such as a token.
         self.headers: dict[str, str] = {}
         #: Every process ever seen, so that none outlives the test.
@@ -200,6 +209,7 @@ class Node(Server):
         workers: int = 2,
         instances: int = 2,
         environ: Mapping[str, str] | None = None,
+        ca_file: Path | None = None,
     ) -> None:
         port = free_port()
         self.base = base
@@ -214,7 +224,7 @@ class Node(Server):
             "--workers", str(workers), "--instances", str(instances),
             "--data", str(base / "data"), "--graphs", str(self.graphs), "--default", graph["name"], *flags,
         ]  # fmt: skip
-        super().__init__(command, base, port, {**os.environ, **(environ or {})}, base / "node.log")
+        super().__init__(command, base, port, {**os.environ, **(environ or {})}, base / "node.log", ca_file)
 
     def add(self, graph: dict[str, Any]) -> None:
         """Put a graph where the node finds it at its next start."""

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -15,19 +16,34 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import urllib3
 
+from pypes.core.certificate import Certificate
 from pypes.runtime.rpc import Peer, RpcServer
 from pypes.runtime.worker.config import WorkerConfig
 from pypes.testing.node import until
 from tests.api.config import worker_config
+from tests.certificates import Files
 
 
 class Harness:
-    """A running ``python -m pypes.api.server``. ``topology`` is what its workers are told when they say hello."""
+    """A running ``python -m pypes.api.server``. ``topology`` is what its workers are told when they say hello.
 
-    def __init__(self, base: Path, *, graph: str | None = "forms", is_ordered: bool = False, **config: Any) -> None:
+    With ``files`` of a certificate it speaks TLS; those who ask it trust ``ca_file``.
+    """
+
+    def __init__(
+        self,
+        base: Path,
+        *,
+        graph: str | None = "forms",
+        is_ordered: bool = False,
+        files: Files | None = None,
+        ca_file: Path | None = None,
+        **config: Any,
+    ) -> None:
         self.base = base
         self.topology: dict[str, Any] = {
             "generation": 1,
@@ -42,7 +58,8 @@ class Harness:
         self.pids: list[int] = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self.listener.getsockname()[1])
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if files else 'http'}://127.0.0.1:{self.port}"
+        self.certificate = Certificate.read(*files) if files else None
         self.lifeline, self.lifeline_writer = os.pipe()
         # the paths of unix sockets are short
         self.runtime = tempfile.TemporaryDirectory(prefix="pypes-")
@@ -54,10 +71,13 @@ class Harness:
                 "listen_fd": self.listener.fileno(),
                 "lifeline_fd": self.lifeline,
                 "port": self.port,
+                "is_tls": files is not None,
                 **config,
             }
         )
-        self.http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(20.0))
+        self.ca_file = ca_file
+        trust: dict[str, Any] = {"ca_certs": str(ca_file)} if ca_file else {}
+        self.http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(20.0), **trust)
         self.loop = asyncio.new_event_loop()
         self.control = RpcServer(self._handle)
         self.thread = threading.Thread(target=self.loop.run_forever)
@@ -65,6 +85,8 @@ class Harness:
     async def _handle(self, peer: Peer, method: str, params: dict[str, Any]) -> Any:
         if method == "hello":
             self.pids.append(params["pid"])
+            if self.certificate is not None:
+                peer.notify("certificate", certificate=msgspec.to_builtins(self.certificate))
             return self.topology
         if method in ("ready", "drained"):
             return None
@@ -77,6 +99,11 @@ class Harness:
     def push(self, event: str, **params: Any) -> None:
         """Tell the workers something."""
         self.loop.call_soon_threadsafe(lambda: self.control.broadcast(event, **params))
+
+    def present(self, files: Files) -> None:
+        """Give the workers another certificate."""
+        self.certificate = Certificate.read(*files)
+        self.push("certificate", certificate=msgspec.to_builtins(self.certificate))
 
     def start(self) -> None:
         self.thread.start()
@@ -94,6 +121,13 @@ class Harness:
             )
         os.close(reader)
         until(lambda: len(self.pids) >= self.config.workers and self.get("/healthz").status == 200, 20, "served")
+
+    def encrypted(self, link: socket.socket) -> socket.socket:
+        """A connection to it as it speaks; one that ends without a word about that raises where it is read."""
+        if self.ca_file is None:
+            return link
+        context = ssl.create_default_context(cafile=self.ca_file)
+        return context.wrap_socket(link, server_hostname="127.0.0.1", suppress_ragged_eofs=False)
 
     def log(self) -> str:
         return (self.base / "server.log").read_text(errors="replace")

@@ -7,6 +7,7 @@ import resource
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -15,22 +16,32 @@ from pypes.api.protocol import MAX_HEAD_BYTES, MAX_OVERHEAD_BYTES, MAX_PIPELINED
 from pypes.core.limits import Limits
 from pypes.testing.node import until
 from tests.api.harness import Harness, serving
+from tests.certificates import Authority
 
 LENGTH = b"Content-Type: application/json\r\nContent-Length: %d\r\n"
 CHUNKED = b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
 
 
+@pytest.fixture(scope="module", params=["plain", "TLS"])
+def speech(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What servers speak: HTTP alone, or within TLS."""
+    if request.param == "plain":
+        return {}
+    authority = Authority(tmp_path_factory.mktemp("authority"))
+    return {"files": authority.issue(), "ca_file": authority.file}
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
-    with serving(tmp_path_factory.mktemp("server")) as found:
+def server(tmp_path_factory: pytest.TempPathFactory, speech: dict[str, Any]) -> Iterator[Harness]:
+    with serving(tmp_path_factory.mktemp("server"), **speech) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
+def hasty(tmp_path_factory: pytest.TempPathFactory, speech: dict[str, Any]) -> Iterator[Harness]:
     """A server that waits for nobody."""
     limits = Limits(head_s=0.5, stall_s=0.5, keep_alive_s=0.5)
-    with serving(tmp_path_factory.mktemp("hasty"), limits=limits) as found:
+    with serving(tmp_path_factory.mktemp("hasty"), limits=limits, **speech) as found:
         yield found
 
 
@@ -43,7 +54,7 @@ def post(body: bytes, more: bytes = b"") -> bytes:
 
 
 def connect(server: Harness, *data: bytes) -> socket.socket:
-    link = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    link = server.encrypted(socket.create_connection(("127.0.0.1", server.port), timeout=20))
     for piece in data:
         link.sendall(piece)
     return link
@@ -220,11 +231,11 @@ def test_a_small_chunk_at_a_time_is_a_body(server: Harness) -> None:
     assert said(server, head(b"POST", CHUNKED) + b"".join(chunks) + b"0\r\n\r\n" + LAST) == [202, 200]
 
 
-def test_who_sends_a_body_that_is_not_wanted_reads_why(tmp_path: Path) -> None:
+def test_who_sends_a_body_that_is_not_wanted_reads_why(tmp_path: Path, speech: dict[str, Any]) -> None:
     """It sends all of it before it reads: a connection that is closed at once would be reset, and the answer with it."""
     body = b"x" * (6 << 20)
     text = b"Content-Type: text/plain\r\nContent-Length: %d\r\n" % len(body)
-    with serving(tmp_path, limits=Limits(queue_max_bytes=4 << 20, body_bytes=64 << 20)) as server:
+    with serving(tmp_path, limits=Limits(queue_max_bytes=4 << 20, body_bytes=64 << 20), **speech) as server:
         assert said(server, head(b"POST", text), body) == [429]
         long = b"Content-Type: text/plain\r\nContent-Length: %d\r\n" % (128 << 20)
         assert said(server, head(b"POST", long), body) == [413]
@@ -289,6 +300,7 @@ def test_a_client_that_does_not_take_its_answer_is_let_go(hasty: Harness) -> Non
     link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     link.connect(("127.0.0.1", hasty.port))
     link.settimeout(20)
+    link = hasty.encrypted(link)
     with link:
         # answers of some hundred kilobytes in all, more than any buffer in between takes
         sent = head(b"GET", b"", b"/openapi.json") * 200
@@ -303,8 +315,8 @@ def clients(pid: int) -> set[int]:
     return {c.raddr.port for c in psutil.Process(pid).net_connections("tcp") if c.raddr}
 
 
-def test_a_crowd_of_silent_connections_locks_nobody_out(tmp_path: Path) -> None:
-    with serving(tmp_path, limits=Limits(connections=4)) as server:
+def test_a_crowd_of_silent_connections_locks_nobody_out(tmp_path: Path, speech: dict[str, Any]) -> None:
+    with serving(tmp_path, limits=Limits(connections=4), **speech) as server:
         silent = [connect(server, b"POST /docs HTTP/1.1\r\nHo") for _ in range(40)]
         try:
             assert server.post().status == 202
@@ -315,8 +327,8 @@ def test_a_crowd_of_silent_connections_locks_nobody_out(tmp_path: Path) -> None:
         assert server.log().count("too many connections") == 1
 
 
-def test_with_all_connections_at_work_probes_are_still_answered(tmp_path: Path) -> None:
-    with serving(tmp_path, limits=Limits(connections=3)) as server:
+def test_with_all_connections_at_work_probes_are_still_answered(tmp_path: Path, speech: dict[str, Any]) -> None:
+    with serving(tmp_path, limits=Limits(connections=3), **speech) as server:
         server.http.clear()
         body = b'{"a": 1}'
         busy = [connect(server, head(b"POST", LENGTH % len(body) + CLOSE) + b"{") for _ in range(3)]

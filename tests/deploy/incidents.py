@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from tests.certificates import DAY
 from tests.deploy.stage import Incident, Stage
 from tests.tracing import traced
 
@@ -267,6 +268,14 @@ def pool_worker_killed(stage: Stage) -> None:
 def memory_grows(stage: Stage) -> None:
     """A filter keeps a megabyte of each document."""
     stage.loads["papers"].make = lambda number: {"keep": 1}
+
+
+@incident("PypesCertificateEnds", is_encrypted=True, before=10, scrapes=40)
+def certificate_ends(stage: Stage) -> None:
+    """The certificate is replaced by one that ends in eight hours, ten days in stretched time."""
+    stage.authority.issue(end=DAY / 3, into=stage.files)
+    assert stage.node.process is not None
+    stage.node.process.send_signal(signal.SIGHUP)
 
 
 @incident("PypesDescriptorsNearlyUsed", descriptors=480, instances=1)

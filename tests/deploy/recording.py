@@ -43,7 +43,7 @@ STRETCHED: Final = {
     )
 }
 #: Times, in seconds since 1970: a recording begins at 0, as the tests of promtool do.
-TIMES: Final = {m.NODE_START.name, m.FILTER_LAST_ERROR.name}
+TIMES: Final = {m.NODE_START.name, m.FILTER_LAST_ERROR.name, m.CERTIFICATE_END.name}
 
 RECORDED: Final = Path(__file__).parent / "recorded"
 
@@ -148,7 +148,7 @@ class Recorder(threading.Thread):
         self._scrapes = scrapes
 
     def run(self) -> None:
-        http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(10.0))
+        http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(10.0), **self._node.trust)
         began, due = wall(), time.monotonic()
         number = 0
         while number < self._scrapes:

@@ -17,6 +17,7 @@ import urllib3
 
 from pypes.testing.destination import Destination
 from pypes.testing.node import Node, Server, serving
+from tests.certificates import Authority, Files
 from tests.collector import Collector
 from tests.deploy import parts
 from tests.deploy.recording import PERIOD_S, Recorder, Recording
@@ -33,14 +34,14 @@ GRAPHS: Final = ("papers", "mails")
 class Load(threading.Thread):
     """Posts to a graph ``per_s`` times in a second: ``in_one`` documents, made of their numbers by ``make``."""
 
-    def __init__(self, url: str, graph: str, per_s: float) -> None:
+    def __init__(self, node: Node, graph: str, per_s: float) -> None:
         super().__init__(name=f"load of {graph}", daemon=True)
         self.per_s = per_s
         self.in_one = 1
         self.make: Callable[[int], dict[str, Any]] = lambda number: {}
         self.ended = threading.Event()
-        self._url = f"{url}/docs/{graph}"
-        self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(10.0))
+        self._url = f"{node.url}/docs/{graph}"
+        self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(10.0), **node.trust)
 
     def run(self) -> None:
         number = 0
@@ -62,6 +63,9 @@ class Stage:
     collector: Collector
     loads: Mapping[str, Load]
     recorder: Recorder
+    #: What issues certificates, and the files of the node's, if it speaks TLS.
+    authority: Authority
+    files: Files | None
 
     def moments(self, every_s: float) -> Iterator[None]:
         """Moments until the recording is done."""
@@ -109,6 +113,8 @@ class Incident:
     #: Bytes of the file system of the data directory; 0: no file system of its own.
     disk_bytes: int = 0
     environ: Mapping[str, str] = field(default_factory=dict)
+    #: True if the node speaks TLS.
+    is_encrypted: bool = False
     #: True if spans and metrics go to a collector.
     is_exported: bool = False
     #: True if all series are recorded, for the dashboard, and not only those of alerts.
@@ -158,11 +164,14 @@ def record(incident: Incident, folder: Path) -> Recording:
         papers, mails = (
             graph(name, folder, destination.address, is_pooled=incident.is_pooled and name == "papers") for name in GRAPHS
         )
+        authority = Authority(folder)
+        files = authority.issue() if incident.is_encrypted else None
         node = _Limited(
             folder,
             papers,
-            "--load",
-            str(parts.__file__),
+            *("--load", str(parts.__file__)),
+            *(files.flags if files else ()),
+            ca_file=authority.file if files else None,
             workers=incident.workers,
             instances=incident.instances,
             environ={**incident.environ, **{f"PYPES_OBSERVE_{name}": value for name, value in exported.items()}},
@@ -170,7 +179,7 @@ def record(incident: Incident, folder: Path) -> Recording:
         node.descriptors = incident.descriptors
         node.add(mails)
         stack.enter_context(serving(node))
-        loads = {name: Load(node.url, name, per_s) for name, per_s in zip(GRAPHS, (20.0, 5.0), strict=True)}
+        loads = {name: Load(node, name, per_s) for name, per_s in zip(GRAPHS, (20.0, 5.0), strict=True)}
         for load in loads.values():
             load.start()
             stack.callback(load.join)
@@ -179,6 +188,6 @@ def record(incident: Incident, folder: Path) -> Recording:
         recorder.start()
         stack.callback(recorder.join)
         recorder.is_done.wait(incident.before * PERIOD_S)
-        incident.act(Stage(node, folder, destination, collector, loads, recorder))
+        incident.act(Stage(node, folder, destination, collector, loads, recorder, authority, files))
         recorder.is_done.wait()
     return recorder.recording

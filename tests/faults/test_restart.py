@@ -42,7 +42,7 @@ class Client(threading.Thread):
         self.acknowledged: list[str] = []
         self.failed: list[str] = []
         self.again: Counter[str] = Counter()
-        self.http = urllib3.PoolManager(maxsize=1, retries=False, timeout=urllib3.Timeout(60.0))
+        self.http = urllib3.PoolManager(maxsize=1, retries=False, timeout=urllib3.Timeout(60.0), **node.trust)
 
     def run(self) -> None:
         sent = 0

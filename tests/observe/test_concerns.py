@@ -89,6 +89,19 @@ def test_a_disk_without_room_is_named(free: int, refused: int, text: str) -> Non
     assert found == f"The disk of the data folder /data {text} Make room there; the node goes on by itself."
 
 
+@pytest.mark.parametrize(
+    ("day", "text"),
+    [
+        ("2026-12-04T10:01:31Z", None),
+        ("2026-12-01T10:01:30Z", "The certificate of the node expires in 11 d, on 2026-12-01."),
+        ("2026-11-20T10:00:00Z", "The certificate of the node has expired on 2026-11-20, and clients refuse it."),
+    ],
+)
+def test_a_certificate_that_ends_soon_is_named(day: str, text: str | None) -> None:
+    what = " Put a new one into the files of tls_cert and tls_key, and send the node SIGHUP."
+    assert told(certificate={"expires": day}) == ([] if text is None else [text + what])
+
+
 def test_a_large_disk_has_room_with_a_small_share() -> None:
     assert told(disk={"folder": "/data", "total_bytes": 1 << 40, "free_bytes": 3 << 30}) == []
 

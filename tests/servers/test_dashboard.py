@@ -17,7 +17,7 @@ from tests.servers.prometheus import Server, prometheus, promtool, stored
 
 pytestmark = pytest.mark.servers
 
-RECORDINGS = {"one:8080": "healthy", "two:8080": FOR_DASHBOARD}
+RECORDINGS = {"one:8080": "healthy", "two:8080": FOR_DASHBOARD, "three:8080": "certificate_ends"}
 
 
 @pytest.fixture(scope="module")

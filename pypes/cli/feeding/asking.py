@@ -16,6 +16,7 @@ import urllib3
 from pypes.core.clock import wall
 from pypes.core.retry_after import retry_after_s
 from pypes.core.secrets import without_users
+from pypes.core.trust import is_untrusted, trusted, unreached
 from pypes.errors import InvalidInput, Unavailable
 
 ATTEMPTS = 8
@@ -34,7 +35,13 @@ class Asker:
     """
 
     def __init__(
-        self, url: str, *, token: str | None, connections: int, on_absence: Callable[[str], None] = lambda reason: None
+        self,
+        url: str,
+        *,
+        token: str | None,
+        connections: int,
+        ca_file: Path | None = None,
+        on_absence: Callable[[str], None] = lambda reason: None,
     ) -> None:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         if parts.scheme not in ("http", "https") or not _is_host(parts):
@@ -59,7 +66,8 @@ class Asker:
         self._given_up = ""
         self._lock = threading.Lock()
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = urllib3.PoolManager(maxsize=connections, retries=False, timeout=urllib3.Timeout(connect=10, read=120))
+        timeout = urllib3.Timeout(connect=10, read=120)
+        self._http = urllib3.PoolManager(maxsize=connections, retries=False, timeout=timeout, ssl_context=trusted(ca_file))
 
     def close(self) -> None:
         self._http.clear()
@@ -89,7 +97,10 @@ class Asker:
                 head.extend(headers)
                 answer = self._http.request(method, self.server + path, body=body, headers=head)
             except urllib3.exceptions.HTTPError as error:
-                reason = without_users(f"{self.server}: {error}")
+                reason = without_users(f"{self.server}: {unreached(error)}")
+                if is_untrusted(error):
+                    self._given_up = reason
+                    raise Unavailable(reason, code="feed.unavailable") from error
                 self._note_absence(reason)
             else:
                 status, reason = answer.status, reason_of(answer) if answer.status >= 300 else ""

@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
@@ -52,6 +53,7 @@ class Feeder:
         url: str,
         *,
         token: str | None = None,
+        ca_file: Path | None = None,
         batch: int = 16,
         compress: bool = False,
         connections: int = 4,
@@ -62,7 +64,7 @@ class Feeder:
         on_absence: Callable[[str], None] = lambda reason: None,
         recorder: Recorder | None = None,
     ) -> None:
-        self.asker = Asker(url, token=token, connections=connections, on_absence=on_absence)
+        self.asker = Asker(url, token=token, ca_file=ca_file, connections=connections, on_absence=on_absence)
         self.path = f"{self.asker.path}?folders=keep" + ("" if lane == "live" else f"&lane={lane}")
         self.idempotent = idempotent
         self.meta = tuple(meta)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from pypes.core.certificate import Certificate
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.outcome import ExitReason
 
@@ -155,12 +156,19 @@ class UndeployedFile(msgspec.Struct, frozen=True):
     reason: str
 
 
+class CertificateStatus(msgspec.Struct, frozen=True):
+    """The certificate that clients are shown; ``expires`` is a time of RFC 3339."""
+
+    expires: str
+
+
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A node as its supervisor knows it. ``state`` is ``starting``, ``ready`` or ``draining``; ``graphs`` as ``GET /graphs``.
 
     ``arbiter`` is ``None`` while there is none. ``restarts`` are instances that ended unasked, by cause; ``work`` is by graph.
     ``endings`` are the last of those instances, the oldest first. ``disk`` and ``lately`` are ``None`` while nothing is known.
-    ``max_memory_bytes`` is what an instance may have, 0 for no bound. ``undeployed`` are graph files.
+    ``max_memory_bytes`` is what an instance may have, 0 for no bound. ``undeployed`` are graph files. ``certificate`` is
+    ``None`` without TLS.
     """
 
     state: str
@@ -182,6 +190,7 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     lately: Lately | None = None
     max_memory_bytes: int = 0
     undeployed: list[UndeployedFile] = []
+    certificate: CertificateStatus | None = None
 
 
 class WorkerCalls(Protocol):
@@ -224,6 +233,9 @@ class WorkerEvents(Protocol):
 
     def tokens(self) -> None:
         """Tell that tokens were made, changed or revoked."""
+
+    def certificate(self, certificate: Certificate) -> None:
+        """Have the worker present a certificate to clients that come from now on; before the answer to ``hello``, the first."""
 
     def drain(self, grace_s: float) -> None:
         """Have the worker answer 503 from now on and finish what is queued."""

@@ -150,6 +150,7 @@ def config_of(
         origins=s.server.origins,
         proxies=s.server.proxies,
         insecure=s.server.insecure,
+        is_tls=s.tls is not None,
         open_addresses=s.access.open,
         session_s=s.access.session_s,
         session_idle_s=s.access.session_idle_s,

@@ -47,6 +47,12 @@ def release_runtime_dir(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
+def url_of(listener: socket.socket, *, is_tls: bool) -> str:
+    """The address of a node that listens there."""
+    host, port = listener.getsockname()[:2]
+    return f"{'https' if is_tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 async def listen(bind: str, may_wait: bool) -> socket.socket:
     """Bind and listen; raises :class:`InvalidConfig` if that cannot be done.
 

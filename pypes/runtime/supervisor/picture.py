@@ -14,9 +14,11 @@ import msgspec
 
 from pypes.config import Settings
 from pypes.core.machine import usage_of
+from pypes.ingest.receipt import rfc3339
 from pypes.observe import metrics as m
 from pypes.observe.gathering import Gathering
 from pypes.runtime.contracts.supervisor import (
+    CertificateStatus,
     DiskStatus,
     Ending,
     FilterWork,
@@ -76,8 +78,14 @@ def picture(
         endings=[Ending(**each) for each in generations.endings],
         disk=disk_of(settings.server.data),
         max_memory_bytes=settings.server.max_memory_bytes,
+        certificate=_certificate(workers, settings),
         undeployed=[UndeployedFile(each.path, each.graph, [*each.routes], each.reason) for each in deployer.undeployed],
     )
+
+
+def _certificate(workers: Workers, settings: Settings) -> CertificateStatus | None:
+    found = workers.certificate if settings.tls is not None else None
+    return None if found is None else CertificateStatus(rfc3339(found.expires))
 
 
 def disk_of(folder: Path) -> DiskStatus | None:

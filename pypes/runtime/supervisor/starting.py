@@ -10,6 +10,7 @@ import shutil
 import orjson
 
 from pypes.config import Settings
+from pypes.core.addresses import is_loopback, split_bind
 from pypes.errors import InvalidConfig, Problem
 from pypes.runtime.graphs.files import SUFFIX
 from pypes.runtime.graphs.store import ControlStore
@@ -47,6 +48,23 @@ def _known(settings: Settings, store: ControlStore) -> set[str]:
             found = orjson.loads(path.read_bytes()).get("name")
             names |= {found} if isinstance(found, str) else set()
     return names
+
+
+def warn_of_settings(settings: Settings, *, has_tokens: bool) -> None:
+    """Log each setting that a node starts with and that may be a mistake."""
+    warn_of_disk(settings)
+    warn_of_network(settings, has_tokens=has_tokens)
+
+
+def warn_of_network(settings: Settings, *, has_tokens: bool) -> None:
+    """Log it if tokens travel in the clear: the node is reached from elsewhere, without TLS of its own and without a proxy."""
+    host, _ = split_bind(settings.server.bind)
+    is_open = not is_loopback(host) and settings.tls is None and not settings.server.proxies
+    if is_open and (has_tokens or settings.token is not None):
+        log.warning(
+            "tokens and documents travel in the clear: give tls_cert and tls_key, or name the proxies that do TLS (proxies)",
+            extra={"bind": settings.server.bind},
+        )
 
 
 def warn_of_disk(settings: Settings) -> None:

@@ -53,12 +53,12 @@ from pypes.runtime.supervisor.closing import let_in_no_more
 from pypes.runtime.supervisor.control import Control
 from pypes.runtime.supervisor.happening import EventDesk, Happenings, LogNews, log_of, rates_of
 from pypes.runtime.supervisor.lately import LatelySeen
-from pypes.runtime.supervisor.locks import listen, lock_runtime_dir, release_runtime_dir
+from pypes.runtime.supervisor.locks import listen, lock_runtime_dir, release_runtime_dir, url_of
 from pypes.runtime.supervisor.logbook import LogBook
 from pypes.runtime.supervisor.owners import Owners
 from pypes.runtime.supervisor.picture import picture, processes_of, with_counts
 from pypes.runtime.supervisor.schedules import Schedules
-from pypes.runtime.supervisor.starting import check_start, warn_of_disk
+from pypes.runtime.supervisor.starting import check_start, warn_of_settings
 from pypes.runtime.supervisor.tallying import Tallying, Told
 from pypes.runtime.supervisor.watching import watch
 from pypes.runtime.supervisor.workers import Workers
@@ -109,7 +109,7 @@ class Supervisor:
             self._store = ControlStore(data.path / "control.db", self._clock.time, self.settings.limits.audit_bytes)
             self._tokens = TokenStore(self._store.path, trail=self._store.trail)
             check_start(self.settings, self._store)
-            warn_of_disk(self.settings)
+            warn_of_settings(self.settings, has_tokens=self._tokens.count() > 0)
             listener = await listen(self.settings.server.bind, may_wait=data.was_killed)
             with listener:
                 await self._serve(listener, was_killed=data.was_killed)
@@ -152,6 +152,7 @@ class Supervisor:
             observer,
         )
         self._workers = Workers(self._topology, self._look_ready, self._fail)
+        self._workers.present(self.settings.tls)
         self._arbiter = Arbiter(self._worker_config)
         self._schedules = Schedules(self._store, self._deployer, owners.fire)
         filters = Filters(self._store, self._deployer)
@@ -252,6 +253,7 @@ class Supervisor:
             await self._started.wait()
             try:
                 settings = self._load()
+                self._workers.present(settings.tls)  # first: a graph that cannot be set up must not have it expire
                 fixed = {key: getattr(self.settings.server, key) for key in _FIXED}
                 for key in _FIXED:
                     if getattr(settings.server, key) != fixed[key]:
@@ -319,8 +321,7 @@ class Supervisor:
 
     @property
     def url(self) -> str:
-        host, port = self._listener.getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return url_of(self._listener, is_tls=self.settings.tls is not None)
 
     def _picture(self) -> NodeStatus:
         parts = (self._generations, self._arbiter, self._workers, self._pools, self._deployer)

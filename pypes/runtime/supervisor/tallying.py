@@ -16,6 +16,7 @@ from pypes.core.clock import wall
 from pypes.core.descriptors import soft_limit
 from pypes.observe import Observer
 from pypes.observe import metrics as m
+from pypes.observe.concerns import seconds_of
 from pypes.observe.exposition import Table, family
 from pypes.observe.gathering import Gathering
 from pypes.observe.tallies import Series
@@ -113,6 +114,7 @@ class Tallying(Observer):
         found: dict[m.Metric, Samples] = {
             m.BUILD: {(__version__, platform.python_version()): 1},
             m.NODE_START: {(): self._start_time},
+            m.CERTIFICATE_END: {(): seconds_of(node.certificate.expires)} if node.certificate is not None else {},
             m.NODE_READY: {(): float(node.state == "ready")},
             m.GRAPH_RUNNING: {
                 **{(each.graph,): 0.0 for each in node.undeployed},

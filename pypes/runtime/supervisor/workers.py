@@ -10,10 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pypes import logs
+from pypes.core.certificate import Certificate
+from pypes.core.clock import wall
 from pypes.core.watched_tasks import OnFailed, WatchedTasks
 from pypes.errors import BadRequest
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.outcome import ExitReason
+from pypes.ingest.receipt import rfc3339
 from pypes.runtime.contracts.supervisor import WorkerEvents, WorkerStatus
 from pypes.runtime.rpc import Peer
 from pypes.runtime.rpc.contract import events
@@ -45,10 +48,14 @@ class Workers:
         self._rolling = asyncio.Lock()
         self._tasks = WatchedTasks(on_failed)
         self._log = logs.get("pypes.workers")
+        #: Shown to clients, if the node speaks TLS.
+        self.certificate: Certificate | None = None
 
     def hello(self, peer: Peer, pid: int, slot: int) -> Topology:
         """A worker introduces itself; the answer is the topology."""
         worker = self._known[peer] = WorkerConnection(pid, slot, events(WorkerEvents, peer.notify))
+        if self.certificate is not None:
+            worker.events.certificate(self.certificate)
         if self._grace_s is not None:
             worker.events.drain(self._grace_s)
         self._notify()
@@ -86,6 +93,19 @@ class Workers:
         """Tell all workers that tokens have changed."""
         for worker in self._known.values():
             worker.events.tokens()
+
+    def present(self, certificate: Certificate | None) -> None:
+        """Have all workers present a certificate to clients that come from now on; connections that are there go on."""
+        before = self.certificate
+        if certificate is None or certificate == before:
+            return
+        self.certificate = certificate
+        for worker in self._known.values():
+            worker.events.certificate(certificate)
+        if before is not None:
+            self._log.info("the certificate was replaced", expires=rfc3339(certificate.expires))
+        if certificate.expires <= wall():
+            self._log.warning("the certificate has expired, and clients refuse it", expires=rfc3339(certificate.expires))
 
     @property
     def is_ready(self) -> bool:

@@ -22,7 +22,8 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     holds what an operator added; the names of ``bind`` are implied. ``proxies`` are networks. ``budget`` is that of tokens that
     have none. ``node`` is the node's number in receipts. ``fleet_dir`` is the folder that the node shares with others, if it
     does. ``otlp``: where traces and metrics are sent. ``caller_traces_per_s``: how many deliveries are traced because their
-    callers are. ``redact``: patterns of names whose values are hidden where documents are shown.
+    callers are. ``redact``: patterns of names whose values are hidden where documents are shown. With
+    ``is_tls`` nothing but TLS is spoken; the supervisor pushes the certificate.
     """
 
     data_dir: str
@@ -39,6 +40,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     origins: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ()
     insecure: bool = False
+    is_tls: bool = False
     open_addresses: tuple[str, ...] = AccessSettings().open
     session_s: float = AccessSettings().session_s
     session_idle_s: float = AccessSettings().session_idle_s

@@ -15,6 +15,7 @@ from pypes.access.audit import ITSELF, Cause
 from pypes.access.ledger import NAME as LEDGER
 from pypes.access.ledger import Ledger
 from pypes.access.register import Register
+from pypes.core.certificate import Certificate, Context
 from pypes.core.limits import Limits
 from pypes.core.nodetime import node_clock
 from pypes.core.watched_tasks import WatchedTasks, watch_callbacks
@@ -102,6 +103,8 @@ class IngestWorker:
         #: The clients that have tokens.
         ledger = Ledger(Path(config.runtime_dir) / LEDGER)
         self.register = Register(Path(config.data_dir) / "control.db", config.token, ledger=ledger, usual=config.budget)
+        #: The TLS of connections to come, if the node speaks it; there before it serves.
+        self.tls: Context | None = None
         #: Tells a collector what happens, if there is one.
         self.exporting = exporting_of(config, self._clock, self.tallies, self._dispatcher)
         self._callbacks = Callbacks(
@@ -324,8 +327,7 @@ class IngestWorker:
             is_there = await self._supervisor.lost(instance)
         except Unavailable:
             return  # the connection is lost, and this process ends, too
-        if not is_there:
-            # it was reaped before, and that was said before this answer
+        if not is_there:  # it was reaped before, and that was said before this answer
             self._dispatcher.gone(instance)
 
     def _control_lost(self) -> None:
@@ -394,6 +396,9 @@ class _Events:
 
     def tokens(self) -> None:
         self._worker.register.look()
+
+    def certificate(self, certificate: Certificate) -> None:
+        self._worker.tls = certificate.context()
 
     def drain(self, grace_s: float) -> None:
         self._worker._tasks.start(self._worker._drain(grace_s), "draining")

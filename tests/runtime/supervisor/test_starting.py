@@ -3,6 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,8 +12,9 @@ from pypes.core.limits import Limits
 from pypes.core.settings import ServerSettings
 from pypes.errors import InvalidConfig
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
-from pypes.runtime.supervisor.starting import check_start, warn_of_disk
+from pypes.runtime.supervisor.starting import check_start, warn_of_disk, warn_of_network
 from pypes.runtime.supervisor.supervisor import Supervisor
+from tests.certificates import Authority
 
 
 def problems(tmp_path: Path, **flags: str) -> dict[str, str]:
@@ -75,3 +77,24 @@ def test_a_disk_that_may_become_too_small_is_warned_of(
 ) -> None:
     warn_of_disk(Settings(server=ServerSettings(data=tmp_path), limits=Limits(receipts_bytes=bound, queue_max_bytes=1 << 20)))
     assert [record.__dict__["folder"] for record in caplog.records] == [str(tmp_path)] * warns
+
+
+@pytest.mark.parametrize(
+    ("flags", "has_tokens", "warns"),
+    [
+        ({"bind": "0.0.0.0:80"}, False, True),
+        ({"bind": "[::]:80", "token": ""}, True, True),
+        ({"bind": "0.0.0.0:80", "token": ""}, False, False),
+        ({"bind": "127.0.0.1:80"}, True, False),
+        ({"bind": "0.0.0.0:80", "proxies": ("10.0.0.0/8",)}, True, False),
+        ({"bind": "0.0.0.0:80", "tls_cert": "node.pem", "tls_key": "node.key"}, True, False),
+    ],
+)
+def test_tokens_in_the_clear_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, flags: dict[str, Any], has_tokens: bool, warns: bool
+) -> None:
+    Authority(tmp_path).issue()
+    environ = {"PYPES_TOKEN": flags.get("token", "secret")}
+    given = {f"server.{name}": value for name, value in {**flags, "insecure": True}.items() if name != "token"}
+    warn_of_network(load_settings(flags=given, environ=environ, folder=tmp_path), has_tokens=has_tokens)
+    assert ["in the clear" in record.message for record in caplog.records] == [True] * warns
