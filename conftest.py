@@ -20,7 +20,10 @@ settings.load_profile("default")
 
 
 #: What takes longest, file by file: begun first, so that nobody waits in the end for one file that runs alone.
-LONGEST = ("tests/faults/test_deployments.py", "tests/test_templates.py", "tests/faults/", "tests/test_docs.py")
+LONGEST = (
+    *("tests/faults/test_deployments.py", "tests/test_templates.py", "tests/faults/", "tests/test_docs.py"),
+    *("tests/test_readme.py", "tests/test_packaging.py"),
+)
 
 
 #: Files that fork processes which use obstore: where it has been used before, they would wait for its threads forever.
