@@ -59,7 +59,7 @@ def healthy(stage: Stage) -> None:
     environ={
         "PYPES_LIMITS_QUEUE_MAX_DELIVERIES": "150",
         "PYPES_LIMITS_WIRE_PACKETS": "8",
-        "PYPES_ACCESS_DOCUMENTS_PER_S": "400",
+        "PYPES_ACCESS_DOCUMENTS_PER_S": "150",
     },
 )
 def troubles(stage: Stage) -> None:
