@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,9 @@ def _no_process_is_left_behind() -> Iterator[None]:
     before = _children()
     yield
     left = _children() - before
+    for pid in left:  # a loop in one would slow down all that comes, and go on when the tests are over
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
     assert not left, f"the test left processes running: {sorted(left)}"
 
 
