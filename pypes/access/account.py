@@ -1,6 +1,6 @@
 """Accounts: what a client may still use of the budgets of its token.
 
-Each ingest worker has an account for a token, and all of them take from the same numbers (:mod:`pypes.access.ledger`). Of a large
+Each ingest worker has an account for a token, and all take from the same numbers (:mod:`pypes.access.spending`). Of a large
 budget a worker takes a hundredth of a second at a time and spends that by itself. So the budget holds for the node as a whole,
 however unevenly connections lie over the workers: in any time, no more passes than the burst, what has come back since, and what
 each worker had taken before. Another worker may have that much less for a moment.
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from pypes.access.budget import KINDS, Budget
-from pypes.access.ledger import Ledger
+from pypes.access.spending import Spending
 from pypes.errors import OverBudget
 
 #: Seconds' worth of a budget that may be used at once. ``Retry-After`` has whole seconds: a client that keeps to it gets all.
@@ -35,7 +35,7 @@ _REQUESTS, _BYTES, _DOCUMENTS = range(len(KINDS))
 
 
 class Bucket:
-    """One budget as a worker has it: ``rate`` units in a second, the number in place ``at`` of ``cells`` in the ledger."""
+    """One budget as a worker has it: ``rate`` units in a second, the number in place ``at`` of ``cells``."""
 
     __slots__ = ("_at", "_cells", "_lease_s", "left", "rate")
 
@@ -44,7 +44,7 @@ class Bucket:
         self._cells = cells
         self._at = at
         self._lease_s = LEASE_S if rate * LEASE_S >= LEAST_LEASE else 0.0
-        #: Units that were taken from the ledger and are not spent.
+        #: Units that were taken in advance and are not spent.
         self.left = 0.0
 
     def wait_s(self, units: float, now: float) -> float:
@@ -62,7 +62,7 @@ class Bucket:
 
 
 class Account:
-    """The account of one token in this process, at a ``place`` of the ledger; without a budget nothing is asked of it.
+    """The account of one token in this process, whose numbers are at ``place``; without a budget nothing is asked of it.
 
     ``name`` is that of the token. ``is_one_of_many``: others must get room beside it (:meth:`part`).
     """
@@ -75,7 +75,7 @@ class Account:
     def __init__(
         self,
         name: str = "",
-        ledger: Ledger | None = None,
+        spending: Spending | None = None,
         place: int = 0,
         budget: Budget | None = None,
         *,
@@ -83,7 +83,7 @@ class Account:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
-        self._cells = None if ledger is None else ledger.cells(place)
+        self._cells = None if spending is None else spending.cells(place)
         self._clock = clock
         #: Requests that are under way, of those that may take a while.
         self.under_way = 0

@@ -19,7 +19,7 @@ import msgspec
 from pypes.access.account import Account
 from pypes.access.budget import Budget
 from pypes.access.client import ADMIN_NAME, EVERYONE, Client, client_of
-from pypes.access.ledger import EVERYBODY, Ledger
+from pypes.access.spending import EVERYBODY, Spending
 from pypes.access.store import TokenStore
 from pypes.access.token import Token, digest_of
 from pypes.core.clock import wall
@@ -37,7 +37,7 @@ _SCHEME: Final = b"bearer "
 class Register:
     """Finds clients by their tokens: the one that the node was configured with, and those in the file at ``path``.
 
-    Without that file there are no others. ``ledger`` has what is used of their budgets, and ``usual`` is the budget of those that
+    Without that file there are no others. ``spending`` is what is used of their budgets, ``usual`` is the budget of those that
     have none: tokens, or all clients together on a node that asks for no token. Raises :class:`StoreError` if the file cannot be
     read.
     """
@@ -47,16 +47,16 @@ class Register:
         path: Path,
         configured: str | None = None,
         clock: Callable[[], float] = wall,
-        ledger: Ledger | None = None,
+        spending: Spending | None = None,
         usual: Budget | None = None,
     ) -> None:
         self._clock = clock
-        self._ledger = ledger or Ledger()
+        self._spending = spending or Spending()
         self._usual = usual or Budget()
         #: Everybody, on a node that asks for no token.
         self.everyone = EVERYONE
         if self._usual.given():
-            self.everyone = client_of("", ("admin",), account=Account("", self._ledger, EVERYBODY, self._usual))
+            self.everyone = client_of("", ("admin",), account=Account("", self._spending, EVERYBODY, self._usual))
         self._store = TokenStore(path, is_reader=True) if path.exists() else None
         self._tokens: dict[str, Token] = {}
         self._names: dict[bytes, str] = {}
@@ -150,7 +150,7 @@ class Register:
         return True
 
     def _client(self, token: Token) -> Client:
-        account = Account(token.name, self._ledger, token.place, token.budget.over(self._usual), is_one_of_many=True)
+        account = Account(token.name, self._spending, token.place, token.budget.over(self._usual), is_one_of_many=True)
         return client_of(token.name, token.scopes, token.graphs, account)
 
     async def watch(self) -> None:

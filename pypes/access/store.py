@@ -100,7 +100,7 @@ class TokenStore:
             return int(self._db.execute("select count(*) from tokens").fetchone()[0])
 
     def put(self, token: Token, *lines: Line) -> None:
-        """Keep a token, instead of the one with its name, whose place in the ledger it gets; its own is not looked at."""
+        """Keep a token, instead of the one with its name, and at its place; the own place is not looked at."""
         scopes, graphs, budget = (msgspec.json.encode(part).decode() for part in (token.scopes, token.graphs, token.budget))
         values = (token.name, token.digest, scopes, graphs, token.created, token.author, token.expires, token.revoked, budget)
         with self._told("written, nothing was changed"), writing(self._db):

@@ -24,7 +24,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     """A token as the node keeps it; times are those of the wall clock, in seconds since the epoch.
 
     ``graphs`` are names and patterns, none: all. ``author`` made it. It allows nothing from ``expires`` on, and from the moment
-    when it was ``revoked``. ``place`` is a number of its own in the ledger of budgets, which the store gives it.
+    when it was ``revoked``. ``place`` is where the numbers of its budget are, which the store gives it.
     """
 
     name: str

@@ -291,10 +291,9 @@ def shards(status: Status) -> Table:
     rows = []
     for shard in status["shards"]:
         queue = shard["queue"]
-        if queue is None and not shard["reason"]:
-            continue
         if queue is None:
-            rows.append((str(shard["shard"]), "away", *[UNKNOWN] * len(numbers)))
+            if shard["reason"]:
+                rows.append((str(shard["shard"]), "away", *[UNKNOWN] * len(numbers)))
             continue
         oldest = lasting(queue["oldest_s"]) if queue["deliveries"] else UNKNOWN
         counts = [whole(queue[name]) for name in ("ready", "leased", "delayed")]
@@ -370,7 +369,8 @@ def logged(lines: Sequence[Mapping[str, Any]], most: int) -> Table:
     for line in lines:
         cause = next((str(line[name]) for name in ("error", "reason", "code") if line.get(name)), "")
         told = f"{line['event']}: {cause}" if cause else str(line["event"])
-        kind = (_shortened(told), str(line["level"]), _names(line, "graph"), _names(line, "filter"))
+        told = told if len(told) <= LINE_CHARS else f"{told[:LINE_CHARS]}…"
+        kind = (told, str(line["level"]), _names(line, "graph"), _names(line, "filter"))
         latest.pop(kind, None)  # the latest stands last
         latest[kind] = line["time"]
         counts[kind] += line["count"] if isinstance(line.get("count"), int) else 1
@@ -383,10 +383,6 @@ def _names(line: Mapping[str, Any], name: str) -> str:
     """The names that a line of the log has under ``graph`` or ``graphs``."""
     found = line.get(name) or line.get(f"{name}s")
     return ", ".join(map(str, found)) if isinstance(found, list) else str(found or UNKNOWN)
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= LINE_CHARS else f"{text[:LINE_CHARS]}…"
 
 
 def tables(status: Status, groups: Sequence[Mapping[str, Any]], most_causes: int) -> list[Table]:

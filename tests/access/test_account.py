@@ -9,7 +9,7 @@ import pytest
 
 from pypes.access.account import BURST_S, HOLD_S, LEASE_S, PROMPT, Account
 from pypes.access.budget import Budget
-from pypes.access.ledger import Ledger
+from pypes.access.spending import Spending
 from pypes.errors import OverBudget
 
 
@@ -27,12 +27,12 @@ class Node:
 
     def __init__(self, workers: int = 1, **budget: float) -> None:
         self.time = Time()
-        self.ledger = Ledger()
+        self.spending = Spending()
         self.budget = Budget(**budget)
         self.workers = [self.worker() for _ in range(workers)]
 
     def worker(self) -> Account:
-        return Account("t", self.ledger, 7, self.budget, clock=self.time)
+        return Account("t", self.spending, 7, self.budget, clock=self.time)
 
     def passed(self, requests: int, **more: Any) -> int:
         """How many of so many requests pass now, those of workers in turn."""
@@ -46,9 +46,9 @@ def refusal(account: Account, size: int = 0, documents: int = 0) -> OverBudget:
 
 
 def test_without_a_budget_nothing_is_asked() -> None:
-    for account in (Account(), Account("t", Ledger(), 1), Account("t", Ledger(), 1, Budget(requests_per_s=0))):
+    for account in (Account(), Account("t", Spending(), 1), Account("t", Spending(), 1, Budget(requests_per_s=0))):
         assert not account.is_charged
-    assert Account("t", Ledger(), 1, Budget(bytes_per_s=5)).is_charged
+    assert Account("t", Spending(), 1, Budget(bytes_per_s=5)).is_charged
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -142,7 +142,7 @@ def test_a_refusal_says_whose_and_which() -> None:
     over = refusal(account, 1)
     assert over.limit == "requests_per_s"
     assert over.retry_after_s == pytest.approx(0.5)
-    everyone = Account("", node.ledger, 0, Budget(requests_per_s=0.001), clock=node.time)
+    everyone = Account("", node.spending, 0, Budget(requests_per_s=0.001), clock=node.time)
     assert everyone.charge(0) is None
     assert "the clients of this node are over" in refusal(everyone).message
 

@@ -15,8 +15,8 @@ from pypes.access import register as module
 from pypes.access.budget import Budget
 from pypes.access.client import EVERYONE, Client, client_of, is_among
 from pypes.access.issuing import Issuer
-from pypes.access.ledger import Ledger
 from pypes.access.register import MAX_REMEMBERED, Register
+from pypes.access.spending import Spending
 from tests.access.kept import START, Clock, issuing
 
 
@@ -284,13 +284,13 @@ def test_a_changed_budget_holds_at_once_for_the_same_client(tmp_path: Path) -> N
 
 
 def test_two_workers_have_one_budget(tmp_path: Path) -> None:
-    Ledger.create(tmp_path / "budgets")
+    Spending.create(tmp_path)
     with issuing(tmp_path) as issuer:
         secrets = [issuer.create(name, ["read"], budget={"requests_per_s": 0.001})[1] for name in ("a", "b")]
         path = tmp_path / "control.db"
         with (
-            closing(Register(path, ledger=Ledger(tmp_path / "budgets"))) as one,
-            closing(Register(path, ledger=Ledger(tmp_path / "budgets"))) as other,
+            closing(Register(path, spending=Spending(tmp_path))) as one,
+            closing(Register(path, spending=Spending(tmp_path))) as other,
         ):
             for secret in secrets:
                 clients = [bearer(register, secret) for register in (one, other)]

@@ -20,8 +20,7 @@ from functools import partial
 from pypes import logs
 from pypes.access.audit import Cause, line_of
 from pypes.access.issuing import Issuer
-from pypes.access.ledger import NAME as LEDGER
-from pypes.access.ledger import Ledger
+from pypes.access.spending import Spending
 from pypes.access.store import TokenStore
 from pypes.config import Settings
 from pypes.core.lifeline import Lifeline, adopt_orphans
@@ -123,7 +122,7 @@ class Supervisor:
     async def _serve(self, listener: socket.socket, *, was_killed: bool) -> None:
         self._listener = listener
         self._runtime_dir = lock_runtime_dir(self.settings.server.data)
-        Ledger.create(self._runtime_dir / LEDGER)
+        Spending.create(self._runtime_dir)
         logs.keep(self._runtime_dir, self.settings.observe.log_ring_bytes)
         self._logbook = LogBook(self._runtime_dir, self.settings.observe.log_bytes)
         self._lifeline = Lifeline()

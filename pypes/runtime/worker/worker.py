@@ -12,9 +12,8 @@ from pathlib import Path
 
 from pypes import __version__
 from pypes.access.audit import ITSELF, Cause
-from pypes.access.ledger import NAME as LEDGER
-from pypes.access.ledger import Ledger
 from pypes.access.register import Register
+from pypes.access.spending import Spending
 from pypes.core.certificate import Certificate, Context
 from pypes.core.limits import Limits
 from pypes.core.nodetime import node_clock
@@ -87,22 +86,19 @@ class IngestWorker:
         self._peers = Peers(config, self._shards, self._queues, self._open, self._desk)
         #: Receipts and dead letters of all shards.
         self.records = Records(self._peers, config.node, lambda: self._topology)
-        #: The audit log of the node.
         self.audit = AuditLog(self._peers, lambda: self.control.audit)
         #: Searches of what graphs publish to.
         self.searches = Searches()
         #: Results that wait on the node to be fetched.
         self.outboxes = Outboxes(Path(config.data_dir), self._clock, is_synced=config.durability == "always")
         self._topology = Topology()
-        self._is_deployed = False
-        self._has_topology = False
-        self._is_draining = False
+        self._is_deployed = self._has_topology = self._is_draining = False
         self._tasks = WatchedTasks(self._fail)
         #: Events and packets for clients that look on.
         self.live = Live(self._tasks, self._dispatcher.taps, lambda: self._topology, self._clock)
         #: The clients that have tokens.
-        ledger = Ledger(Path(config.runtime_dir) / LEDGER)
-        self.register = Register(Path(config.data_dir) / "control.db", config.token, ledger=ledger, usual=config.budget)
+        spending = Spending(Path(config.runtime_dir))
+        self.register = Register(Path(config.data_dir) / "control.db", config.token, spending=spending, usual=config.budget)
         #: The TLS of connections to come, if the node speaks it; there before it serves.
         self.tls: Context | None = None
         #: Tells a collector what happens, if there is one.

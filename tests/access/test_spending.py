@@ -7,15 +7,14 @@ from pathlib import Path
 import pytest
 
 from pypes.access.budget import KINDS
-from pypes.access.ledger import EVERYBODY, Ledger
+from pypes.access.spending import EVERYBODY, Spending
 from pypes.access.token import MAX_TOKENS
 from pypes.errors import StoreError
 
 
 def test_what_one_writes_the_other_reads(tmp_path: Path) -> None:
-    path = tmp_path / "budgets"
-    Ledger.create(path)
-    one, other = Ledger(path), Ledger(path)
+    Spending.create(tmp_path)
+    one, other = Spending(tmp_path), Spending(tmp_path)
     for place in (EVERYBODY, 1, MAX_TOKENS):
         assert [*other.cells(place)] == [0.0] * len(KINDS)
         one.cells(place)[1] = 5.0 + place
@@ -24,15 +23,14 @@ def test_what_one_writes_the_other_reads(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_made_anew_is_empty(tmp_path: Path) -> None:
-    path = tmp_path / "budgets"
-    Ledger.create(path)
-    Ledger(path).cells(1)[0] = 9.0
-    Ledger.create(path)
-    assert Ledger(path).cells(1)[0] == 0.0
+    Spending.create(tmp_path)
+    Spending(tmp_path).cells(1)[0] = 9.0
+    Spending.create(tmp_path)
+    assert Spending(tmp_path).cells(1)[0] == 0.0
 
 
 def test_without_a_file_a_process_has_numbers_of_its_own(tmp_path: Path) -> None:
-    one, other = Ledger(tmp_path / "nowhere"), Ledger()
+    one, other = Spending(tmp_path / "nowhere"), Spending()
     one.cells(1)[0] = 5.0
     assert other.cells(1)[0] == 0.0
     assert not [*tmp_path.iterdir()]
@@ -40,4 +38,4 @@ def test_without_a_file_a_process_has_numbers_of_its_own(tmp_path: Path) -> None
 
 def test_a_file_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be written"):
-        Ledger.create(tmp_path / "nowhere" / "budgets")
+        Spending.create(tmp_path / "nowhere")

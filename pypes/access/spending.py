@@ -1,4 +1,4 @@
-"""The ledger: what is used of the budgets of all tokens, in a mapped file that the ingest workers of a node share.
+"""Spending: what is used of the budgets of all tokens, in a mapped file that the ingest workers of a node share.
 
 A budget is one number: the time, of the machine's monotonic clock, at which all that was taken of it will have come back (the
 generic cell rate algorithm, ITU-T I.371). To take something moves that time on; it may be ahead of now by the burst, and a worker
@@ -20,8 +20,8 @@ from pypes.access.budget import KINDS
 from pypes.access.token import MAX_TOKENS
 from pypes.errors import StoreError
 
-#: Its name in the runtime directory.
-NAME: Final = "budgets"
+#: The name of the file in the runtime directory.
+_NAME: Final = "budgets"
 
 #: The place of all clients together, on a node that asks for no token; those of tokens begin behind it.
 EVERYBODY: Final = 0
@@ -29,10 +29,11 @@ EVERYBODY: Final = 0
 _BYTES: Final = 8 * len(KINDS) * (MAX_TOKENS + 1)
 
 
-class Ledger:
-    """The numbers in the file at ``path``, made by :meth:`create`; without that file this process shares them with nobody."""
+class Spending:
+    """The numbers in the file in ``folder``, made by :meth:`create`; without that file this process shares them with nobody."""
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        path = None if folder is None else folder / _NAME
         fd = -1 if path is None or not path.exists() else os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             self._cells = memoryview(mmap.mmap(fd, _BYTES)).cast("d")
@@ -41,8 +42,9 @@ class Ledger:
                 os.close(fd)
 
     @staticmethod
-    def create(path: Path) -> None:
-        """Make the file, of which nothing is used. Raises :class:`StoreError`."""
+    def create(folder: Path) -> None:
+        """Make the file in ``folder``, of which nothing is used. Raises :class:`StoreError`."""
+        path = folder / _NAME
         try:
             path.write_bytes(bytes(_BYTES))  # all of it: a hole that the disk has no room for would end its process
         except OSError as error:
