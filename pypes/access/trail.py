@@ -32,13 +32,11 @@ _SIZE: Final = f"length(cast(line as blob)) + {ROW_BYTES}"
 #: The part of what the lines may take that goes at a time, so that not every line makes room for itself.
 _PART: Final = 20
 
-#: The tables; a semicolon at the end of a line ends a statement. ``audit_gone`` has one row: up to which line all have gone, the
-#: hash of that, and the bytes of those there are. Its number allows lines to be removed, and never goes back.
+#: The tables; a semicolon at the end of a line ends a statement. There is no index, as each takes a page in each shard; times go
+#: up with numbers. ``audit_gone`` has one row: up to which line all have gone, its hash, and the bytes of those there are. Its
+#: number allows lines to be removed, and never goes back.
 TRAIL: Final = """
 create table if not exists audit (number integer primary key, at integer not null, line text not null, hash blob not null);
-create index if not exists audit_at on audit (at);
-create index if not exists audit_graph on audit (json_extract(line, '$.graph'), at);
-create index if not exists audit_by on audit (json_extract(line, '$.by'), at);
 create table if not exists audit_gone
   (one integer primary key check (one = 1), number integer not null, hash blob not null, bytes integer not null);
 insert or ignore into audit_gone values (1, 0, zeroblob(32), 0);
@@ -124,7 +122,7 @@ class Trail:
         """Up to ``limit`` lines that match, in the order that the query asks for."""
         where, values = self._where(query)
         order = "desc" if query.is_newest_first else "asc"
-        sql = f"select number, at, line, hash from audit where {where} order by at {order}, number {order} limit ?"
+        sql = f"select number, at, line, hash from audit where {where} order by number {order} limit ?"
         rows = db.execute(sql, (*values, limit)).fetchall()
         return [
             Entry(str(Place(at, self._source, number)), msgspec.json.decode(line, type=Line), digest.hex())

@@ -168,7 +168,12 @@ def test_errors_of_the_supervisor_keep_their_class(tmp_path: Path) -> None:
         assert answer.status == 422
         assert [e["path"] for e in answer.json()["errors"]] == ["a", "c"]
         asked = {"name": "x", "obj": {"pypes": 1}, "expected": None, "by": "127.0.0.1", "note": "", "rights": "all"}
-        assert server.asked[-1] == ("graphs.put", asked)
+        assert server.asked[-1] == ("graphs.put", {**asked, "cause": cause("graph.deploy")})
+
+
+def cause(operation: str) -> dict[str, str]:
+    """The cause of a request without a token, as it goes to the supervisor."""
+    return {"operation": operation, "by": "", "address": "127.0.0.1", "trace": "", "object": ""}
 
 
 def filter_asked(server: Harness, body: bytes, content_type: str) -> tuple[int, Any]:
@@ -180,7 +185,7 @@ def filter_asked(server: Harness, body: bytes, content_type: str) -> tuple[int, 
 
 def test_filters_are_made_of_json_and_of_forms(tmp_path: Path) -> None:
     multipart = b'--b\r\nContent-Disposition: form-data; name="klass"\r\n\r\nSetField\r\n--b--\r\n'
-    wanted = {"component": "SetField", "params": {}}
+    wanted = {"component": "SetField", "params": {}, "cause": cause("filter.create")}
     with serving(tmp_path) as server:
         assert filter_asked(server, b"klass=SetField", "application/x-www-form-urlencoded") == (201, wanted)
         assert filter_asked(server, multipart, "multipart/form-data; boundary=b") == (201, wanted)

@@ -73,11 +73,11 @@ CREATE TABLE totals (graph TEXT PRIMARY KEY, accepted INTEGER, published INTEGER
 """
 
 #: Tables that format 3 did not have from the beginning; an earlier release leaves them alone. ``run`` is the delivery's, from 1.
-#: ``callback_contexts`` are the traces that callbacks belong to. Then come those of the audit log.
-_LATER = f"""
+#: ``callback_contexts`` are the traces that callbacks belong to.
+_LATER = """
 CREATE TABLE IF NOT EXISTS traces (key INTEGER, position INTEGER, run INTEGER, data BLOB, PRIMARY KEY (key, position));
 CREATE TABLE IF NOT EXISTS callback_contexts (receipt TEXT PRIMARY KEY, context BLOB) WITHOUT ROWID;
-{TRAIL}"""
+"""
 
 #: A whole write batch as one statement: a row of this view.
 WRITE_BATCH = """
@@ -105,7 +105,7 @@ INSERT_BODY = "INSERT OR REPLACE INTO bodies VALUES (?, ?, ?, ?, ?, ?)"
 
 def create(connection: sqlite3.Connection, version: str, born: int) -> None:
     """Make the tables of an empty store, in the transaction that the caller began; ``born``: the least key it can have."""
-    for script in (_META, _COMMITS, _PROGRESS, _NEW, _ADDED, _HISTORY, keys.TABLES):
+    for script in (_META, _COMMITS, _PROGRESS, _NEW, _ADDED, _HISTORY, keys.TABLES, _LATER, TRAIL):
         _run(connection, script)
     connection.execute("INSERT INTO meta VALUES ('version', ?), ('born', ?)", (version, born))
     connection.execute(f"PRAGMA user_version = {FORMAT}")
@@ -114,6 +114,10 @@ def create(connection: sqlite3.Connection, version: str, born: int) -> None:
 def add_later(connection: sqlite3.Connection) -> None:
     """Add to a store of this format what it did not have from the beginning; nothing is written where it is there."""
     _run(connection, _LATER)
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'audit'").fetchall():
+        connection.execute("BEGIN IMMEDIATE")
+        _run(connection, TRAIL)
+        connection.execute("COMMIT")
 
 
 def upgrade(connection: sqlite3.Connection, found: int, version: str) -> None:

@@ -294,3 +294,21 @@ def test_lines_of_the_audit_log_go_when_they_are_too_old(tmp_path: Path) -> None
         await queue.close()
 
     run(main())
+
+
+def test_a_store_of_an_earlier_release_gets_its_audit_log_once(tmp_path: Path) -> None:
+    path = tmp_path / "shards/000/queue.db"
+
+    async def main() -> None:
+        await (await open_queue(tmp_path)).close()
+        with closing(sqlite3.connect(path)) as connection:
+            connection.executescript("DROP TABLE audit; DROP TABLE audit_gone")
+        queue = await open_queue(tmp_path)
+        await queue.cursors.move(("g", "", "{}"), cause=ADA)
+        assert len(await queue.audited.lines(AuditQuery())) == 1
+        await queue.close()
+        before = path.read_bytes()
+        await (await open_queue(tmp_path)).close()
+        assert path.read_bytes() == before, "an opening has written something"
+
+    run(main())

@@ -307,10 +307,10 @@ def test_what_is_triggered_as_a_run_ends_is_not_forgotten(
             queue, move = worker.queue, worker.queue.cursors.move
             second: list[asyncio.Task[list[str]]] = []
 
-            def moved(cursor: Any) -> Any:
+            def moved(cursor: Any, **more: Any) -> Any:
                 if not msgspec.json.decode(cursor[2], type=Wanted).is_due and not second:
                     second.append(asyncio.ensure_future(worker.sources.trigger(queue, "g", at=at)))
-                return move(cursor)
+                return move(cursor, **more)
 
             monkeypatch.setattr(queue.cursors, "move", moved)
             await worker.sources.trigger(queue, "g", at=1.0)
