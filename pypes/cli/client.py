@@ -83,6 +83,9 @@ class Client:
             raise Unavailable(f"{self._server} cannot be reached: {unreached(error)}", code="client.unreachable") from error
         if answer.status == 503:
             raise Unavailable(reason_of(answer), code="client.refused")
+        if answer.status == 401:
+            told = f"{reason_of(answer)}; commands take the token from --token-file FILE or PYPES_TOKEN"
+            raise InvalidInput(told, code="client.refused")
         if answer.status >= 300:
             raise InvalidInput(reason_of(answer), code="client.refused")
         return answer

@@ -293,6 +293,13 @@ def test_refusals_are_told(server: Server, tmp_path: Path) -> None:
     assert server.tokens == {"Bearer secret"}
 
 
+def test_who_has_no_token_is_told_how_commands_take_one(server: Server) -> None:
+    server.answers["GET", "/receipts"] = 401, {"code": "token.required", "title": "none"}
+    result = run(server, "receipts", "list")
+    assert result.exit_code == 1
+    assert "--token-file FILE or PYPES_TOKEN" in result.output
+
+
 def test_a_node_that_is_not_there_is_told() -> None:
     with Server() as closed:
         pass
