@@ -70,6 +70,9 @@ def test_a_certificate_is_replaced_under_load_and_a_broken_one_is_not_taken(tmp_
             hup(node, "reload failed, everything stays as it was")
             assert f"{files.key} is not the key of the certificate" in node.log_path.read_text()
             assert shown(node, authority) == {"third"}
+            authority.issue("over", start=-2 * DAY, end=-DAY, into=files)
+            hup(node, "the new certificate has expired and is not taken")
+            assert shown(node, authority) == {"third"}
             load.goes_on()
             # no connection was closed, and no worker replaced
             first.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -95,16 +95,23 @@ class Workers:
             worker.events.tokens()
 
     def present(self, certificate: Certificate | None) -> None:
-        """Have all workers present a certificate to clients that come from now on; connections that are there go on."""
-        before = self.certificate
+        """Have all workers present a certificate to clients that come from now on; connections that are there go on.
+
+        One that has expired does not take the place of one that has not.
+        """
+        before, now = self.certificate, wall()
         if certificate is None or certificate == before:
+            return
+        if before is not None and certificate.expires <= now < before.expires:
+            expires = rfc3339(certificate.expires)
+            self._log.error("the new certificate has expired and is not taken, the one before goes on", expires=expires)
             return
         self.certificate = certificate
         for worker in self._known.values():
             worker.events.certificate(certificate)
         if before is not None:
             self._log.info("the certificate was replaced", expires=rfc3339(certificate.expires))
-        if certificate.expires <= wall():
+        if certificate.expires <= now:
             self._log.warning("the certificate has expired, and clients refuse it", expires=rfc3339(certificate.expires))
 
     @property
