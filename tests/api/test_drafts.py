@@ -74,3 +74,14 @@ def test_wires_that_cannot_be(ask: Asker) -> None:
     assert wire(ask, "x", "out", f"{one}.in")[0] == 422
     assert wire(ask, "x y", f"{one}.out", f"{one}.in")[0] in (404, 422)
     assert ask("POST", "/graphs/x/wires", {"source": 1}, template="/graphs/{name}/wires")[0] == 400
+
+
+def test_a_filter_that_is_given_what_it_has_has_no_line(ask: Asker) -> None:
+    def lines() -> list[str]:
+        listed = ask("GET", "/audit?limit=1000", template="/audit")[1]["audit"]
+        return [each["operation"] for each in listed if each["object"] == id]
+
+    id = filter_(ask, "SetField", field="a")
+    for params in ({"field": "a"}, {"field": "b"}, {"field": "b"}):
+        assert ask("PUT", f"/filters/{id}", {"params": params}, template="/filters/{id}")[0] == 200
+    assert lines() == ["filter.change", "filter.create"]

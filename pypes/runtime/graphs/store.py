@@ -249,8 +249,9 @@ class ControlStore:
     def put_draft(self, draft: Draft, cause: Cause = ITSELF) -> None:
         """Create or replace a draft."""
         values = (draft.id, draft.component, _text(draft.params), self.clock.now())
+        update = "do update set params = excluded.params where params <> excluded.params"
         self._change(
-            ("insert into drafts values (?, ?, ?, ?) on conflict (id) do update set params = excluded.params", values),
+            (f"insert into drafts values (?, ?, ?, ?) on conflict (id) {update}", values),
             lines=[line_of(cause, "filter.change", object=draft.id, detail={"component": draft.component})],
         )
 

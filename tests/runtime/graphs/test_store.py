@@ -193,6 +193,7 @@ def test_each_change_has_one_line(tmp_path: Path, change: Callable[[ControlStore
     [
         lambda store: store.pause("g", False),
         lambda store: store.pause("paused", True),
+        lambda store: store.put_draft(Draft("old", "SetField", {"x": 1})),
         lambda store: store.put_wire("g", "x.out", "y.in"),
         lambda store: store.delete_wire("g", "x.out", "other.in"),
         lambda store: store.discard("other", []),
@@ -207,6 +208,7 @@ def test_what_changes_nothing_has_none(tmp_path: Path, nothing: Callable[[Contro
     with closing(ControlStore(tmp_path / "control.db")) as store:
         store.deploy(FIRST)
         store.pause("paused", True)
+        store.put_draft(Draft("old", "SetField", {"x": 1}))
         store.put_wire("g", "x.out", "y.in")
         before = told(tmp_path)
         nothing(store)
