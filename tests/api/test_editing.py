@@ -115,6 +115,8 @@ def test_a_limited_token_makes_graphs_of_its_names_with_no_route_but_their_own(c
         assert refused(caller, "POST", f"/graphs/{OWN}/validate", limited, graph(OWN, routes)) == "graph.route_forbidden"
     assert caller.ask("PUT", f"/graphs/{OWN}", limited, graph(OWN, [OWN]))[0] == 201
     assert refused(caller, "PUT", f"/graphs/{OWN}", limited, graph(OWN)) == "graph.route_forbidden"
+    for name in (OWN, "team-new"):  # the one is there, and the other is not
+        assert f'"routes": ["{name}"]' in caller.ask("PUT", f"/graphs/{name}", limited, graph(name))[1]["detail"]
     assert caller.ask("PUT", f"/graphs/{OWN}", limited, graph(OWN, [OWN], set=HARMLESS))[0] == 200
     assert caller.ask("POST", f"/docs/{OWN}", limited, {"a": 1})[0] == 202
     # routes that it was given stay

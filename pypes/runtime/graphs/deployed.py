@@ -251,13 +251,18 @@ class DeployedGraphs:
         """
         given = obj.get("routes")
         routes = {route for route in given if isinstance(route, str)} if isinstance(given, list) else set()
-        live = set(self.live[name].graph.get("routes", ())) if name in self.live else {name}
-        if routes - live - {name} or bool(routes) != bool(live):
-            raise Forbidden(
-                f"a token for some graphs only may give a graph no other routes than it has, and its name: {name}",
-                code="graph.route_forbidden",
-                where=name,
+        live = list(self.live[name].graph.get("routes", ())) if name in self.live else [name]
+        if routes - {*live, name}:
+            reason = f"may give a graph no other routes than it has, and its name: {name}"
+        elif live and not routes:
+            reason = (
+                f'names the routes of a graph, which would get what no other has a route for: send "routes": {json.dumps(live)}'
             )
+        elif routes and not live:
+            reason = f"leaves a graph without routes as it is: send no routes for {name}"
+        else:
+            return
+        raise Forbidden(f"a token for some graphs only {reason}", code="graph.route_forbidden", where=name)
 
     def _shared_outboxes(self, name: str, graph: dict[str, Any]) -> list[str]:
         """Outboxes that a version of a graph would be the first to publish to, while there is something of others in them."""
