@@ -81,7 +81,7 @@ class Filters:
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         permit_everything(req.client)
         component, params = await _wanted(req)
-        created = await self._worker.control.filters.create(component, params, cause_of(req))
+        created = await self._worker.control.filters.create(component, params, cause_of(req), rights=req.client.rights)
         resp.status = 201
         resp.set_header("location", f"/filters/{created['id']}")
         resp.data = orjson.dumps(created)

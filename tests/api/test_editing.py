@@ -99,13 +99,32 @@ def test_the_token_of_the_node_is_given_to_filters_by_an_administrator_only(call
 
 def test_a_draft_with_a_program_is_deployed_by_an_administrator_only(caller: Caller, editor: str) -> None:
     ids = [
-        caller.ask("POST", "/filters", editor, {"component": one["component"], "params": one.get("params", {})})[1]["id"]
+        caller.ask("POST", "/filters", ADMIN, {"component": one["component"], "params": one.get("params", {})})[1]["id"]
         for one in ({"component": "JSON"}, PROGRAM, {"component": "Null"})
     ]
     for one, two in pairwise(ids):
         status, problem = caller.ask("POST", "/graphs/drafted/wires", editor, {"source": f"{one}.out", "target": f"{two}.in"})
         assert status in (200, 201), problem
     assert refused(caller, "POST", "/graphs/drafted/deploy", editor) == "component.privileged"
+    assert caller.ask("DELETE", "/graphs/drafted/draft", editor)[0] == 204
+
+
+def test_a_draft_with_a_program_is_made_by_an_administrator_only(caller: Caller, editor: str) -> None:
+    before = caller.ask("GET", "/filters", ADMIN)[1]
+    assert refused(caller, "POST", "/filters", editor, PROGRAM) == "component.privileged"
+    with_token = {"params": {"field": "key", "value": "${PYPES_TOKEN}"}}
+    assert refused(caller, "POST", "/filters", editor, {"component": "SetField", **with_token}) == "component.privileged"
+    assert caller.ask("GET", "/filters", ADMIN)[1] == before
+    harmless = caller.ask("POST", "/filters", editor, HARMLESS)[1]["id"]
+    assert refused(caller, "PUT", f"/filters/{harmless}", editor, with_token) == "component.privileged"
+    assert caller.ask("GET", f"/filters/{harmless}", editor)[1]["params"] == HARMLESS["params"]
+    program = caller.ask("POST", "/filters", ADMIN, PROGRAM)[1]["id"]
+    other = {"params": {"program": "/bin/id"}}
+    assert refused(caller, "PUT", f"/filters/{program}", editor, other) == "component.privileged"
+    # as it is, it stays; and it may be removed
+    assert caller.ask("PUT", f"/filters/{program}", editor, {"params": PROGRAM["params"]})[0] == 200
+    for id in (program, harmless):
+        assert caller.ask("DELETE", f"/filters/{id}", editor)[0] == 204
 
 
 def test_a_limited_token_makes_graphs_of_its_names_with_no_route_but_their_own(caller: Caller, limited: str) -> None:

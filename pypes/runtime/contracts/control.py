@@ -190,7 +190,7 @@ class FilterCalls(Protocol):
     async def get(self, id: str) -> Shown:
         """One filter."""
 
-    async def create(self, component: str, params: Any = None, cause: Cause = ITSELF) -> Shown:
+    async def create(self, component: str, params: Any = None, cause: Cause = ITSELF, *, rights: str = ALL) -> Shown:
         """Draft a filter."""
 
     async def update(

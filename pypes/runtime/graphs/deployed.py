@@ -16,7 +16,7 @@ from pypes.core.secrets import variables_in
 from pypes.errors import Conflict, Forbidden, InvalidGraph, NotFound, Problem
 from pypes.graph import codec
 from pypes.graph.beside import route_problems
-from pypes.graph.privileges import newly_privileged, outboxes_in
+from pypes.graph.privileges import Nodes, newly_privileged, outboxes_in
 from pypes.graph.schedule import sources
 from pypes.ingest.dispatch.topology import Topology
 from pypes.outbox.file import OUTBOXES
@@ -227,21 +227,27 @@ class DeployedGraphs:
 
         Those that are in the live version, just as they are in the graph, stay.
         """
-        assert self.catalogue is not None
-        live = self.live[name].graph["nodes"] if name in self.live else {}
-        if found := newly_privileged(live, graph["nodes"], self.catalogue):
-            raise Forbidden(
-                f"{', '.join(found)}: filters that run programs, read or write files of the server, or have the node's own token "
-                "are placed and changed with a token that has the scope admin",
-                code="component.privileged",
-                where=f"{name}.{found[0]}",
-            )
+        self.permit_filters(self.live[name].graph["nodes"] if name in self.live else {}, graph["nodes"], f"{name}.")
         if rights == LIMITED and (shared := self._shared_outboxes(name, graph)):
             raise Forbidden(
                 f"the outbox {shared[0]!r} may have results of other graphs; name another one, or have it placed with a token "
                 "that is for all graphs",
                 code="outbox.shared",
                 where=name,
+            )
+
+    def permit_filters(self, old: Nodes, new: Nodes, prefix: str = "") -> None:
+        """Raise :class:`Forbidden` for filters among ``new`` ones that only the scope admin may place.
+
+        Those that are just so among the ``old`` ones stay. ``prefix`` stands before a name in ``where``.
+        """
+        assert self.catalogue is not None
+        if found := newly_privileged(old, new, self.catalogue):
+            raise Forbidden(
+                f"{', '.join(found)}: filters that run programs, read or write files of the server, or have the node's own token "
+                "are placed and changed with a token that has the scope admin",
+                code="component.privileged",
+                where=f"{prefix}{found[0]}",
             )
 
     def _permit_routes(self, name: str, obj: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from pypes.component import ERROR_PORT
 from pypes.core.clock import wall
 from pypes.errors import Changed, Conflict, InvalidComponent, InvalidInput, NotFound
 from pypes.graph.model import Graph, GraphNode
+from pypes.graph.privileges import Nodes
 from pypes.graph.spec import ComponentSpec
 from pypes.runtime.graphs.check import check
 from pypes.runtime.graphs.deployer import Deployer
@@ -48,14 +49,21 @@ class Filters:
             return self._shown(id, self._deployed(id))
         return self._draft(self._store.draft(id))
 
-    def create(self, component: str, params: Any, cause: Cause = ITSELF) -> dict[str, Any]:
+    def create(self, component: str, params: Any, cause: Cause = ITSELF, *, rights: str = ALL) -> dict[str, Any]:
         """Create a draft. Parameters that are required may still be missing; those that are given must be right.
 
-        Raises :class:`Conflict` (``drafts.full``) if there are as many as may be.
+        Raises :class:`Conflict` (``drafts.full``) if there are as many as may be, and :class:`Forbidden` for what may not be
+        placed with these ``rights``.
         """
         draft = Draft(_uuid7(), component, self._checked(component, params))
+        self._permit({}, draft, rights)
         self._put(draft, cause)
         return self._draft(draft)
+
+    def _permit(self, old: Nodes, new: Draft, rights: str) -> None:
+        """Raise :class:`Forbidden` for a draft that needs a privilege, and is not just so already."""
+        if rights != ALL:
+            self._deployer.permit_filters(old, _named(new))
 
     def _put(self, draft: Draft, cause: Cause) -> None:
         limits = self._deployer.settings.limits
@@ -87,7 +95,9 @@ class Filters:
         """
         if "." not in id:
             old = self._store.draft(id)
-            self._put(replace(old, params=self._checked(old.component, params)), cause)
+            new = replace(old, params=self._checked(old.component, params))
+            self._permit(_named(old), new, rights)
+            self._put(new, cause)
             return self.get(id)
         filter = id.partition(".")[2]
         checked = self._checked(self._deployed(id)["component"], params)
@@ -198,6 +208,11 @@ class Filters:
         if spec.error:
             raise InvalidComponent(f"component {component!r} cannot be used: {spec.error}", code=spec.error_code, where=component)
         return spec
+
+
+def _named(draft: Draft) -> Nodes:
+    """A draft as the filters of a graph are; it is called by its component."""
+    return {draft.component: {"component": draft.component, "params": draft.params}}
 
 
 def _uuid7() -> str:

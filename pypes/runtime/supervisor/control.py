@@ -277,8 +277,8 @@ class _Filters:
     async def get(self, id: str) -> Shown:
         return self._filters.get(id)
 
-    async def create(self, component: str, params: Any = None, cause: Cause = ITSELF) -> Shown:
-        return self._filters.create(component, {} if params is None else params, cause)
+    async def create(self, component: str, params: Any = None, cause: Cause = ITSELF, *, rights: str = ALL) -> Shown:
+        return self._filters.create(component, {} if params is None else params, cause, rights=rights)
 
 
 class _Components:
