@@ -55,7 +55,7 @@ class Drafts:
         errors={
             400: "Not two ends.",
             404: NO_FILTER,
-            409: FULL,
+            409: f"A filter is in the draft of another graph already. Or: {FULL[0].lower()}{FULL[1:]}",
             422: "The port does not exist, or the name of the graph is invalid.",
         },
         body=WIRE,
@@ -66,7 +66,8 @@ class Drafts:
     async def on_post_wires(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         source, target = await _ends(req)
         resp.status = 201
-        resp.data = orjson.dumps(await self._worker.control.drafts.wire(name, source, target, cause_of(req)))
+        drafts, rights = self._worker.control.drafts, req.client.rights
+        resp.data = orjson.dumps(await drafts.wire(name, source, target, rights=rights, cause=cause_of(req)))
 
     @operation(
         "Remove a wire from the draft",

@@ -76,6 +76,56 @@ def test_wires_that_cannot_be(ask: Asker) -> None:
     assert ask("POST", "/graphs/x/wires", {"source": 1}, template="/graphs/{name}/wires")[0] == 400
 
 
+def test_a_filter_is_in_the_draft_of_one_graph_only(node: Node, ask: Asker) -> None:
+    one, two, other = filter_(ask, "JSON"), filter_(ask, "Null"), filter_(ask, "JSON")
+    wire(ask, "first", f"{one}.out", f"{two}.in")
+    status, problem = wire(ask, "second", f"{other}.out", f"{two}.in")
+    assert (status, problem["code"], problem["where"]) == (409, "filter.wired", f"{two}.in")
+    assert "'first'" in problem["detail"]
+    assert ask("GET", "/graphs/second/draft", template="/graphs/{name}/draft")[0] == 404
+    # once it is out of that one, it may go into another
+    unwired = {"source": f"{one}.out", "target": f"{two}.in"}
+    status, draft = ask("DELETE", "/graphs/first/wires", unwired, template="/graphs/{name}/wires")
+    assert (status, draft["names"]) == (200, {})
+    assert wire(ask, "second", f"{other}.out", f"{two}.in")[0] == 201
+    assert ask("DELETE", "/graphs/second/draft", template="/graphs/{name}/draft")[0] == 204
+    assert [node.get(f"/filters/{id}").status for id in (one, two, other)] == [200, 404, 404]
+
+
+def test_a_draft_that_lacks_a_filter_is_shown_and_mended(node: Node, ask: Asker) -> None:
+    one, two, gone = filter_(ask, "JSON"), filter_(ask, "Null"), filter_(ask, "SetField", field="a")
+    wire(ask, "lacking", f"{one}.out", f"{two}.in")
+    wire(ask, "lacking", f"{one}.out", f"{gone}.in")
+    assert ask("DELETE", f"/filters/{gone}", template="/filters/{id}")[0] == 204
+    status, draft = ask("GET", "/graphs/lacking/draft", template="/graphs/{name}/draft")
+    assert (status, draft["graph"]["wires"]) == (200, [["json.out", "null.in"]])
+    assert [(each["path"], each["code"], gone in each["message"]) for each in draft["errors"]] == [
+        ("wires", "filter.not_found", True)
+    ]
+    status, problem = ask("POST", "/graphs/lacking/deploy", template="/graphs/{name}/deploy")
+    assert (status, problem["code"], problem["errors"]) == (422, "graph.invalid", draft["errors"])
+    unwired = {"source": f"{one}.out", "target": f"{gone}.in"}
+    status, draft = ask("DELETE", "/graphs/lacking/wires", unwired, template="/graphs/{name}/wires")
+    assert (status, draft["errors"]) == (200, [])
+    wire(ask, "lacking", f"{one}.out", f"{(other := filter_(ask, 'Null'))}.in")
+    ask("DELETE", f"/filters/{other}", template="/filters/{id}")
+    assert ask("DELETE", "/graphs/lacking/draft", template="/graphs/{name}/draft")[0] == 204
+    assert node.get(f"/filters/{one}").status == 404
+
+
+def test_a_draft_may_lack_a_filter_that_was_deployed(ask: Asker) -> None:
+    two = filter_(ask, "Null")
+    graph = {**GRAPH, "name": "shrunk", "routes": ["shrunk"]}
+    assert ask("PUT", "/graphs/shrunk", graph, template="/graphs/{name}")[0] == 201
+    wire(ask, "shrunk", "set.out", f"{two}.in")
+    nodes = {name: node for name, node in GRAPH["nodes"].items() if name != "set"}
+    smaller = {**graph, "nodes": nodes, "wires": [["json.out", "null.in"]]}
+    assert ask("PUT", "/graphs/shrunk", smaller, template="/graphs/{name}")[0] == 200
+    draft = ask("GET", "/graphs/shrunk/draft", template="/graphs/{name}/draft")[1]
+    assert any("'set' is gone" in each["message"] for each in draft["errors"])
+    assert ask("DELETE", "/graphs/shrunk/draft", template="/graphs/{name}/draft")[0] == 204
+
+
 def test_a_filter_that_is_given_what_it_has_has_no_line(ask: Asker) -> None:
     def lines() -> list[str]:
         listed = ask("GET", "/audit?limit=1000", template="/audit")[1]["audit"]

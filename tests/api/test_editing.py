@@ -187,6 +187,39 @@ def test_drafts_of_filters_are_for_all_graphs_only(caller: Caller, limited: str,
     assert id not in json.dumps(caller.ask("GET", "/filters", limited)[1])
 
 
+def test_a_limited_token_gets_at_no_draft_by_a_wire(caller: Caller, limited: str) -> None:
+    own = graph("team-d", ["team-d"], set=HARMLESS)
+    assert caller.ask("PUT", "/graphs/team-d", limited, own)[0] == 201
+    secret = {"component": "SetField", "params": {"field": "at", "value": "theirs"}}
+    taken, free = (caller.ask("POST", "/filters", ADMIN, secret)[1]["id"] for _ in range(2))
+    source = caller.ask("POST", "/filters", ADMIN, {"component": "JSON"})[1]["id"]
+    theirs = {"source": f"{source}.out", "target": f"{taken}.in"}
+    assert caller.ask("POST", f"/graphs/{OTHER}/wires", ADMIN, theirs)[0] == 201
+    before = caller.ask("GET", f"/graphs/{OTHER}/draft", ADMIN)[1]
+    answers = []
+    for id in (taken, free, "0190a5a0-0000-7000-8000-000000000000"):
+        ends = {"source": "team-d.json.out", "target": f"{id}.in"}
+        assert refused(caller, "POST", "/graphs/team-d/wires", limited, ends) == "graph.forbidden"
+        answers.append(caller.ask("POST", "/graphs/team-d/wires", limited, ends)[1]["detail"].replace(id, ""))
+        # nor by a filter of its own that is called so, and goes then
+        named = {**own, "nodes": {id: HARMLESS, **own["nodes"]}, "wires": [*own["wires"], ["json.out", f"{id}.in"]]}
+        named["wires"].append([f"{id}.out", "null.in"])
+        assert caller.ask("PUT", "/graphs/team-d", limited, named)[0] == 200
+        status, answer = caller.ask("POST", "/graphs/team-d/wires", limited, ends)
+        assert status == (403 if id in (taken, free) else 201), answer
+        assert caller.ask("PUT", "/graphs/team-d", limited, own)[0] == 200
+    assert len(set(answers)) == 1
+    assert "theirs" not in json.dumps(caller.ask("GET", "/graphs/team-d/draft", limited)[1])
+    assert caller.ask("DELETE", "/graphs/team-d/draft", limited)[0] == 204
+    # wires between filters of its graph are its own
+    wire = {"source": "set.error", "target": "null.in"}
+    assert caller.ask("POST", "/graphs/team-d/wires", limited, wire)[0] == 201
+    assert caller.ask("POST", "/graphs/team-d/deploy", limited)[0] == 200
+    assert caller.ask("GET", f"/graphs/{OTHER}/draft", ADMIN)[1] == before
+    assert caller.ask("DELETE", f"/graphs/{OTHER}/draft", ADMIN)[0] == 204
+    assert caller.ask("DELETE", f"/filters/{free}", ADMIN)[0] == 204
+
+
 def test_the_author_of_a_version_is_the_token(caller: Caller, editor: str) -> None:
     assert caller.ask("PUT", "/graphs/by", editor, graph("by", ["by"]))[0] == 201
     assert caller.ask("PUT", "/graphs/by?by=ada", editor, graph("by", ["by"], set=HARMLESS))[0] == 200

@@ -39,8 +39,9 @@ def test_graphs_and_drafts_move(tmp_path: Path) -> None:
         ask(node, "POST", "/graphs/second/pause")
         a, b = (ask(node, "POST", "/filters", {"component": name})["id"] for name in ("JSON", "Null"))
         ask(node, "POST", "/filters", {"component": "Text"})
+        c = ask(node, "POST", "/filters", {"component": "Null"})["id"]
         ask(node, "POST", "/graphs/drafted/wires", {"source": f"{a}.out", "target": f"{b}.in"})
-        ask(node, "POST", "/graphs/second/wires", {"source": "json.out", "target": f"{b}.in"})
+        ask(node, "POST", "/graphs/second/wires", {"source": "json.out", "target": f"{c}.in"})
         done = run("export", node)
         assert done.exit_code == 0, done.output
         file.write_text(done.stdout)
@@ -54,7 +55,7 @@ def test_graphs_and_drafts_move(tmp_path: Path) -> None:
     with running(tmp_path / "two", other, workers=1, instances=1) as node:
         done = run("import", node, str(file))
         assert done.exit_code == 0, done.output
-        assert done.stdout == "first: version 1\nsecond: version 1, paused\n3 drafted filters\n"
+        assert done.stdout == "first: version 1\nsecond: version 1, paused\n4 drafted filters\n"
         states = {each["name"]: each["state"] for each in ask(node, "GET", "/graphs")}
         assert states == {"first": "live", "other": "live", "second": "paused"}
         assert ask(node, "GET", "/graphs/second")["graph"] == {**{k: v for k, v in second.items() if v}, "description": "again"}
@@ -68,6 +69,14 @@ def test_graphs_and_drafts_move(tmp_path: Path) -> None:
         assert run("import", node, str(file)).exit_code == 0
         assert len(ask(node, "GET", "/graphs/second/versions")) == 1
         assert ask(node, "GET", "/graphs/second")["state"] == "paused"
+        # a wire to a filter that is gone; it keeps the others from nothing
+        exported = json.loads(file.read_text())
+        exported["drafts"]["filters"] = [each for each in exported["drafts"]["filters"] if each["id"] != a]
+        file.write_text(json.dumps(exported))
+        done = run("import", node, str(file))
+        assert done.exit_code == 1
+        assert f"drafted: draft: wire from {a}.out to " in done.stderr
+        assert done.stdout.endswith("3 drafted filters\n")
 
 
 def test_what_is_refused_is_named_and_the_rest_is_moved(tmp_path: Path) -> None:

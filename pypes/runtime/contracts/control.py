@@ -138,7 +138,7 @@ class DraftCalls(Protocol):
     async def get(self, name: str) -> Shown:
         """The draft of a graph: what it would be, and what is wrong with it yet."""
 
-    async def wire(self, name: str, source: str, target: str, cause: Cause = ITSELF) -> Shown:
+    async def wire(self, name: str, source: str, target: str, *, rights: str = ALL, cause: Cause = ITSELF) -> Shown:
         """Draw a wire between two ends, ``filter.port``; returns the draft."""
 
     async def unwire(self, name: str, source: str, target: str, cause: Cause = ITSELF) -> Shown:

@@ -265,6 +265,11 @@ class ControlStore:
         rows = self._rows("select source, target from wires where graph = ? order by created, source, target", graph)
         return [(source, target) for source, target in rows]
 
+    def drawn(self) -> list[tuple[str, str, str]]:
+        """All drafted wires: graph, source and target, in the order in which they were drawn."""
+        rows = self._rows("select graph, source, target from wires order by created, graph, source, target")
+        return [(graph, source, target) for graph, source, target in rows]
+
     def drafted(self) -> list[str]:
         """Names of the graphs that wires are drafted for."""
         return [name for (name,) in self._rows("select distinct graph from wires order by graph")]

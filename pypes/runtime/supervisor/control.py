@@ -239,8 +239,8 @@ class _Drafts:
     async def get(self, name: str) -> Shown:
         return self._drafts.get(name)
 
-    async def wire(self, name: str, source: str, target: str, cause: Cause = ITSELF) -> Shown:
-        return self._drafts.wire(name, source, target, cause)
+    async def wire(self, name: str, source: str, target: str, *, rights: str = ALL, cause: Cause = ITSELF) -> Shown:
+        return self._drafts.wire(name, source, target, rights=rights, cause=cause)
 
     async def unwire(self, name: str, source: str, target: str, cause: Cause = ITSELF) -> Shown:
         return self._drafts.unwire(name, source, target, cause)

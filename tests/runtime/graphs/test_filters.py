@@ -73,9 +73,9 @@ def test_drafts_are_bounded(start_node: Any, a_graph: Any) -> None:
     assert node.call("filters.update", id=first, params={"file": "x" * 50})["params"] == {"file": "x" * 50}
     for target in ("in", "in"):  # the same wire twice is one
         node.call("drafts.wire", name="g", source=f"{first}.out", target=f"{second}.{target}")
-    node.call("drafts.wire", name="h", source=f"{second}.out", target=f"{first}.in")
+    node.call("drafts.wire", name="g", source=f"{second}.out", target=f"{first}.in")
     with pytest.raises(Conflict, match="drafted wires"):
-        node.call("drafts.wire", name="i", source=f"{first}.out", target=f"{second}.in")
-    node.call("drafts.wire", name="h", source=f"{second}.out", target=f"{first}.in")
+        node.call("drafts.wire", name="g", source=f"{first}.error", target=f"{second}.in")
+    node.call("drafts.wire", name="g", source=f"{second}.out", target=f"{first}.in")
     node.call("filters.delete", id=second)
     node.call("filters.create", component="Odd")

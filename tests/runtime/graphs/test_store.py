@@ -34,6 +34,14 @@ def test_versions_count_on_and_the_live_one_is_told(tmp_path: Path) -> None:
     store.close()
 
 
+def test_wires_of_all_drafts_come_as_they_were_drawn(tmp_path: Path) -> None:
+    with closing(ControlStore(tmp_path / "control.db")) as store:
+        store.put_wire("h", "x.out", "y.in")
+        store.put_wire("g", "a.out", "b.in")
+        store.put_wire("h", "x.out", "y.in")
+        assert store.drawn() == [("h", "x.out", "y.in"), ("g", "a.out", "b.in")]
+
+
 def test_everything_outlives_the_process(tmp_path: Path) -> None:
     store = ControlStore(tmp_path / "control.db")
     store.deploy(StoredGraph("g", 1, {"n": 1}, 5.0))
