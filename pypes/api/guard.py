@@ -336,13 +336,15 @@ def _is_bearer(token: bytes | None) -> bool:
 
 
 def _bare(host: str) -> str:
-    """A host without port and brackets."""
+    """A host without port and brackets; one with anything else about it stays as it is."""
     if host.count(":") > 1 and not host.startswith("["):
         return host
     try:
-        return urlsplit(f"//{host}").hostname or host
-    except ValueError:
+        parts = urlsplit(f"//{host}")
+        is_plain = parts.netloc == host and "@" not in host and (parts.port is None or parts.port > 0)
+    except ValueError:  # of what is no address, and no port
         return host
+    return parts.hostname or host if is_plain else host
 
 
 def _bad_host(host: bytes | None, field: str = "Host") -> PypesError:

@@ -68,7 +68,13 @@ def test_hosts_of_the_server_pass(host: str) -> None:
     assert ask({"Host": host}, hosts=("pypes.example.com",))[0] == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8080", "10.0.0.9", "", "["])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8080", "10.0.0.9", "", "["),
+        *("127.0.0.1:8080.evil", "127.0.0.1:evil", "localhost/evil", "evil@localhost", "localhost?evil", "localhost:0"),
+    ],
+)
 def test_foreign_hosts_do_not(host: str) -> None:
     status, headers, problem = ask({"Host": host}, method="GET")
     assert status == 403
