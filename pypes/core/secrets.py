@@ -52,10 +52,10 @@ class Secrets:
 
     def learn_variables(self, names: Iterable[str], environ: Mapping[str, str]) -> None:
         """Learn the values of variables by their names."""
-        found: dict[str, str] = {}
-        for name in names:
-            found |= dict.fromkeys(_forms(environ.get(name, "")), f"${{{name}}}")
-        self._add(found)
+        values = {name: environ.get(name, "") for name in sorted(names)}
+        found = {form: f"${{{name}}}" for name, value in values.items() for form in _forms(value)}
+        # what is the whole value of one is shown as that, and not as a part of another
+        self._add(found | {value: f"${{{name}}}" for name, value in values.items()})
 
     def learn(self, value: Any, environ: Mapping[str, str]) -> None:
         """Learn the values of ``${NAME}`` anywhere in JSON values, and the passwords of addresses in them."""

@@ -13,6 +13,12 @@ def test_messages_name_the_variable_instead_of_its_value() -> None:
     assert scrub("pass", [{"a": "nothing"}], environ) == "pass"
 
 
+def test_a_value_that_is_a_part_of_another_one_has_its_own_name() -> None:
+    for whole, part in (("A", "B"), ("B", "A")):
+        values = [{"a": f"${{{whole}}}${{{part}}}"}]
+        assert scrub("pass", values, {whole: "http://u:pass@h", part: "pass"}) == f"${{{part}}}"
+
+
 def test_a_graph_is_checked_with_the_values_in_place() -> None:
     schema = {"type": "object", "properties": {"port": {"type": "string", "pattern": "^[0-9]+$"}}}
     catalogue = {"In": ComponentSpec("In", kind="ADAPTER", outputs={"out": ""}, schema=schema)}
