@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import jsonschema_rs
+
 from tests.catalogue import pages, specs
 
 
@@ -22,3 +24,12 @@ def test_every_component_says_what_it_is_and_shows_how_it_works() -> None:
         assert spec["icon"], spec["name"]
         assert spec["tags"], spec["name"]
         assert spec["example"], spec["name"]
+
+
+def test_nodes_can_check_parameters_by_every_schema() -> None:
+    """A pattern that is no regular expression for the validator would have each graph with the component refused."""
+    for spec in specs():
+        try:
+            jsonschema_rs.validator_for(spec["schema"])
+        except jsonschema_rs.ValidationError as error:
+            raise AssertionError(f"{spec['name']}: {error.message}") from error

@@ -132,8 +132,14 @@ def _param_problems(params: Mapping[str, Any], schema: Mapping[str, Any], path: 
     # imported here because running a graph needs no validation, and every instance imports this package
     import jsonschema_rs
 
+    try:
+        validator = jsonschema_rs.validator_for(dict(schema))
+    except jsonschema_rs.ValidationError as wrong:
+        message = f"no parameters of this component can be checked, as its schema is wrong: {wrong.message}; tell its author"
+        yield Problem(path, message, "component.schema")
+        return
     known = sorted(schema.get("properties", {}))
-    for error in jsonschema_rs.validator_for(dict(schema)).iter_errors(dict(params)):
+    for error in validator.iter_errors(dict(params)):
         where = ".".join([path, *map(str, error.instance_path)])
         kind: Any = error.kind
         match kind.name:

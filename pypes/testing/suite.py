@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, ClassVar
 
+import jsonschema_rs
 import pytest
 
 from pypes.component import KINDS, Component
@@ -44,6 +45,7 @@ class ComponentSuite:
     def test_parameters_have_help_and_a_schema(self) -> None:
         schema = self.make().schema()
         json.dumps(schema)
+        jsonschema_rs.validator_for(schema)  # as a node checks by it
         if issubclass(self.component.Params, Parameters):
             for name in self.component.Params.__struct_fields__:
                 assert schema["properties"][name].get("description"), f"parameter {name} has no Help"

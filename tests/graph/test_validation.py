@@ -276,3 +276,16 @@ def test_options_of_batches_on_a_filter_that_gets_one_document_at_a_time() -> No
     wires = [["read.out", "change.in"], ["change.out", "pair.in"], ["pair.out", "keep.in"]]
     assert problems(nodes=nodes, wires=wires) == []
     assert problems(nodes=nodes, wires=[*wires, ["read.out", "pair.in2"]]) == [("nodes.pair.batch_s", "graph.no_batches")]
+
+
+def test_a_component_whose_schema_is_wrong_is_a_problem_of_its_filter() -> None:
+    class Odd(Transformer):
+        """Odd."""
+
+        class Params(Parameters):
+            text: Annotated[str, Help("Text.", pattern=r"^[^\0]*$")] = ""
+
+    graph = from_obj({"pypes": 1, "name": "g", "nodes": {"odd": {"component": "Odd"}}, "wires": []})
+    found = [problem for problem in validate(graph, {"Odd": describe(Odd)}) if problem.code == "component.schema"]
+    assert [problem.path for problem in found] == ["nodes.odd.params"]
+    assert "is not a" in found[0].message

@@ -31,7 +31,7 @@ BATCH_SHARE: Final = 16
 BATCH_BYTES: Final = 4 << 20
 #: About what a document has beside its fields.
 META_BYTES: Final = 512
-_COLUMN: Final = r"^[^\"\0]+$"
+_COLUMN: Final = r'^[^"\x00]+$'
 
 
 class SQLQuery(Source):
@@ -68,7 +68,7 @@ class SQLQuery(Source):
         url: Annotated[str, Help("The database: postgresql://USER:${PASSWORD}@HOST:5432/NAME.")] = ""
         path: Annotated[str, Help("File of SQLite in place of url, from the data directory if relative.", path=True)] = ""
         id: Annotated[str, id_help("Id of each document, made of {key}", "key")] = "{key}"
-        deleted: Annotated[str, Help("Column that says that a row is deleted; empty: none does.", pattern=r"^[^\"\0]*$")] = ""
+        deleted: Annotated[str, Help("Column that says that a row is deleted; empty: none does.", pattern=r'^[^"\x00]*$')] = ""
         compare: Annotated[bool, Help("Read all keys in each run, and delete the documents of rows that are gone.")] = False
         again: Annotated[int, Help("Rows at the end of the last run that are read again.", ge=1, le=100_000)] = 1_000
         timeout_s: Annotated[float, Help("Longest time for a connection and for a statement, in seconds.", gt=0)] = 60.0

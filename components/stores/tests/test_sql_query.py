@@ -15,6 +15,9 @@ import pytest
 
 from pypes import Packet
 from pypes.errors import ComponentError, InvalidInput
+from pypes.graph.codec import from_obj
+from pypes.graph.spec import describe
+from pypes.graph.validation import validate
 from pypes.testing import ComponentSuite, run_component
 from pypes_stores import sql_query
 from pypes_stores.row_cursor import packed, unpacked
@@ -69,6 +72,20 @@ def told(pairs: Pairs) -> list[str]:
 
 def put(db: sqlite3.Connection, *rows: tuple[Any, ...]) -> None:
     db.executemany("INSERT OR REPLACE INTO people (number, name, changed) VALUES (?, ?, ?)", rows)
+
+
+def test_a_graph_with_it_is_checked() -> None:
+    def problems(**params: Any) -> list[tuple[str, str]]:
+        nodes = {"sql": {"component": "SQLQuery", "params": {**PARAMS, **params}}}
+        graph = from_obj({"pypes": 1, "name": "g", "nodes": nodes, "wires": []})
+        found = validate(graph, {"SQLQuery": describe(SQLQuery)})
+        return [(problem.path, problem.code) for problem in found if problem.code.startswith(("param.", "component."))]
+
+    assert problems(deleted="gone") == []
+    for column in ("key", "rising", "deleted"):
+        for value in ('a"b', "a\0b"):
+            assert problems(**{column: value}) == [(f"nodes.sql.params.{column}", "param.invalid")]
+    assert problems(key="") == [("nodes.sql.params.key", "param.invalid")]
 
 
 def test_rows_that_are_new_or_changed_are_fetched(tmp_path: Path, db: sqlite3.Connection) -> None:
