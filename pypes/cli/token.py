@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from functools import wraps
@@ -48,6 +49,21 @@ class _Size(click.ParamType[float]):
             self.fail(str(error), param, ctx)
 
 
+class _Number(click.ParamType[float]):
+    """A number that is not negative; JSON has no others that could be a budget."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) and number >= 0):
+            self.fail(f"{value!r} is no number of 0 or more, such as 2.5", param, ctx)
+        return number
+
+
 def budget(command: Callable[..., None]) -> Callable[..., None]:
     """Options for the numbers of a budget; the command gets them as one object, without those that are not given."""
 
@@ -59,7 +75,7 @@ def budget(command: Callable[..., None]) -> Callable[..., None]:
     made = run
     for kind, what in reversed(KINDS.items()):
         help = f"Its budget of {what} in a second{', such as 5MiB' if kind == 'bytes_per_s' else ''}; 0: no bound."
-        kind_of = _Size() if kind == "bytes_per_s" else click.FLOAT
+        kind_of = _Size() if kind == "bytes_per_s" else _Number()
         made = click.option(f"--{kind.replace('_', '-')}", kind, type=kind_of, help=help)(made)
     return made
 

@@ -96,3 +96,16 @@ def test_a_token_may_have_a_budget(server: Server) -> None:
     assert "requests_per_s=100, bytes_per_s=5242880" in run(server, "token", "list").stdout
     for wrong in (["--bytes-per-s", "much"], ["--requests-per-s", "5MiB"]):
         assert run(server, "token", "create", "feeder", "--scope", "ingest", *wrong).exit_code == 2
+
+
+@pytest.mark.parametrize("command", [("create", "feeder", "--scope", "ingest"), ("change", "feeder")])
+@pytest.mark.parametrize("option", ["--requests-per-s", "--documents-per-s", "--bytes-per-s"])
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e400", "-1", "", "9" * 400])
+def test_a_budget_that_is_no_number_is_refused(server: Server, command: tuple[str, ...], option: str, number: str) -> None:
+    """JSON would have null for it, and the token no bound."""
+    server.answers["POST", "/tokens"] = 201, {**TOKEN, **SECRET}
+    server.answers["PATCH", "/tokens/feeder"] = 200, TOKEN
+    result = run(server, "token", *command, option, number)
+    assert result.exit_code == 2
+    assert option in result.stderr
+    assert server.asked == []
