@@ -129,7 +129,7 @@ class Guard:
         if scope["type"] != "http":
             return self._app(scope, receive, send)
         host = origin = token = cookies = length = None
-        good, is_chunked = True, False
+        good, is_chunked, is_repeated = True, False, False
         for name, value in scope["headers"]:
             if name == b"host":
                 # a second Host is as bad as a wrong one: proxies and servers differ in which they believe
@@ -138,6 +138,8 @@ class Guard:
             elif name == b"origin":
                 origin = value
             elif name == b"authorization":
+                # as with Host: a proxy may have looked at the other one
+                is_repeated = token is not None
                 token = value
             elif name == b"content-length":
                 length = value
@@ -156,6 +158,8 @@ class Guard:
             host = sender.host
             if host not in self._good_hosts and not self._is_good_host(host or b"", scope):
                 return problems.send(send, _bad_host(host, "X-Forwarded-Host"))
+        if is_repeated:
+            return problems.send(send, _repeated())
         scope[SENDER] = sender
         method = scope["method"]
         if origin is not None and origin.lower() in self._origins:
@@ -354,6 +358,10 @@ def _bad_host(host: bytes | None, field: str = "Host") -> PypesError:
         f"the {field} header names a server that this node does not answer for; add the name to hosts in pypes.ini if it should",
         code="host.foreign",
     )
+
+
+def _repeated() -> BadRequest:
+    return BadRequest("the request has more than one Authorization header; send one", code="authorization.repeated")
 
 
 async def _allow(send: Send, origin: bytes) -> None:

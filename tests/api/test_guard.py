@@ -103,6 +103,30 @@ def test_a_second_host_is_refused() -> None:
     assert asyncio.run(run(b"localhost")) == 200
 
 
+def test_a_second_authorization_is_refused() -> None:
+    """Whatever stands before the node may have looked at the other one."""
+    made = worker_config(token="right")
+    register = Register(Path("nowhere"), made.token)
+    guard = Guard(through, made, register, Sessions(made, register), lambda: "ready")
+    scope = {"type": "http", "method": "GET", "path": "/", "http_version": "1.1", "server": None}
+
+    def asked(*tokens: bytes) -> tuple[int, Any]:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        headers = [(b"host", b"localhost"), *((b"authorization", token) for token in tokens)]
+        asyncio.run(guard({**scope, "headers": headers}, None, send))  # type: ignore[arg-type]
+        return sent[0]["status"], orjson.loads(sent[1]["body"] or b"{}").get("code")
+
+    good = b"Bearer right"
+    assert asked(good) == (200, None)
+    for other in (good, b"Bearer wrong", b"Basic YTpi", b""):
+        for tokens in ((good, other), (other, good), (other, other, good)):
+            assert asked(*tokens) == (400, "authorization.repeated")
+
+
 def test_the_address_a_connection_came_in_on_passes_where_all_are_bound() -> None:
     assert ask({"Host": "10.0.0.5:8080"}, host="0.0.0.0", server="10.0.0.5", insecure=True)[0] == 200
     assert ask({"Host": "10.0.0.6:8080"}, host="0.0.0.0", server="10.0.0.5", insecure=True)[0] == 403
