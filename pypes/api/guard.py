@@ -31,7 +31,7 @@ from pypes.api.counting import REASON
 from pypes.api.door import room
 from pypes.api.origins import field_of, is_by_hand, is_navigation, is_of_others, is_own, is_secure
 from pypes.api.permission import check_csrf
-from pypes.api.request import CLIENT, CSRF, SESSION, too_large
+from pypes.api.request import CLIENT, CSRF, SESSION, is_free, too_large
 from pypes.api.sender import SENDER, Fields, Proxies
 from pypes.api.sessions import Session, Sessions
 from pypes.core.addresses import is_loopback
@@ -209,7 +209,8 @@ class Guard:
             return
         account.under_way += 1
         try:
-            error = account.charge(size, int(scope["path"].startswith("/docs"))) if account.is_charged else None
+            is_charged = account.is_charged and not is_free(scope[CLIENT], scope["path"])
+            error = account.charge(size, int(scope["path"].startswith("/docs"))) if is_charged else None
             if error is None:
                 await self._app(scope, receive, send)
                 return

@@ -16,7 +16,7 @@ import pytest
 
 from pypes.testing.node import Node, running, until
 from tests.api.asking import GRAPH
-from tests.api.callers import Caller, calling
+from tests.api.callers import Caller, calling, sign_in
 from tests.api.test_tokens import OWN, SEEN_S, make
 
 #: Of so few a second, one passes, and the next one in more time than any test takes.
@@ -197,6 +197,35 @@ def test_documents_are_counted_when_they_are_known(callers: list[Caller]) -> Non
             assert caller.ask("GET", "/receipts?limit=1", secret)[0] == 200
 
 
+@pytest.mark.parametrize("kind", ["requests_per_s", "bytes_per_s"])
+def test_no_budget_locks_out_who_may_change_budgets(node: Node, callers: list[Caller], kind: str) -> None:
+    name = f"boss-{kind}"
+    secret = make(callers[0], name, "admin", budget={kind: ONE})
+    assert post(callers[0], secret) == 202
+    browser = sign_in(callers[0], secret)
+    for caller in callers:
+        assert post(caller, secret) == 429
+        assert browser.ask(caller, "POST", "/docs", {"a": 1})[0] == 429
+        assert caller.ask("GET", f"/tokens/{name}", secret)[0] == 200
+        assert caller.ask("PATCH", "/tokens/none", secret, {"budget": None})[0] == 404
+        assert browser.ask(caller, "GET", "/session")[0] == 200
+        assert sign_in(caller, secret).raw(caller, "POST", "/session/end")[0] == 303
+    with closing(http.client.HTTPConnection("127.0.0.1", node.port, timeout=20)) as connection:
+        body = json.dumps({"budget": None}).encode()
+        connection.request("PATCH", f"/tokens/{name}", iter([body[:5], body[5:]]), {"Authorization": f"Bearer {secret}"})
+        assert connection.getresponse().status == 200
+    for caller in callers:
+        until(lambda c=caller: post(c, secret) == 202, SEEN_S, "no budget any more")
+
+
+def test_who_may_not_change_budgets_is_charged_at_those_addresses_too(callers: list[Caller]) -> None:
+    secret = make(callers[0], "curious", "edit", budget={"requests_per_s": ONE})
+    assert callers[0].ask("GET", "/tokens", secret)[0] == 403
+    for caller in callers:
+        assert caller.ask("GET", "/tokens", secret)[0] == 429
+        assert caller.ask("GET", "/session", secret)[0] == 429
+
+
 # -- what is told, and what dies ------------------------------------------------------------------------------
 
 
@@ -288,3 +317,9 @@ def test_clients_that_need_no_token_have_a_budget_together(tmp_path: Path) -> No
         status, problem = callers[0].ask("POST", "/docs/any", None, {"a": 1})
         assert (status, problem["limit"], "where" in problem) == (429, "documents_per_s", False)
         assert callers[0].ask("GET", "/status")[0] == 200
+
+
+def test_where_no_token_is_needed_addresses_about_tokens_have_the_budget_of_all(tmp_path: Path) -> None:
+    environ = {"PYPES_ACCESS_REQUESTS_PER_S": str(ONE)}
+    with running(tmp_path, GRAPH, workers=1, instances=1, environ=environ) as node, calling(node) as (caller,):
+        assert [caller.ask("GET", "/tokens")[0] for _ in range(2)] == [200, 429]
