@@ -12,15 +12,39 @@ from pypes.api.operation import Answer, operation
 from pypes.api.request import Request
 from pypes.graph.pools import graph_of
 from pypes.observe.exposition import OPENMETRICS, PROMETHEUS
-from pypes.observe.metrics import OVER_BUDGET, POSTS_REFUSED
+from pypes.observe.metrics import (
+    BUILD,
+    CERTIFICATE_END,
+    DATA_FREE,
+    DATA_SIZE,
+    INSTANCE_MAX_MEMORY,
+    INSTANCE_RESTARTS,
+    INSTANCES,
+    LOOP_DELAY,
+    MAX_DESCRIPTORS,
+    NODE_READY,
+    NODE_START,
+    PROCESS_CPU,
+    PROCESS_DESCRIPTORS,
+    PROCESS_MEMORY,
+    SHARDS,
+)
 
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
 
-#: The label of a sample that says whose it is.
-_OWNER: Final = re.compile(r'^\w+\{(graph|pool|process)="([^"]*)"')
-#: Samples that name routes, and so graphs, without saying whose they are; and those that name tokens.
-_OF_OTHERS: Final = (POSTS_REFUSED.name + "{", OVER_BUDGET.name + "{")
+#: A sample: the name of its metric, and its first label with the value.
+_SAMPLE: Final = re.compile(r'(\w+?)(?:_bucket|_sum|_count)?(?: |\{(\w+)="([^"]*)")')
+#: Metrics that say nothing of what others do, or what `GET /status` shows to everybody as well.
+_OF_THE_NODE: Final = frozenset(
+    metric.name
+    for metric in (
+        *(BUILD, NODE_START, NODE_READY, CERTIFICATE_END, SHARDS, INSTANCES, INSTANCE_RESTARTS),
+        *(MAX_DESCRIPTORS, INSTANCE_MAX_MEMORY, DATA_FREE, DATA_SIZE),
+    )
+)
+#: Metrics of processes; those of pools belong to a graph.
+_OF_PROCESSES: Final = frozenset(metric.name for metric in (LOOP_DELAY, PROCESS_MEMORY, PROCESS_CPU, PROCESS_DESCRIPTORS))
 
 
 class Metrics:
@@ -50,13 +74,21 @@ class Metrics:
 
 
 def limited(text: str, client: Client) -> str:
-    """The metrics without the series of graphs that are not the client's; those of the whole node stay."""
-    return "".join(line for line in text.splitlines(keepends=True) if _is_own(line, client))
+    """The metrics that a client for some graphs may see: those of its graphs, and those that say nothing of others."""
+    return "".join(line for line in text.splitlines(keepends=True) if line.startswith("#") or _is_own(line, client))
 
 
 def _is_own(line: str, client: Client) -> bool:
-    if line.startswith(_OF_OTHERS):
+    found = _SAMPLE.match(line)
+    if found is None:
         return False
-    found = _OWNER.match(line)
-    graph = "" if found is None else found[2] if found[1] == "graph" else graph_of(found[2])
-    return not graph or client.has(graph)
+    metric, label, value = found.groups()
+    match label:
+        case "graph":
+            return client.has(value)
+        case "pool":
+            return client.has(graph_of(value))
+        case "process":
+            return metric in _OF_PROCESSES and (not (graph := graph_of(value)) or client.has(graph))
+        case _:
+            return metric in _OF_THE_NODE

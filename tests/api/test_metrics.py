@@ -15,10 +15,13 @@ import urllib3
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_prometheus
 
+from pypes.access.client import client_of
 from pypes.api.address import AddressRouter
 from pypes.api.counting import ROUTE, UNKNOWN, RequestTallies
+from pypes.api.metrics import limited
 from pypes.errors import OverBudget
-from pypes.observe.metrics import BY_NAME
+from pypes.observe.exposition import EOF, head, names_of
+from pypes.observe.metrics import BY_NAME, CATALOGUE
 from pypes.observe.tallies import Tallies
 from pypes.testing.node import Node, running, until
 from tests.api.test_docs import GRAPH
@@ -257,6 +260,42 @@ def test_tokens_over_their_budget_are_few() -> None:
     found = [series.labels for series in tallies.series if series.metric == "pypes_requests_over_budget_total"]
     assert len(found) == 22
     assert {("t0", "bytes_per_s"), ("others", "bytes_per_s"), ("", "requests_per_s")} <= {*found}
+
+
+#: Metrics of the whole node that tokens for some graphs may see. One that is new is theirs only if it says nothing of others.
+OF_THE_NODE = {
+    *("pypes_build_info", "pypes_node_start_time_seconds", "pypes_node_ready", "pypes_certificate_end_time_seconds"),
+    *("pypes_shards", "pypes_instances", "pypes_instance_restarts_total", "pypes_max_descriptors"),
+    *("pypes_instance_max_memory_bytes", "pypes_data_free_bytes", "pypes_data_size_bytes"),
+}
+
+
+@pytest.mark.parametrize("is_openmetrics", [True, False])
+def test_of_the_whole_catalogue_a_token_for_some_graphs_sees_what_is_said_here(is_openmetrics: bool) -> None:
+    client = client_of("feeder", ["read"], ["own", "team-*"])
+    own = {"graph": "team-a", "pool": "own.embed", "process": "pool-own.embed-1"}
+    others = {"graph": "other", "pool": "other.embed", "process": "pool-other.embed-1"}
+    node = {"graph": "", "pool": "models", "process": "worker-0"}
+
+    def seen(owner: dict[str, str]) -> set[str]:
+        """The metrics of which samples are left."""
+        found = set()
+        for metric in CATALOGUE:
+            samples = names_of(metric, [owner.get(label, "own") for label in metric.labels])
+            text = head(metric, is_openmetrics=is_openmetrics)
+            left = limited(text + "".join(f"{name} 1\n" for name in samples) + EOF, client)
+            assert left.startswith(text)
+            assert left.endswith(EOF)
+            count = len(left.splitlines()) - len(text.splitlines()) - 1
+            assert count in (0, len(samples)), metric.name
+            found |= {metric.name} if count else set()
+        return found
+
+    owned = {metric.name for metric in CATALOGUE if metric.labels[:1] in (("graph",), ("pool",), ("process",))}
+    of_processes = {metric.name for metric in CATALOGUE if metric.labels == ("process",)}
+    assert seen(own) == OF_THE_NODE | owned
+    assert seen(others) == OF_THE_NODE
+    assert seen(node) == OF_THE_NODE | of_processes
 
 
 def test_no_tally_files_are_left(tmp_path: Path) -> None:

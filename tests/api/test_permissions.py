@@ -314,6 +314,8 @@ def test_lists_have_what_is_the_own(stage: Stage) -> None:
     assert {*status} == {*caller.ask("GET", "/status", ADMIN)[1]}
     metrics = caller.raw("GET", "/metrics", secret)[2].decode()
     assert f'pypes_documents_accepted_total{{graph="{OWN}"' in metrics
+    assert OTHER not in metrics
+    assert not [line for line in metrics.splitlines() if line.startswith(("pypes_http_", "pypes_deploy", "pypes_store_commit_"))]
     everything = caller.raw("GET", "/metrics", ADMIN)[2].decode()
     assert OTHER in everything
     # what a list of receipts has is what it would have, if there were no others

@@ -61,7 +61,7 @@ def test_what_names_another_graph_is_no_metric_for_some_graphs_only() -> None:
         for line in (
             'pypes_documents_accepted_total{graph="own"}',
             'pypes_instances{state="ready"}',
-            'pypes_pool_workers{pool="models"}',
+            'pypes_pool_workers{pool="own.embed"}',
             *(f'pypes_process_open_descriptors{{process="{name}"}}' for name in PROCESSES[:-2]),
         )
     )
@@ -69,6 +69,7 @@ def test_what_names_another_graph_is_no_metric_for_some_graphs_only() -> None:
         'pypes_documents_accepted_total{graph="other"}',
         'pypes_posts_refused_total{status="503",route="theirs"}',
         'pypes_requests_over_budget_total{token="other",budget="bytes_per_s"}',
+        'pypes_pool_workers{pool="models"}',
         'pypes_pool_workers{pool="other.c"}',
         'pypes_pool_workers{pool="other:models"}',
         *(f'pypes_event_loop_delay_seconds_bucket{{process="{name}",le="0.1"}}' for name in PROCESSES[-2:]),
