@@ -10,8 +10,20 @@ import msgspec
 #: The name of the node itself, for changes that nobody has asked for just now: a graph file, a schedule.
 NODE_NAME: Final = "node"
 
+#: The size of a row besides its text, roughly.
+ROW_BYTES: Final = 64
+
 #: The hash before that of the first line of a file.
 FIRST_HASH: Final = bytes(32)
+
+
+#: All that lines are about. ``node.restore`` and ``token.forget`` are done by the node itself.
+OPERATIONS: Final = (
+    *("components.rescan", "deadletters.delete", "deadletters.edit", "deadletters.replay", "draft.delete", "draft.deploy"),
+    *("filter.change", "filter.create", "filter.delete", "graph.delete", "graph.deploy", "graph.pause", "graph.resume"),
+    *("graph.rollback", "node.restore", "session.begin", "session.end", "shadow.end", "shadow.start", "sources.run"),
+    *("store.clear", "token.change", "token.create", "token.forget", "token.revoke", "wire.delete", "wire.draw"),
+)
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -92,6 +104,19 @@ class Entry(msgspec.Struct, frozen=True):
     @property
     def place(self) -> Place:
         return Place.parse(self.id)
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """The lines that one file should have: those behind number ``gone``, up to ``last``, of so many ``bytes``.
+
+    ``source`` is the number of the file, ``hash`` that of the last line that has gone, in hexadecimal.
+    """
+
+    source: int
+    gone: int
+    hash: str
+    last: int
+    bytes: int
 
 
 class AuditQuery(msgspec.Struct, frozen=True):

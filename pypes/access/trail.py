@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pypes.access.audit import AuditQuery, Entry, Line, Place, hash_of
+from pypes.access.audit import ROW_BYTES, AuditQuery, Entry, Kept, Line, Place, hash_of
 from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock
 from pypes.core.secrets import masked
@@ -22,9 +22,6 @@ from pypes.observe.log_line import time_text
 
 #: The number of the file ``control.db`` among those with lines; that of a shard is one more than the shard's.
 CONTROL: Final = 0
-
-#: The size of a row besides its text, roughly.
-ROW_BYTES: Final = 64
 
 #: The size of a line, in SQL.
 _SIZE: Final = f"length(cast(line as blob)) + {ROW_BYTES}"
@@ -128,6 +125,12 @@ class Trail:
             Entry(str(Place(at, self._source, number)), msgspec.json.decode(line, type=Line), digest.hex())
             for number, at, line, digest in rows
         ]
+
+    def kept(self, db: sqlite3.Connection) -> Kept:
+        """The lines that there should be, by the row of what has gone."""
+        sql = "select number, hash, coalesce((select max(number) from audit), number), bytes from audit_gone"
+        gone, digest, last, bytes = db.execute(sql).fetchone()
+        return Kept(self._source, gone, digest.hex(), last, bytes)
 
     def _where(self, query: AuditQuery) -> tuple[str, list[Any]]:
         conditions, values = ["true"], list[Any]()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import falcon.asgi
 import msgspec
 import orjson
 
-from pypes.access.audit import AuditQuery, Entry
+from pypes.access.audit import OPERATIONS, AuditQuery, Entry
 from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, TIME, Answer, Parameter, Schema, obj, operation
 from pypes.api.query import (
     AFTER,
@@ -51,8 +52,15 @@ LINE = obj(
     detail=JSON_OBJECT,
     hash={**TEXT, "description": "SHA-256 of the line with the hash of the line before it in the same file, in hexadecimal."},
 )
-NAMES = ("graph", "by", "operation", "since", "until", "order", "limit", "after")
+FILE = obj(
+    source={**COUNT, "description": "The file, as in the middle of ids: 0 for control.db, else one more than the shard."},
+    gone={**COUNT, "description": "Number of the last line that has gone, for its age or for room; 0: none has."},
+    hash={**TEXT, "description": "Hash of that line."},
+    last={**COUNT, "description": "Number of the last line."},
+    bytes={**COUNT, "description": "Bytes of all lines that should be there."},
+)
 OPERATION = re.compile(r"[a-z.*]{1,64}")
+NAMES = ("graph", "by", "operation", "since", "until", "order", "limit", "after")
 ID = re.compile(r"[0-9a-f]{1,12}-[0-9]{1,5}-[0-9]{1,18}")
 
 
@@ -67,7 +75,7 @@ class Audit:
         {
             200: Answer(
                 "A page of lines; next is null on the last one.",
-                obj(audit={"type": "array", "items": LINE}, next=MAYBE_TEXT),
+                obj(audit={"type": "array", "items": LINE}, next=MAYBE_TEXT, files={"type": "array", "items": FILE}),
             )
         },
         errors={400: "An unknown parameter, or one whose value is empty or invalid.", 503: BUSY},
@@ -87,7 +95,7 @@ class Audit:
         check_names(req, NAMES)
         until = criterion_of(req, "until")
         query = AuditQuery(
-            operation=_fitting(req, "operation", OPERATION, "a name such as graph.deploy, or a pattern such as graph.*"),
+            operation=_operation(req),
             by=criterion_of(req, "by") or "",
             graph=criterion_of(req, "graph") or "",
             since=since_of(criterion_of(req, "since")),
@@ -98,7 +106,18 @@ class Audit:
         limit = limit_of(req)
         found = await self._worker.audit.lines(query, limit)
         following = found[-1].id if len(found) == limit else None
-        resp.data = orjson.dumps({"audit": [shown(entry) for entry in found], "next": following})
+        files = msgspec.to_builtins(await self._worker.audit.kept())
+        resp.data = orjson.dumps({"audit": [shown(entry) for entry in found], "next": following, "files": files})
+
+
+def _operation(req: Request) -> str:
+    """The operations that are asked for, a name or a pattern; empty for all. Raises :class:`BadRequest` if there are none."""
+    text = criterion_of(req, "operation") or ""
+    # of patterns, fnmatch knows more than is promised, and SQLite other ones
+    is_good = OPERATION.fullmatch(text) and any(fnmatchcase(known, text) for known in OPERATIONS)
+    if text and not is_good:
+        raise invalid("operation", f"one of {', '.join(OPERATIONS)}, or a pattern such as graph.*")
+    return text
 
 
 def shown(entry: Entry) -> dict[str, Any]:

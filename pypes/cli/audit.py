@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import click
 import msgspec
 
-from pypes.access.audit import FIRST_HASH, Line, Place, hash_of
+from pypes.access.audit import FIRST_HASH, ROW_BYTES, Kept, Line, Place, hash_of
 from pypes.cli.client import Client, node_options, oldest_first, print_json, print_table
 from pypes.core.wording import counted
 
@@ -86,27 +87,37 @@ def _check(client: Client, as_json: bool) -> None:
 
 def _read(client: Client) -> tuple[int, dict[int, tuple[Place, str]], list[str]]:
     """The number of lines, the last one of each file with its hash, and what is wrong."""
+    files = client.ask("GET", "/audit", {"limit": 1})["files"]
+    kept = {each.source: each for each in msgspec.convert(files, list[Kept])}
     last: dict[int, tuple[Place, str]] = {}
     problems: list[str] = []
-    count = 0
+    count, sizes = 0, Counter[int]()
     for line in client.pages("/audit", {"order": "oldest"}, "audit", EVERYTHING):
         place = Place.parse(line["id"])
-        problems += _problems(line, place, last.get(place.source))
+        text = msgspec.json.encode(msgspec.convert({key: line[key] for key in Line.__struct_fields__}, Line))
+        file = kept.get(place.source) or Kept(place.source, 0, FIRST_HASH.hex(), 0, 0)
+        problems += _problems(line, place, text, last.get(place.source), file)
         last[place.source] = place, line["hash"]
+        if place.number <= file.last:  # others have come since
+            sizes[place.source] += ROW_BYTES + len(text)
         count += 1
-    return count, last, problems
+    uneven = [file for file in kept.values() if sizes[file.source] != file.bytes]
+    return count, last, problems or [_uneven(file, sizes[file.source]) for file in uneven]
 
 
-def _problems(line: dict[str, Any], place: Place, before: tuple[Place, str] | None) -> Iterator[str]:
-    if before is None and place.number > 1:
-        return  # those before it have gone, with the hash that this one goes on from
-    if before is not None and place.number != before[0].number + 1:
-        yield f"{_file(place.source)}: lines are missing between {before[0]} and {place}"
-        return
-    known = FIRST_HASH if before is None else bytes.fromhex(before[1])
-    text = msgspec.json.encode(msgspec.convert({key: line[key] for key in Line.__struct_fields__}, Line))
-    if hash_of(known, line["id"], text).hex() != line["hash"]:
+def _problems(line: dict[str, Any], place: Place, text: bytes, before: tuple[Place, str] | None, file: Kept) -> Iterator[str]:
+    number, known = (file.gone, file.hash) if before is None else (before[0].number, before[1])
+    if place.number != number + 1:
+        between = f"before {place}" if before is None else f"between {before[0]} and {place}"
+        yield f"{_file(place.source)}: lines are missing {between}"
+    elif hash_of(bytes.fromhex(known), line["id"], text).hex() != line["hash"]:
         yield f"{_file(place.source)}: the line {place}, or one before it, is not what was written"
+
+
+def _uneven(file: Kept, size: int) -> str:
+    return (
+        f"{_file(file.source)}: lines are missing or too many, they have {size} bytes and not the {file.bytes} that were written"
+    )
 
 
 def _file(source: int) -> str:

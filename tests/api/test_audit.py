@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 from click.testing import CliRunner
 
-from pypes.access.audit import Place
+from pypes.access.audit import OPERATIONS, Place
 from pypes.cli.commands import pypes
 from pypes.testing.node import running
 from tests.api.audited import ADMIN, PARTS, Stage, graph
@@ -49,6 +49,11 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         assert status == 201
         yield Stage(node, callers, created["secret"])
         assert "Traceback" not in node.log()
+
+
+def test_the_operations_that_may_be_asked_for_are_those_that_have_lines() -> None:
+    described = {row.audit for row in ROWS} - {""}
+    assert {*OPERATIONS} == described | {"node.restore", "token.forget"}
 
 
 def test_each_operation_that_changes_something_says_how_its_line_calls_it() -> None:
@@ -197,7 +202,21 @@ def test_lines_are_listed_page_by_page_and_by_what_they_say(stage: Stage) -> Non
     assert len(stage.lines(f"since={middle}")) + len(stage.lines(f"until={middle}&limit=1000")) == len(everything)
 
 
-@pytest.mark.parametrize("query", ["graph=", "colour=red", "after=none", "operation=a b", "until=soon", "order=any", "limit=0"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "graph=",
+        "colour=red",
+        "after=none",
+        "operation=a b",
+        "operation=graph.deply",
+        "operation=nothing.*",
+        "operation=[a]",
+        "until=soon",
+        "order=any",
+        "limit=0",
+    ],
+)
 def test_queries_that_are_wrong_are_refused(stage: Stage, query: str) -> None:
     status, problem = stage.callers[0].ask("GET", f"/audit?{query.replace(' ', '+')}", stage.secret)
     assert (status, problem["code"]) == (400, "request.invalid")
@@ -263,5 +282,8 @@ def test_the_command_checks_that_nothing_was_changed(stage: Stage) -> None:
     assert checked.exit_code == 0, checked.output
     assert checked.output.splitlines()[0] == f"{len(stage.lines())} lines, 0 problems"
     assert checked.output.splitlines()[2].split()[0] == "control.db"
+    mistyped = command(stage, "--operation", "graph.deply")
+    assert mistyped.exit_code == 1
+    assert "graph.deploy" in mistyped.output
     found = json.loads(command(stage, "--check", "--json").output)
     assert (found["problems"], found["files"][0]["file"]) == ([], "control.db")

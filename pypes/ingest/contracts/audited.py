@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from pypes.access.audit import AuditQuery, Entry
+from pypes.access.audit import AuditQuery, Entry, Kept
 
 
 class Audited(Protocol):
@@ -12,4 +12,8 @@ class Audited(Protocol):
 
     async def lines(self, query: AuditQuery, limit: int = 100) -> list[Entry]:
         """Up to ``limit`` lines that match, in the order that the query asks for."""
+        ...
+
+    async def kept(self) -> Kept:
+        """The lines that there should be."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from pypes.access.audit import AuditQuery, Entry
+from pypes.access.audit import AuditQuery, Entry, Kept
 from pypes.ingest.queues.store_thread import StoreThread
 from pypes.ingest.store.store import Store
 
@@ -17,5 +17,10 @@ class StoredAudit:
         self._reading = reading
 
     async def lines(self, query: AuditQuery, limit: int = 100) -> list[Entry]:
-        found: list[Entry] = await self._reading.call(partial(self._store.lines, query, limit))
+        look = partial(self._store.trail.page, query=query, limit=limit)
+        found: list[Entry] = await self._reading.call(partial(self._store.audit, look))
+        return found
+
+    async def kept(self) -> Kept:
+        found: Kept = await self._reading.call(partial(self._store.audit, self._store.trail.kept))
         return found

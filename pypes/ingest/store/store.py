@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 
 import orjson
 
-from pypes.access.audit import AuditQuery, Entry
 from pypes.access.trail import Trail
 from pypes.core.identity import Identity
 from pypes.ingest.accounts import decode_some
@@ -339,10 +338,10 @@ class Store:
         except sqlite3.Error as error:
             raise failure(error, self.path) from error
 
-    def lines(self, query: AuditQuery, limit: int) -> list[Entry]:
-        """Lines of the audit log. Raises :class:`StoreError`."""
+    def audit(self, look: Callable[[sqlite3.Connection], T]) -> T:
+        """Have a function of :attr:`trail` look at the audit log. Raises :class:`StoreError`."""
         try:
-            return self.trail.page(self._folder, query, limit)
+            return look(self._folder)
         except sqlite3.Error as error:
             raise failure(error, self.path) from error
 

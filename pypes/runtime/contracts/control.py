@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from pypes.access.audit import ITSELF, AuditQuery, Cause, Entry
+from pypes.access.audit import ITSELF, AuditQuery, Cause, Entry, Kept
 from pypes.access.client import ALL
 from pypes.runtime.rpc.contract import Caller, once, stub, while_wanted
 
@@ -285,6 +285,9 @@ class AuditCalls(Protocol):
 
     async def lines(self, query: AuditQuery, limit: int) -> list[Entry]:
         """Up to ``limit`` lines that match, in the order that the query asks for."""
+
+    async def kept(self) -> Kept:
+        """The lines that there should be."""
 
     @once
     async def note(self, cause: Cause) -> None:

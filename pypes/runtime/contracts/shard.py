@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from pypes.access.audit import ITSELF, AuditQuery, Cause, Entry
+from pypes.access.audit import ITSELF, AuditQuery, Cause, Entry, Kept
 from pypes.ingest.contracts.intake import Key
 from pypes.ingest.contracts.queue import GraphUse, QueueStats
 from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
@@ -74,6 +74,9 @@ class ShardCalls(Protocol):
 
     async def lines(self, query: AuditQuery, limit: int = 100) -> list[Entry]:
         """As ``Queue.audited.lines``."""
+
+    async def kept(self) -> Kept:
+        """As ``Queue.audited.kept``."""
 
     @once
     async def append(self, header: Header, body: bytes, spool: str, key: Key | None) -> str:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
+from typing import TypeVar
 
 from pypes import logs
-from pypes.access.audit import AuditQuery, Cause, Entry, line_of
+from pypes.access.audit import AuditQuery, Cause, Entry, Kept, line_of
 from pypes.core.databases import connect
 from pypes.core.limits import Limits
 from pypes.errors import StoreError
 from pypes.runtime.graphs.store import ControlStore
+
+T = TypeVar("T")
 
 #: Seconds between two looks for lines that are too old.
 LOOK_S = 600.0
@@ -24,13 +29,16 @@ class AuditDesk:
         self._store = store
 
     async def lines(self, query: AuditQuery, limit: int) -> list[Entry]:
-        return await asyncio.to_thread(self._lines, query, limit)
+        return await asyncio.to_thread(self._look, partial(self._store.trail.page, query=query, limit=limit))
 
-    def _lines(self, query: AuditQuery, limit: int) -> list[Entry]:
+    async def kept(self) -> Kept:
+        return await asyncio.to_thread(self._look, self._store.trail.kept)
+
+    def _look(self, look: Callable[[sqlite3.Connection], T]) -> T:
         path = self._store.path
         try:
             with closing(connect(path, "ro")) as db:
-                return self._store.trail.page(db, query, limit)
+                return look(db)
         except sqlite3.Error as error:
             raise StoreError(f"{path} cannot be read: {error}", where=str(path)) from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from pypes.access.audit import AuditQuery, Cause, Entry
+from pypes.access.audit import AuditQuery, Cause, Entry, Kept
 from pypes.runtime.contracts.control import AuditCalls
 from pypes.runtime.worker.peers import Peers
 
@@ -23,6 +23,10 @@ class AuditLog:
         found = await asyncio.gather(*asked)
         merged = sorted((entry for part in found for entry in part), key=lambda entry: entry.place, reverse=query.is_newest_first)
         return merged[:limit]
+
+    async def kept(self) -> list[Kept]:
+        """The lines that there should be, of each file."""
+        return await asyncio.gather(self._control().kept(), *(owner.kept() for owner in self._peers.every()))
 
     async def note(self, cause: Cause) -> None:
         """Write the line of what this worker is about to change of itself, before it does."""

@@ -36,6 +36,7 @@ class ShardDesk:
         self.replay = queue.letters.replay
         self.replay_together = queue.letters.replay_together
         self.lines = queue.audited.lines
+        self.kept = queue.audited.kept
 
     async def trigger(self, graph: str, at: float | None = None) -> list[str]:
         return await self._sources.trigger(self._queue, graph, at)
