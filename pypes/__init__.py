@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Transformer,
     )
     from pypes.component.functions import component
+    from pypes.component.harmless import Harmless
     from pypes.component.parameters import Help, Parameters
     from pypes.errors import InvalidGraph, PypesError, Reject, Retry, Unreachable
     from pypes.graph.model import Graph
@@ -49,6 +50,7 @@ _HOMES = {
     "pypes.component": (
         *("Adapter", "Component", "Example", "Extractor", "Filter", "Operator", "Publisher", "Source", "Transformer"),
     ),
+    "pypes.component.harmless": ("Harmless",),
     "pypes.component.parameters": ("Help", "Parameters"),
     "pypes.errors": ("InvalidGraph", "PypesError", "Reject", "Retry", "Unreachable"),
     "pypes.component.functions": ("component",),
@@ -69,6 +71,7 @@ __all__ = [
     "Failed",
     "Filter",
     "Graph",
+    "Harmless",
     "Help",
     "InvalidGraph",
     "Operator",

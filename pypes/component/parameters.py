@@ -9,6 +9,7 @@ from typing import Any, dataclass_transform
 
 import msgspec
 
+from pypes.component.harmless import Harmless
 from pypes.errors import InvalidInput, Problem
 
 #: The ``format`` that a parameter has in the schema if it is a path.
@@ -21,20 +22,32 @@ INPUTS = "inputs"
 STREAM = "-"
 
 
-def Help(text: str, *, path: bool = False, function: bool = False, inputs: bool = False, **constraints: Any) -> msgspec.Meta:
+def Help(
+    text: str,
+    *,
+    path: bool = False,
+    function: bool = False,
+    inputs: bool = False,
+    harmless: Harmless | None = None,
+    **constraints: Any,
+) -> msgspec.Meta:
     """Describe a parameter: ``Annotated[int, Help("Rows per batch.", ge=1)] = 100``.
 
     ``path``: the text is a file or folder (relative: from the data directory), or ``-`` for standard output. The node checks
     where it leads (:class:`pypes.core.paths.Paths`) when a graph is deployed and when the component is set up.
     ``function``: the text names a function of Python, ``package.module:name``; the node checks likewise that it may be called.
     ``inputs``: each entry of the list belongs to an input, in their order; ``pypes lint`` warns of those without a wire.
+    ``harmless``: the value is an address or options for a library that may reach files or sockets of the server by them; what is
+    not in this list is for administrators (:mod:`pypes.graph.privileges`).
     ``constraints`` are those of ``msgspec.Meta`` (``ge gt le lt multiple_of pattern min_length max_length``).
     """
+    more: dict[str, Any] = {}
     if path or function or inputs:
-        constraints["extra_json_schema"] = {
-            **(constraints.get("extra_json_schema") or {}),
-            "format": FUNCTION if function else INPUTS if inputs else PATH,
-        }
+        more["format"] = FUNCTION if function else INPUTS if inputs else PATH
+    if harmless is not None:
+        more["harmless"] = harmless.to_schema()
+    if more:
+        constraints["extra_json_schema"] = {**(constraints.get("extra_json_schema") or {}), **more}
     return msgspec.Meta(description=text, **constraints)
 
 
@@ -80,29 +93,44 @@ def paths_in(schema: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[t
 
 def texts_in(schema: Mapping[str, Any], params: Mapping[str, Any], format: str) -> Iterator[tuple[str, str]]:
     """The texts of a format among parameters, defaults included: the place of each, and the text."""
+    for place, declared, value in _declared_in(schema, params):
+        if isinstance(value, str) and declared.get("format") == format:
+            yield place, value
+
+
+def lists_in(schema: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], Any]]:
+    """The parameters with a list of what is harmless, defaults included: the place of each, the list, and the value."""
+    for place, declared, value in _declared_in(schema, params):
+        if "harmless" in declared:
+            yield place, declared["harmless"], value
+
+
+def _declared_in(schema: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], Any]]:
     definitions: Mapping[str, Any] = schema.get("$defs", {})
     for name, declared in schema.get("properties", {}).items():
         if name in params or "default" in declared:
-            yield from _texts(declared, definitions, params.get(name, declared.get("default")), name, format)
+            yield from _values(declared, definitions, params.get(name, declared.get("default")), name)
 
 
-def _texts(declared: Any, definitions: Mapping[str, Any], value: Any, place: str, format: str) -> Iterator[tuple[str, str]]:
+def _values(
+    declared: Any, definitions: Mapping[str, Any], value: Any, place: str
+) -> Iterator[tuple[str, Mapping[str, Any], Any]]:
+    """The place of each value within one, what its schema says, and the value."""
     if not isinstance(declared, Mapping):
         return
     if "$ref" in declared:
-        declared = definitions.get(declared["$ref"].rsplit("/", 1)[-1], {})
+        # what is said beside a reference is said of this place
+        declared = {**definitions.get(declared["$ref"].rsplit("/", 1)[-1], {}), **declared}
     for each in declared.get("anyOf", ()):
-        yield from _texts(each, definitions, value, place, format)
-    if isinstance(value, str):
-        if declared.get("format") == format:
-            yield place, value
-    elif isinstance(value, Mapping):
+        yield from _values(each, definitions, value, place)
+    yield place, declared, value
+    if isinstance(value, Mapping):
         named, others = declared.get("properties", {}), declared.get("additionalProperties")
         for key, item in value.items():
-            yield from _texts(named.get(key, others), definitions, item, f"{place}.{key}", format)
+            yield from _values(named.get(key, others), definitions, item, f"{place}.{key}")
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
-            yield from _texts(declared.get("items"), definitions, item, f"{place}.{index}", format)
+            yield from _values(declared.get("items"), definitions, item, f"{place}.{index}")
 
 
 def convert(params: type[Parameters], given: Mapping[str, Any]) -> tuple[Parameters | None, list[Problem]]:

@@ -87,6 +87,30 @@ def test_programs_and_files_are_placed_by_an_administrator_only(caller: Caller, 
     assert caller.ask("POST", "/graphs/e/rollback", ADMIN, {"version": version})[0] == 200
 
 
+@pytest.mark.parametrize(
+    ("component", "params", "option"),
+    [
+        ("S3Objects", {"url": "s3://b", "options": {"web_identity_token_file": "/proc/self/environ"}}, "web_identity_token_file"),
+        ("SQLTable", {"url": "postgresql://h/db?sslkeylogfile=/tmp/keys", "columns": {"name": "name"}}, "sslkeylogfile"),
+        ("RedisStream", {"url": "unix:///run/control.sock", "stream": "s"}, "scheme"),
+    ],
+)
+def test_addresses_and_options_that_lead_to_files_and_sockets_are_placed_by_an_administrator_only(
+    caller: Caller, editor: str, component: str, params: dict[str, Any], option: str
+) -> None:
+    name = f"reaching-{component}".lower()
+    obj = graph(name, [name])
+    obj["nodes"]["null"] = {"component": component, "params": params}
+    for method, path in (("PUT", f"/graphs/{name}"), ("POST", f"/graphs/{name}/validate")):
+        status, problem = caller.ask(method, path, editor, obj)
+        assert (status, problem["code"]) == (403, "component.privileged"), problem
+        parameter = "options" if "options" in params else "url"
+        assert f"null ({parameter}: " in problem["detail"]
+        assert option in problem["detail"]
+    assert caller.ask("GET", f"/graphs/{name}", ADMIN)[0] == 404
+    assert caller.ask("POST", f"/graphs/{name}/validate", ADMIN, obj)[0] == 200
+
+
 def test_the_token_of_the_node_is_given_to_filters_by_an_administrator_only(caller: Caller, editor: str) -> None:
     def calling(value: str) -> dict[str, Any]:
         return graph("t", ["t"], set={"component": "SetField", "params": {"field": "key", "value": value}})

@@ -6,12 +6,29 @@ from collections.abc import Callable
 from logging import LoggerAdapter, getLogger
 from typing import Any, Final, TypeVar
 
-from pypes import Reject, Unreachable
+from pypes import Harmless, Reject, Unreachable
+from pypes.component.harmless import ANY
 from pypes.errors import ComponentError
 from pypes_basic.timing import RETRY_S
 
 T = TypeVar("T")
 log = getLogger(__name__)
+
+#: The addresses that only lead to a server over the network (https://www.postgresql.org/docs/current/libpq-connect.html). Not
+#: among them: ``host``, which may be a folder with a socket, and all that name files.
+ADDRESSES: Final = Harmless(
+    ("postgresql", "postgres"),
+    {
+        **dict.fromkeys(("user", "password", "application_name", "fallback_application_name", "client_encoding", "options"), ANY),
+        **dict.fromkeys(("connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"), ANY),
+        **dict.fromkeys(("sslmode", "sslnegotiation", "sslsni", "sslcompression", "sslcertmode", "requiressl"), ANY),
+        **dict.fromkeys(("ssl_min_protocol_version", "ssl_max_protocol_version", "channel_binding", "require_auth"), ANY),
+        **dict.fromkeys(("target_session_attrs", "load_balance_hosts", "tcp_user_timeout", "gssencmode"), ANY),
+        "hostaddr": r"[0-9A-Fa-f:.,]+",
+        "port": r"[0-9,]*",
+        "sslrootcert": "system",
+    },
+)
 
 #: So often a transaction is begun anew that another instance has got in the way of.
 MOST_TRIES: Final = 5

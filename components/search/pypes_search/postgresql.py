@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pypes import Example, Help, Packet, Parameters
 from pypes_basic.mapped_columns import metadata_of, parse_columns
-from pypes_basic.postgresql_session import PostgresSession, wait_or_refuse
+from pypes_basic.postgresql_session import ADDRESSES, PostgresSession, wait_or_refuse
 from pypes_basic.records import Record, Shape, Told, placeholders
 from pypes_basic.timing import TOMBSTONE_S, TombstoneS
 from pypes_basic.values import KEPT_META
@@ -46,7 +46,7 @@ class PostgreSQL(WholePublisher):
     )
 
     class Params(Parameters):
-        url: Annotated[str, Help("The database: postgresql://USER:${PASSWORD}@HOST:5432/NAME.", min_length=1)]
+        url: Annotated[str, Help("The database: postgresql://USER:${PASSWORD}@HOST:5432/NAME.", harmless=ADDRESSES, min_length=1)]
         table: Annotated[
             str,
             Help(

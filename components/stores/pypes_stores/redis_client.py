@@ -5,6 +5,18 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from pypes import Harmless
+from pypes.component.harmless import ANY
+
+#: The addresses that only lead to a server over the network. Not among them: those of sockets, and options that name files.
+ADDRESSES: Final = Harmless(
+    ("redis", "rediss"),
+    {
+        **dict.fromkeys(("db", "username", "password", "client_name", "protocol"), ANY),
+        **dict.fromkeys(("socket_timeout", "socket_connect_timeout", "socket_keepalive", "health_check_interval"), ANY),
+        **dict.fromkeys(("retry_on_timeout", "max_connections", "ssl_cert_reqs", "ssl_check_hostname"), ANY),
+    },
+)
 #: Codes of errors for which the library has no class.
 _PASSING: Final = re.compile("MISCONF|NOREPLICAS|CLUSTERDOWN")
 

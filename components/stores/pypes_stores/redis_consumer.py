@@ -11,7 +11,7 @@ from pypes import Example, Help, Packet, Parameters, Reject, Source
 from pypes.core.file_names import named
 from pypes.errors import ComponentError
 from pypes_basic.naming import id_help
-from pypes_stores.redis_client import connected, is_not_now
+from pypes_stores.redis_client import ADDRESSES, connected, is_not_now
 
 #: Entries that are asked for at once, so many or of about so many bytes together as those before; and stored at once.
 MOST_ENTRIES: Final = 1_000
@@ -54,7 +54,14 @@ class RedisConsumer(Source):
     )
 
     class Params(Parameters):
-        url: Annotated[str, Help("The server: rediss://USER:${PASSWORD}@HOST:6379/0.", pattern="^(rediss?|unix)://|^\\$\\{")]
+        url: Annotated[
+            str,
+            Help(
+                "The server: rediss://USER:${PASSWORD}@HOST:6379/0.",
+                pattern="^(rediss?|unix)://|^\\$\\{",
+                harmless=ADDRESSES,
+            ),
+        ]
         stream: Annotated[str, Help("Key of the stream.", min_length=1)]
         group: Annotated[str, Help("The consumer group; it is made if it is not there.", min_length=1)] = "pypes"
         consumer: Annotated[str, Help("Name in the group; empty: that of the machine.")] = ""

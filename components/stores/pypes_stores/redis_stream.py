@@ -11,7 +11,7 @@ from pypes_basic.timing import RETRY_S
 from pypes_basic.values import KEPT_META
 from pypes_basic.whole_publisher import WholePublisher
 from pypes_stores.messages import Message, Messages
-from pypes_stores.redis_client import connected, is_not_now
+from pypes_stores.redis_client import ADDRESSES, connected, is_not_now
 
 #: Bytes and messages that are sent before answers are read.
 SENT_BYTES: Final = 4 << 20
@@ -70,7 +70,14 @@ class RedisStream(WholePublisher):
     example = Example(takes=Packet({"id": "ada", "title": "Ada"}), params={"url": "${REDIS}", "stream": "people"})
 
     class Params(Parameters):
-        url: Annotated[str, Help("The server: rediss://USER:${PASSWORD}@HOST:6379/0.", pattern="^(rediss?|unix)://|^\\$\\{")]
+        url: Annotated[
+            str,
+            Help(
+                "The server: rediss://USER:${PASSWORD}@HOST:6379/0.",
+                pattern="^(rediss?|unix)://|^\\$\\{",
+                harmless=ADDRESSES,
+            ),
+        ]
         stream: Annotated[str, Help("Key of the stream.", min_length=1)]
         maxlen: Annotated[int, Help("About so many entries are kept, the newest; 0: all.", ge=0)] = 0
         keep: Annotated[list[str], Help("Metadata that are sent beside those of where a document came from.")] = []

@@ -16,7 +16,7 @@ from pypes_basic.fetched import Fetched, in_batches, longest_data, too_large
 from pypes_basic.naming import deletion, id_help
 from pypes_basic.seen import Seen
 from pypes_basic.unpacking import kind_of, unpack
-from pypes_stores.object_store import ADDRESS, opened, told
+from pypes_stores.object_store import ADDRESS, OPTIONS, opened, told
 
 #: Bounds of one fetch that is stored at once: so many objects, or a share of those known, since the cursor with all is stored
 #: each time; or so many bytes. A larger object goes alone.
@@ -68,7 +68,10 @@ class S3Listing(Source):
         pattern: Annotated[str, Help("Which objects, by their path below url, such as *.pdf; * matches any text.")] = "*"
         options: Annotated[
             dict[str, str],
-            Help('Access: {"region": "…", "access_key_id": "…", "secret_access_key": "${SECRET}", "endpoint": "…"}.'),
+            Help(
+                'Access: {"region": "…", "access_key_id": "…", "secret_access_key": "${SECRET}", "endpoint": "…"}.',
+                harmless=OPTIONS,
+            ),
         ] = {}
         id: Annotated[str, id_help("Id of each document, made of {path} (below url)", "path")] = "{path}"
         deletions: Annotated[bool, Help("Delete the document of an object that is gone.")] = True

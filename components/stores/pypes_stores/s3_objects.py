@@ -15,7 +15,7 @@ from pypes_basic.values import KEPT_META
 from pypes_basic.whole_publisher import WholePublisher
 from pypes_stores.bucket import NO_TAGS, Body, Bucket, metadata
 from pypes_stores.object_names import TEMPLATE, key_of
-from pypes_stores.object_store import ADDRESS, opened, told
+from pypes_stores.object_store import ADDRESS, OPTIONS, opened, told
 from pypes_stores.object_writing import Writer
 
 #: The tag of an object that stands for a deleted document.
@@ -56,7 +56,10 @@ class S3Objects(WholePublisher):
         url: Annotated[str, Help("The bucket, with the beginning of its objects' names: s3://BUCKET/PATH.", pattern=ADDRESS)]
         options: Annotated[
             dict[str, str],
-            Help('Access: {"region": "…", "access_key_id": "…", "secret_access_key": "${SECRET}", "endpoint": "…"}.'),
+            Help(
+                'Access: {"region": "…", "access_key_id": "…", "secret_access_key": "${SECRET}", "endpoint": "…"}.',
+                harmless=OPTIONS,
+            ),
         ] = {}
         key: Annotated[
             str,

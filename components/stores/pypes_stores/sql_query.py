@@ -18,7 +18,7 @@ from pypes import Example, Help, Packet, Parameters, Reject, Source
 from pypes.core.file_names import named
 from pypes.errors import ComponentError
 from pypes_basic.naming import deletion, id_help
-from pypes_basic.postgresql_session import is_outage
+from pypes_basic.postgresql_session import ADDRESSES, is_outage
 from pypes_basic.seen import are_too_many
 from pypes_stores.query_session import QuerySession, reading
 from pypes_stores.row_cursor import Row, RowCursor, packed
@@ -65,7 +65,7 @@ class SQLQuery(Source):
         query: Annotated[str, Help("What to fetch, without an order: SELECT id, name, changed FROM people.", min_length=1)]
         key: Annotated[str, Help("Column by which a row is known.", pattern=_COLUMN)]
         rising: Annotated[str, Help("Column that is larger for whatever was written later.", pattern=_COLUMN)]
-        url: Annotated[str, Help("The database: postgresql://USER:${PASSWORD}@HOST:5432/NAME.")] = ""
+        url: Annotated[str, Help("The database: postgresql://USER:${PASSWORD}@HOST:5432/NAME.", harmless=ADDRESSES)] = ""
         path: Annotated[str, Help("File of SQLite in place of url, from the data directory if relative.", path=True)] = ""
         id: Annotated[str, id_help("Id of each document, made of {key}", "key")] = "{key}"
         deleted: Annotated[str, Help("Column that says that a row is deleted; empty: none does.", pattern=r'^[^"\x00]*$')] = ""

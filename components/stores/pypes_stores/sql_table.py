@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 from pypes import Example, Help, Packet, Parameters
 from pypes.errors import ComponentError
 from pypes_basic.mapped_columns import Columns, metadata_of, parse_columns
-from pypes_basic.postgresql_session import PostgresSession, wait_or_refuse
+from pypes_basic.postgresql_session import ADDRESSES, PostgresSession, wait_or_refuse
 from pypes_basic.records import Record, Shape, Told
 from pypes_basic.timing import TOMBSTONE_S, TombstoneS
 from pypes_basic.values import KEPT_META
@@ -56,7 +56,7 @@ class SQLTable(WholePublisher):
         table: Annotated[str, Help("Table to write to.", pattern=r"^([a-z_][a-z0-9_]*\.)?[a-z_][a-z0-9_]*$", max_length=40)] = (
             "documents"
         )
-        url: Annotated[str, Help("The database: postgresql://USER:${PASSWORD}@HOST:5432/NAME.")] = ""
+        url: Annotated[str, Help("The database: postgresql://USER:${PASSWORD}@HOST:5432/NAME.", harmless=ADDRESSES)] = ""
         path: Annotated[str, Help("File of SQLite in place of url, from the data directory if relative.", path=True)] = ""
         tombstone_s: TombstoneS = TOMBSTONE_S
         timeout_s: Annotated[

@@ -242,12 +242,13 @@ class DeployedGraphs:
         Those that are just so among the ``old`` ones stay. ``prefix`` stands before a name in ``where``.
         """
         assert self.catalogue is not None
-        if found := newly_privileged(old, new, self.catalogue):
+        if found := newly_privileged(old, new, self.catalogue, os.environ):
+            told = ", ".join(f"{name} ({'; '.join(reasons)})" for name, reasons in found.items())
             raise Forbidden(
-                f"{', '.join(found)}: filters that run programs, read or write files of the server, or have the node's own token "
+                f"{told}: filters that run programs, may reach files or sockets of the server, or have the node's own token "
                 "are placed and changed with a token that has the scope admin",
                 code="component.privileged",
-                where=f"{prefix}{found[0]}",
+                where=f"{prefix}{next(iter(found))}",
             )
 
     def _permit_routes(self, name: str, obj: dict[str, Any]) -> None:
