@@ -185,7 +185,7 @@ def filter_asked(server: Harness, body: bytes, content_type: str) -> tuple[int, 
 
 def test_filters_are_made_of_json_and_of_forms(tmp_path: Path) -> None:
     multipart = b'--b\r\nContent-Disposition: form-data; name="klass"\r\n\r\nSetField\r\n--b--\r\n'
-    wanted = {"component": "SetField", "params": {}, "cause": cause("filter.create")}
+    wanted = {"component": "SetField", "params": {}, "cause": cause("filter.create"), "rights": "all"}
     with serving(tmp_path) as server:
         assert filter_asked(server, b"klass=SetField", "application/x-www-form-urlencoded") == (201, wanted)
         assert filter_asked(server, multipart, "multipart/form-data; boundary=b") == (201, wanted)
