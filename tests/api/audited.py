@@ -7,11 +7,8 @@ import re
 from typing import Any, NamedTuple
 
 from pypes.testing.node import Node, until
-from tests.api.callers import Caller
+from tests.api.callers import ADMIN, FORM, Caller
 from tests.api.permissions import Row
-
-ADMIN = "the-token-of-the-node"
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 PARTS = """
 from pypes import Packet, Source, Transformer

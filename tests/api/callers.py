@@ -49,6 +49,12 @@ class Caller:
         self._connection.close()
 
 
+#: The token of the node itself.
+ADMIN = "the-token-of-the-node"
+
+#: Within a second all workers know of a change, as the issue has it; a machine that is busy with other tests is given longer.
+SEEN_S = 20.0
+
 #: The type of forms.
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -71,6 +77,13 @@ class SignedIn:
         """Status and JSON value of an answer."""
         status, _, content = self.raw(caller, method, path, body)
         return status, json.loads(content) if content else None
+
+
+def make(caller: Caller, name: str, *scopes: str, by: str = ADMIN, **more: Any) -> str:
+    """A new token; returns its secret."""
+    status, created = caller.ask("POST", "/tokens", by, {"name": name, "scopes": scopes, **more})
+    assert status == 201, created
+    return str(created["secret"])
 
 
 def hand_in(caller: Caller, secret: str, **headers: str) -> tuple[int, dict[str, str], bytes]:

@@ -9,6 +9,7 @@ import pytest
 
 from pypes.testing.node import Node
 from tests.api.asking import Asker
+from tests.api.callers import Caller, calling
 from tests.api.records import Hook
 from tests.serving import in_thread
 
@@ -22,6 +23,19 @@ def described(node: Node) -> dict[str, Any]:
 @pytest.fixture
 def ask(node: Node, described: dict[str, Any]) -> Asker:
     return Asker(node, described)
+
+
+@pytest.fixture(scope="module")
+def callers(node: Node) -> Iterator[list[Caller]]:
+    """A caller for each of two workers."""
+    with calling(node) as found:
+        assert len(found) == 2
+        yield found
+
+
+@pytest.fixture
+def caller(callers: list[Caller]) -> Caller:
+    return callers[0]
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from click.testing import CliRunner
 from pypes.access.audit import OPERATIONS, Place
 from pypes.cli.commands import pypes
 from pypes.testing.node import running
-from tests.api.audited import ADMIN, PARTS, Stage, graph
-from tests.api.callers import Caller, calling
+from tests.api.audited import PARTS, Stage, graph
+from tests.api.callers import ADMIN, Caller, calling, make
 from tests.api.permissions import Row, rows
 from tests.api.test_openapi import DOCUMENT
 
@@ -45,9 +45,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     (base / "parts.py").write_text(PARTS)
     flags, environ = ("--load", str(base / "parts.py")), {"PYPES_TOKEN": ADMIN}
     with running(base, graph("base"), *flags, workers=2, instances=1, environ=environ) as node, calling(node) as callers:
-        status, created = callers[0].ask("POST", "/tokens", ADMIN, {"name": "changer", "scopes": ["admin"]})
-        assert status == 201
-        yield Stage(node, callers, created["secret"])
+        yield Stage(node, callers, make(callers[0], "changer", "admin"))
         assert "Traceback" not in node.log()
 
 

@@ -16,8 +16,7 @@ import pytest
 
 from pypes.testing.node import Node, running, until
 from tests.api.asking import GRAPH
-from tests.api.callers import Caller, calling, sign_in
-from tests.api.test_tokens import OWN, SEEN_S, make
+from tests.api.callers import ADMIN, SEEN_S, Caller, calling, make, sign_in
 
 #: Of so few a second, one passes, and the next one in more time than any test takes.
 ONE = 0.001
@@ -26,21 +25,14 @@ ONE = 0.001
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     base = tmp_path_factory.mktemp("budgets")
-    with running(base, GRAPH, workers=2, instances=1, environ={"PYPES_TOKEN": OWN}) as node:
+    with running(base, GRAPH, workers=2, instances=1, environ={"PYPES_TOKEN": ADMIN}) as node:
         yield node
         assert "Traceback" not in node.log()
 
 
-@pytest.fixture(scope="module")
-def callers(node: Node) -> Iterator[list[Caller]]:
-    with calling(node) as found:
-        assert len(found) == 2
-        yield found
-
-
 def accepted(node: Node) -> int:
     """Documents that the node has taken so far."""
-    status = node.http.request("GET", f"{node.url}/status", headers={"Authorization": f"Bearer {OWN}"}).json()
+    status = node.http.request("GET", f"{node.url}/status", headers={"Authorization": f"Bearer {ADMIN}"}).json()
     return sum(graph["accepted"] for shard in status["shards"] for graph in shard["graphs"].values())
 
 
@@ -80,7 +72,7 @@ def test_a_refusal_names_token_and_budget_and_the_time(callers: list[Caller]) ->
             assert 900 < int(fields["retry-after"]) <= 1000
         # probes are answered in any case, and so are others
         assert caller.ask("GET", "/healthz", secret)[0] == 200
-        assert post(caller, OWN) == 202
+        assert post(caller, ADMIN) == 202
 
 
 def test_who_keeps_to_the_time_passes(callers: list[Caller]) -> None:
@@ -99,17 +91,17 @@ def test_a_change_holds_on_all_workers_and_ends_nothing(callers: list[Caller]) -
     assert post(callers[0], secret) == 202
     for caller in callers:
         assert post(caller, secret) == 429
-    status, changed = callers[0].ask("PATCH", "/tokens/raised", OWN, {"budget": {"requests_per_s": 10_000}})
+    status, changed = callers[0].ask("PATCH", "/tokens/raised", ADMIN, {"budget": {"requests_per_s": 10_000}})
     assert (status, changed["budget"]) == (200, {"requests_per_s": 10_000})
     for caller in callers:
         until(lambda c=caller: post(c, secret) == 202, SEEN_S, "the new budget holds")
-    assert callers[1].ask("PATCH", "/tokens/raised", OWN, {"budget": {"requests_per_s": ONE}})[0] == 200
+    assert callers[1].ask("PATCH", "/tokens/raised", ADMIN, {"budget": {"requests_per_s": ONE}})[0] == 200
     for caller in callers:
         until(lambda c=caller: post(c, secret) == 429, SEEN_S, "the smaller budget holds")
-    assert callers[0].ask("PATCH", "/tokens/raised", OWN, {"budget": None})[1]["budget"] == {}
+    assert callers[0].ask("PATCH", "/tokens/raised", ADMIN, {"budget": None})[1]["budget"] == {}
     for caller in callers:
         until(lambda c=caller: post(c, secret) == 202, SEEN_S, "no budget any more")
-    assert callers[0].ask("DELETE", "/tokens/raised", OWN)[0] == 204
+    assert callers[0].ask("DELETE", "/tokens/raised", ADMIN)[0] == 204
     for caller in callers:
         until(lambda c=caller: post(c, secret) == 401, SEEN_S, "it is revoked")
 
@@ -124,7 +116,7 @@ def test_a_change_holds_on_all_workers_and_ends_nothing(callers: list[Caller]) -
     ],
 )
 def test_what_is_no_budget_is_refused(callers: list[Caller], body: Any, status: int, code: str) -> None:
-    found, problem = callers[0].ask("POST", "/tokens", OWN, {"name": "x", "scopes": ["read"], **body})
+    found, problem = callers[0].ask("POST", "/tokens", ADMIN, {"name": "x", "scopes": ["read"], **body})
     assert (found, problem["code"]) == (status, code)
 
 
@@ -233,14 +225,14 @@ def test_who_is_refused_is_counted_and_named(node: Node, callers: list[Caller]) 
     secret = make(callers[0], "named", "ingest", "read", budget={"requests_per_s": ONE})
     statuses = [post(caller, secret, path) for caller in callers for path in ("/docs", "/docs/any", "/docs/any/id")]
     assert sorted(statuses) == [202, *[429] * 5]
-    _, _, content = callers[0].raw("GET", "/metrics", OWN)
+    _, _, content = callers[0].raw("GET", "/metrics", ADMIN)
     counts = dict(line.rsplit(" ", 1) for line in content.decode().splitlines())
     assert float(counts['pypes_requests_over_budget_total{token="named",budget="requests_per_s"}']) == 5
     refused = 'pypes_posts_refused_total{{status="429",code="budget.exceeded",route="{}"}}'
     assert all(float(counts[refused.format(route)]) >= 1 for route in ("", "any"))
 
     def told() -> Any:
-        status = callers[0].ask("GET", "/status", OWN)[1]
+        status = callers[0].ask("GET", "/status", ADMIN)[1]
         over = {each["token"]: each["count"] for each in status["lately"]["over_budget"]}
         return over.get("named") == 5 and [each for each in status["concerns"] if each["kind"] == "budget"]
 
@@ -287,7 +279,7 @@ def test_a_kill_neither_frees_nor_blocks_a_budget(node: Node) -> None:
 
 
 def test_half_of_the_connections_is_all_that_one_token_has(tmp_path: Path) -> None:
-    environ = {"PYPES_TOKEN": OWN, "PYPES_LIMITS_CONNECTIONS": "8"}
+    environ = {"PYPES_TOKEN": ADMIN, "PYPES_LIMITS_CONNECTIONS": "8"}
     with (
         running(tmp_path, GRAPH, workers=1, instances=1, environ=environ) as node,
         calling(node) as [caller],
@@ -303,7 +295,7 @@ def test_half_of_the_connections_is_all_that_one_token_has(tmp_path: Path) -> No
         for method, path, body in (("GET", "/status", None), ("POST", "/docs", {"a": 1}), ("POST", "/docs/any", {"a": 1})):
             status, problem = caller.ask(method, path, greedy, body)
             assert (status, problem["code"], problem["where"]) == (429, "token.connections", "greedy")
-        for secret in (polite, OWN):
+        for secret in (polite, ADMIN):
             assert post(caller, secret) == 202
         stack.close()
         until(lambda: caller.ask("GET", "/status", greedy)[0] == 200, SEEN_S, "they have gone")

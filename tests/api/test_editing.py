@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from pypes.testing.node import Node, running
-from tests.api.callers import Caller
+from tests.api.callers import ADMIN, Caller, make
 
-ADMIN = "the-token-of-the-node"
 #: The graph of the limited token, and one of others.
 OWN, OTHER = "team-a", "zweiter"
 
@@ -45,13 +44,12 @@ def caller(node: Node) -> Iterator[Caller]:
 
 @pytest.fixture(scope="module")
 def editor(caller: Caller) -> str:
-    return str(caller.ask("POST", "/tokens", ADMIN, {"name": "editor", "scopes": ["edit"]})[1]["secret"])
+    return make(caller, "editor", "edit")
 
 
 @pytest.fixture(scope="module")
 def limited(caller: Caller) -> str:
-    body = {"name": "limited", "scopes": ["edit", "ingest"], "graphs": ["team-*"]}
-    return str(caller.ask("POST", "/tokens", ADMIN, body)[1]["secret"])
+    return make(caller, "limited", "edit", "ingest", graphs=["team-*"])
 
 
 def refused(caller: Caller, method: str, path: str, secret: str, body: Any = None) -> str:

@@ -13,12 +13,11 @@ from pypes.access.client import SCOPES
 from pypes.core.clock import wall
 from pypes.observe.metrics import CATALOGUE
 from pypes.testing.node import Node, running, until
-from tests.api.callers import Caller, SignedIn, calling, sign_in
+from tests.api.callers import ADMIN, Caller, SignedIn, calling, make, sign_in
 from tests.api.permissions import HIDDEN, LEFT_OUT, REFUSED, SAME, Row, page, rows
 from tests.api.streams import Watching
 from tests.api.test_openapi import DOCUMENT
 
-ADMIN = "the-token-of-the-node"
 #: Two graphs; what is about the other one must not show its name to who is not for it.
 OWN, OTHER = "erster", "zweiter"
 ROWS = list(rows(DOCUMENT))
@@ -118,12 +117,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         browsers = {scope: sign_in(caller, secrets[scope]) for scope in SCOPES}
         yield Stage(node, callers, secrets, limited, browsers, receipts, letters)
         assert "Traceback" not in node.log()
-
-
-def make(caller: Caller, name: str, scope: str, **more: Any) -> str:
-    status, created = caller.ask("POST", "/tokens", ADMIN, {"name": name, "scopes": [scope], **more})
-    assert status == 201, created
-    return str(created["secret"])
 
 
 def request_of(stage: Stage, row: Row, name: str) -> tuple[str, Any, dict[str, str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -13,40 +12,16 @@ import pytest
 from pypes.core.clock import wall
 from pypes.testing.node import Node, running, until
 from tests.api.asking import GRAPH
-from tests.api.callers import FORM, Caller, SignedIn, calling, hand_in, sign_in
+from tests.api.callers import ADMIN, FORM, SEEN_S, Caller, SignedIn, calling, hand_in, make, sign_in
 from tests.api.streams import Watching
-
-OWN = "the-token-of-the-node"
-
-#: Within a second all workers know, as the issue has it; a machine that is busy with other tests is given longer.
-SEEN_S = 20.0
 
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    environ = {"PYPES_TOKEN": OWN, "PYPES_LOG_LEVEL": "DEBUG"}
+    environ = {"PYPES_TOKEN": ADMIN, "PYPES_LOG_LEVEL": "DEBUG"}
     with running(tmp_path_factory.mktemp("signin"), GRAPH, workers=2, instances=1, environ=environ) as node:
         yield node
         assert "Traceback" not in node.log()
-
-
-@pytest.fixture(scope="module")
-def callers(node: Node) -> Iterator[list[Caller]]:
-    with calling(node) as found:
-        assert len(found) == 2
-        yield found
-
-
-@pytest.fixture
-def caller(callers: list[Caller]) -> Caller:
-    return callers[0]
-
-
-def make(caller: Caller, name: str, *scopes: str, **more: Any) -> str:
-    """A token; returns its secret."""
-    status, created = caller.ask("POST", "/tokens", OWN, {"name": name, "scopes": scopes, **more})
-    assert status == 201, created
-    return str(created["secret"])
 
 
 def code_of(content: bytes) -> str:
@@ -86,23 +61,29 @@ def test_a_session_is_that_of_its_token_at_all_workers(callers: list[Caller], sc
 
 
 def test_the_own_token_signs_in(callers: list[Caller]) -> None:
-    browser = sign_in(callers[1], OWN)
+    browser = sign_in(callers[1], ADMIN)
     for caller in callers:
         assert browser.ask(caller, "GET", "/session")[1]["name"] == "admin"
         assert browser.ask(caller, "POST", "/docs", {"a": 1})[0] == 202
 
 
 def test_who_shows_a_token_is_told_who_that_is(caller: Caller) -> None:
-    status, who = caller.ask("GET", "/session", OWN)
+    status, who = caller.ask("GET", "/session", ADMIN)
     assert (status, who["name"], who["csrf"], who["ends"], who["idle_s"]) == (200, "admin", None, None, None)
     status, problem = caller.ask("GET", "/session")
     assert (status, problem["code"]) == (401, "token.missing")
 
 
 def test_a_text_that_is_no_token_begins_nothing(caller: Caller) -> None:
-    secrets = {"": "is not one", "wrong": "is not one", OWN[:-1]: "is not one", OWN + "s": "is not one", "\u00e4": "is not one"}
+    secrets = {
+        "": "is not one",
+        "wrong": "is not one",
+        ADMIN[:-1]: "is not one",
+        ADMIN + "s": "is not one",
+        "\u00e4": "is not one",
+    }
     revoked = make(caller, "gone", "read")
-    assert caller.ask("DELETE", "/tokens/gone", OWN)[0] == 204
+    assert caller.ask("DELETE", "/tokens/gone", ADMIN)[0] == 204
     expired = make(caller, "brief", "read", expires=wall() + 1)
     until(lambda: caller.ask("GET", "/status", expired)[0] == 401, SEEN_S, "the token has expired")
     for secret, told in {**secrets, revoked: "was revoked", expired: "has expired"}.items():
@@ -111,11 +92,11 @@ def test_a_text_that_is_no_token_begins_nothing(caller: Caller) -> None:
         assert "set-cookie" not in fields
         assert f"This token {told}".encode() in page
         assert secret.encode() not in page or not secret
-    for body in (b"", b"token", b"x" * 100, b"\xff=\xfe", urlencode({"token": OWN}).encode() + b"%ff"):
+    for body in (b"", b"token", b"x" * 100, b"\xff=\xfe", urlencode({"token": ADMIN}).encode() + b"%ff"):
         assert caller.raw("POST", "/session", None, body, FORM)[0] == 401
     assert caller.raw("POST", "/session", None, b"token=" + b"x" * 20_000, FORM)[0] == 413
     # blanks come with copying
-    assert hand_in(caller, f" {OWN}\n")[0] == 303
+    assert hand_in(caller, f" {ADMIN}\n")[0] == 303
 
 
 @pytest.mark.parametrize(
@@ -130,9 +111,9 @@ def test_a_text_that_is_no_token_begins_nothing(caller: Caller) -> None:
     ids=str,
 )
 def test_nobody_is_signed_in_or_out_by_a_page_of_others(caller: Caller, fields: dict[str, str]) -> None:
-    status, answered, content = hand_in(caller, OWN, **fields)
+    status, answered, content = hand_in(caller, ADMIN, **fields)
     assert (status, code_of(content), "set-cookie" in answered) == (403, "origin.foreign", False)
-    browser = sign_in(caller, OWN)
+    browser = sign_in(caller, ADMIN)
     form = urlencode({"csrf": browser.csrf}).encode()
     status, answered, content = browser.raw(caller, "POST", "/session/end", form, {**FORM, **fields})
     assert (status, code_of(content), "set-cookie" in answered) == (403, "origin.foreign", False)
@@ -140,7 +121,7 @@ def test_nobody_is_signed_in_or_out_by_a_page_of_others(caller: Caller, fields: 
 
 
 def test_over_tls_the_cookie_stays_there(node: Node, caller: Caller) -> None:
-    _, fields, _ = hand_in(caller, OWN, Origin=node.url.replace("http:", "https:"))
+    _, fields, _ = hand_in(caller, ADMIN, Origin=node.url.replace("http:", "https:"))
     assert fields["set-cookie"].startswith("__Host-pypes-session-")
     assert fields["set-cookie"].endswith("; Secure")
     browser = SignedIn(fields["set-cookie"].partition(";")[0], "")
@@ -148,14 +129,14 @@ def test_over_tls_the_cookie_stays_there(node: Node, caller: Caller) -> None:
     _, fields, _ = browser.raw(caller, "POST", "/session/end")
     assert fields["set-cookie"].startswith("__Host-pypes-session-")
     assert "Max-Age=0" in fields["set-cookie"]
-    _, fields, _ = hand_in(caller, OWN, Origin=node.url)
+    _, fields, _ = hand_in(caller, ADMIN, Origin=node.url)
     assert fields["set-cookie"].startswith("pypes-session-")
     assert "Secure" not in fields["set-cookie"]
 
 
 @pytest.mark.parametrize("how", ["form", "script"])
 def test_signing_out_holds_at_all_workers(callers: list[Caller], how: str) -> None:
-    browser, other = (sign_in(callers[0], OWN) for _ in range(2))
+    browser, other = (sign_in(callers[0], ADMIN) for _ in range(2))
     for headers in ({}, {"X-CSRF-Token": other.csrf}):
         cookie = {"Cookie": browser.cookie, **headers}
         status, _, content = callers[1].raw("POST", "/session/end", None, b"", cookie)
@@ -177,7 +158,7 @@ def test_signing_out_holds_at_all_workers(callers: list[Caller], how: str) -> No
 
 
 def test_who_signs_in_anew_leaves_no_session_behind(callers: list[Caller]) -> None:
-    browser = sign_in(callers[0], OWN)
+    browser = sign_in(callers[0], ADMIN)
     status, fields, _ = hand_in(callers[1], make(callers[0], "next", "read"), Cookie=browser.cookie)
     assert status == 303
     after = SignedIn(fields["set-cookie"].partition(";")[0], "")
@@ -190,9 +171,9 @@ def test_who_signs_in_anew_leaves_no_session_behind(callers: list[Caller]) -> No
 def test_it_ends_with_its_token_at_all_workers(callers: list[Caller], how: str) -> None:
     browser = sign_in(callers[0], make(callers[0], f"ends-{how}", "admin"))
     if how == "revoked":
-        assert callers[0].ask("DELETE", f"/tokens/ends-{how}", OWN)[0] == 204
+        assert callers[0].ask("DELETE", f"/tokens/ends-{how}", ADMIN)[0] == 204
     else:
-        assert callers[0].ask("PATCH", f"/tokens/ends-{how}", OWN, {"expires": wall() + 3})[0] == 200
+        assert callers[0].ask("PATCH", f"/tokens/ends-{how}", ADMIN, {"expires": wall() + 3})[0] == 200
     refused_by(callers, browser)
 
 
@@ -200,7 +181,7 @@ def test_a_change_of_its_token_counts_at_all_workers(callers: list[Caller]) -> N
     browser = sign_in(callers[0], make(callers[0], "becomes", "ingest"))
     for caller in callers:
         assert browser.ask(caller, "GET", "/status")[0] == 403
-    assert callers[0].ask("PATCH", "/tokens/becomes", OWN, {"scopes": ["read"]})[0] == 200
+    assert callers[0].ask("PATCH", "/tokens/becomes", ADMIN, {"scopes": ["read"]})[0] == 200
     for caller in callers:
         until(lambda c=caller: browser.ask(c, "GET", "/status")[0] == 200, SEEN_S, "the session may look")
         assert browser.ask(caller, "POST", "/docs", {"a": 1})[0] == 403
@@ -215,9 +196,9 @@ def test_streams_end_with_the_session(node: Node, callers: list[Caller], how: st
         if how == "signed out":
             assert browser.raw(callers[1], "POST", "/session/end")[0] == 303
         elif how == "revoked":
-            assert callers[1].ask("DELETE", f"/tokens/{name}", OWN)[0] == 204
+            assert callers[1].ask("DELETE", f"/tokens/{name}", ADMIN)[0] == 204
         else:
-            assert callers[1].ask("PATCH", f"/tokens/{name}", OWN, {"scopes": ["ingest"]})[0] == 200
+            assert callers[1].ask("PATCH", f"/tokens/{name}", ADMIN, {"scopes": ["ingest"]})[0] == 200
         # to the end of the stream, which would not come by itself
         watching.rest()
 
@@ -230,7 +211,7 @@ def test_results_are_leased_to_own_pages_only(callers: list[Caller]) -> None:
         "nodes": {"json": {"component": "JSON"}, "box": {"component": "Outbox", "params": {"name": "box"}}},
         "wires": [["json.out", "box.in"]],
     }
-    browser = sign_in(callers[0], OWN)
+    browser = sign_in(callers[0], ADMIN)
     assert browser.ask(callers[0], "PUT", "/graphs/boxed", boxed)[0] == 201
     fields = {"Cookie": browser.cookie}
     assert callers[1].raw("GET", "/outbox/box", None, None, fields)[0] == 200
@@ -246,7 +227,7 @@ def test_every_page_is_closed_to_what_it_does_not_bring(callers: list[Caller]) -
     stale = SignedIn(reader.cookie[:-1] + "x", "")
     for caller in callers:
         pages = [
-            (200, caller.raw("GET", "/", OWN)),
+            (200, caller.raw("GET", "/", ADMIN)),
             (200, reader.raw(caller, "GET", "/")),
             (200, limited.raw(caller, "GET", "/")),
             (403, feeder.raw(caller, "GET", "/")),
@@ -274,7 +255,7 @@ def test_the_page_says_who_looks(callers: list[Caller]) -> None:
         assert "Signed in as <b>looker</b> (read, edit for base, team-*)" in page
         assert f'name="csrf" value="{browser.csrf}"' in page
         assert "?refresh=5&amp;again=1" in page
-        assert "Sign out" not in caller.raw("GET", "/", OWN)[2].decode()
+        assert "Sign out" not in caller.raw("GET", "/", ADMIN)[2].decode()
 
 
 def test_who_may_only_feed_is_told_so(callers: list[Caller]) -> None:
@@ -292,18 +273,18 @@ def test_who_may_only_feed_is_told_so(callers: list[Caller]) -> None:
 
 @pytest.mark.parametrize("setting", ["PYPES_ACCESS_SESSION_IDLE_S", "PYPES_ACCESS_SESSION_S"])
 def test_it_ends_by_itself_at_all_workers(tmp_path: Path, setting: str) -> None:
-    environ = {"PYPES_TOKEN": OWN, setting: "2"}
+    environ = {"PYPES_TOKEN": ADMIN, setting: "2"}
     with running(tmp_path, GRAPH, workers=2, instances=1, environ=environ) as node, calling(node) as callers:
-        status, fields, _ = hand_in(callers[0], OWN)
+        status, fields, _ = hand_in(callers[0], ADMIN)
         assert status == 303
         # with the cookie of its beginning only, and not that of an answer
         refused_by(callers, SignedIn(fields["set-cookie"].partition(";")[0], ""))
 
 
 def test_it_outlives_workers_and_their_arbiter_and_ends_with_the_node(tmp_path: Path) -> None:
-    with running(tmp_path, GRAPH, workers=2, instances=1, environ={"PYPES_TOKEN": OWN}) as node:
+    with running(tmp_path, GRAPH, workers=2, instances=1, environ={"PYPES_TOKEN": ADMIN}) as node:
         with calling(node) as callers:
-            stays, leaves = (sign_in(callers[0], OWN) for _ in range(2))
+            stays, leaves = (sign_in(callers[0], ADMIN) for _ in range(2))
             assert leaves.raw(callers[0], "POST", "/session/end")[0] == 303
         for victim in ("worker", "arbiter"):
             node.roles()[victim][0].kill()
@@ -319,4 +300,4 @@ def test_it_outlives_workers_and_their_arbiter_and_ends_with_the_node(tmp_path: 
         with calling(node) as callers:
             for browser in (stays, leaves):
                 refused_by(callers, browser)
-            assert sign_in(callers[0], OWN).ask(callers[1], "GET", "/status")[0] == 200
+            assert sign_in(callers[0], ADMIN).ask(callers[1], "GET", "/status")[0] == 200

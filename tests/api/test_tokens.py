@@ -15,63 +15,39 @@ import pytest
 from pypes.core.clock import wall
 from pypes.testing.node import Node, running, until
 from tests.api.asking import GRAPH
-from tests.api.callers import Caller, calling
+from tests.api.callers import ADMIN, SEEN_S, Caller, calling, make
 from tests.api.streams import Watching
-
-OWN = "the-token-of-the-node"
-
-#: Within a second all workers know, as the issue has it; a machine that is busy with other tests is given longer.
-SEEN_S = 20.0
 
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     base = tmp_path_factory.mktemp("tokens")
-    environ = {"PYPES_TOKEN": OWN, "PYPES_LOG_LEVEL": "DEBUG"}
+    environ = {"PYPES_TOKEN": ADMIN, "PYPES_LOG_LEVEL": "DEBUG"}
     with running(base, GRAPH, workers=2, instances=1, environ=environ) as node:
         yield node
         assert "Traceback" not in node.log()
-        assert OWN not in node.log()
+        assert ADMIN not in node.log()
 
 
-@pytest.fixture(scope="module")
-def callers(node: Node) -> Iterator[list[Caller]]:
-    with calling(node) as found:
-        assert len(found) == 2
-        yield found
-
-
-@pytest.fixture
-def caller(callers: list[Caller]) -> Caller:
-    return callers[0]
-
-
-def make(caller: Caller, name: str, *scopes: str, by: str = OWN, **more: Any) -> str:
-    """A token; returns its secret."""
-    status, created = caller.ask("POST", "/tokens", by, {"name": name, "scopes": scopes, **more})
-    assert status == 201, created
-    return str(created["secret"])
-
-
-def refused(caller: Caller, method: str, path: str, secret: str | None = OWN, body: Any = None) -> tuple[int, str]:
+def refused(caller: Caller, method: str, path: str, secret: str | None = ADMIN, body: Any = None) -> tuple[int, str]:
     status, problem = caller.ask(method, path, secret, body)
     return status, problem["code"]
 
 
 def test_a_token_is_made_shown_and_revoked(caller: Caller) -> None:
-    status, fields, content = caller.raw("POST", "/tokens", OWN, {"name": "made", "scopes": ["read"], "expires": wall() + 3600})
+    status, fields, content = caller.raw("POST", "/tokens", ADMIN, {"name": "made", "scopes": ["read"], "expires": wall() + 3600})
     created = json.loads(content)
     assert (status, fields["location"], fields["cache-control"]) == (201, "/tokens/made", "no-store")
     secret = created.pop("secret")
     assert secret.startswith("pypes_")
     assert created["created_by"] == "admin"
-    assert caller.ask("GET", "/tokens/made", OWN) == (200, created)
-    assert created in caller.ask("GET", "/tokens", OWN)[1]
-    assert secret not in str(caller.ask("GET", "/tokens", OWN))
+    assert caller.ask("GET", "/tokens/made", ADMIN) == (200, created)
+    assert created in caller.ask("GET", "/tokens", ADMIN)[1]
+    assert secret not in str(caller.ask("GET", "/tokens", ADMIN))
     assert caller.ask("GET", "/status", secret)[0] == 200
-    assert caller.ask("DELETE", "/tokens/made", OWN) == (204, None)
-    assert caller.ask("DELETE", "/tokens/made", OWN) == (204, None)
-    revoked = caller.ask("GET", "/tokens/made", OWN)[1]
+    assert caller.ask("DELETE", "/tokens/made", ADMIN) == (204, None)
+    assert caller.ask("DELETE", "/tokens/made", ADMIN) == (204, None)
+    revoked = caller.ask("GET", "/tokens/made", ADMIN)[1]
     assert (revoked["state"], "revoked" in revoked) == ("revoked", True)
     assert refused(caller, "GET", "/status", secret) == (401, "token.revoked")
 
@@ -79,9 +55,9 @@ def test_a_token_is_made_shown_and_revoked(caller: Caller) -> None:
 def test_lists_come_in_pages(caller: Caller) -> None:
     for name in ("page-a", "page-b"):
         make(caller, name, "read")
-    _, fields, content = caller.raw("GET", "/tokens?limit=1&after=page-a", OWN)
+    _, fields, content = caller.raw("GET", "/tokens?limit=1&after=page-a", ADMIN)
     assert [token["name"] for token in json.loads(content)] == ["page-b"]
-    assert ("link" in fields) == any(token["name"] > "page-b" for token in caller.ask("GET", "/tokens", OWN)[1])
+    assert ("link" in fields) == any(token["name"] > "page-b" for token in caller.ask("GET", "/tokens", ADMIN)[1])
 
 
 @pytest.mark.parametrize(
@@ -99,16 +75,16 @@ def test_lists_come_in_pages(caller: Caller) -> None:
     ],
 )
 def test_what_is_wrong_with_a_request_is_told(caller: Caller, body: Any, status: int, code: str) -> None:
-    assert refused(caller, "POST", "/tokens", OWN, body) == (status, code)
+    assert refused(caller, "POST", "/tokens", ADMIN, body) == (status, code)
 
 
 def test_what_is_not_there_and_what_is_there_already(caller: Caller) -> None:
     for method in ("GET", "DELETE"):
         assert refused(caller, method, "/tokens/nobody") == (404, "token.not_found")
-    assert refused(caller, "PATCH", "/tokens/nobody", OWN, {"scopes": ["read"]}) == (404, "token.not_found")
+    assert refused(caller, "PATCH", "/tokens/nobody", ADMIN, {"scopes": ["read"]}) == (404, "token.not_found")
     make(caller, "twice", "read")
-    assert refused(caller, "POST", "/tokens", OWN, {"name": "twice", "scopes": ["read"]}) == (409, "token.exists")
-    assert refused(caller, "PATCH", "/tokens/twice", OWN, {}) == (400, "request.invalid")
+    assert refused(caller, "POST", "/tokens", ADMIN, {"name": "twice", "scopes": ["read"]}) == (409, "token.exists")
+    assert refused(caller, "PATCH", "/tokens/twice", ADMIN, {}) == (400, "request.invalid")
 
 
 def test_every_refusal_says_which(callers: list[Caller]) -> None:
@@ -117,7 +93,7 @@ def test_every_refusal_says_which(callers: list[Caller]) -> None:
         assert caller.raw("GET", "/status")[1]["www-authenticate"] == 'Bearer realm="pypes"'
         assert refused(caller, "GET", "/status", None) == (401, "token.missing")
         assert refused(caller, "GET", "/status", "pypes_wrong") == (401, "token.invalid")
-        assert refused(caller, "GET", "/status", OWN[:-1]) == (401, "token.invalid")
+        assert refused(caller, "GET", "/status", ADMIN[:-1]) == (401, "token.invalid")
         until(lambda c=caller: c.ask("GET", "/status", secret)[0] == 401, SEEN_S, "the token has expired")
         assert refused(caller, "GET", "/status", secret) == (401, "token.expired")
 
@@ -149,7 +125,7 @@ def test_the_poster_is_the_name_of_the_token(callers: list[Caller]) -> None:
                 assert status == 202
                 receipt = caller.ask("GET", f"/receipts/{accepted['receipt']}", secret)[1]
                 assert receipt["posted_by"] == "feeder"
-        status, accepted = caller.ask("POST", "/docs", OWN, {"a": 1})
+        status, accepted = caller.ask("POST", "/docs", ADMIN, {"a": 1})
         assert caller.ask("GET", f"/receipts/{accepted['receipt']}", secret)[1]["posted_by"] == "admin"
 
 
@@ -159,7 +135,7 @@ def test_what_is_revoked_on_one_worker_passes_on_none(callers: list[Caller]) -> 
     for caller in callers:
         for _ in range(3):
             assert caller.ask("POST", "/docs", secret, {"a": 1})[0] == 202
-    assert callers[0].ask("DELETE", "/tokens/short", OWN)[0] == 204
+    assert callers[0].ask("DELETE", "/tokens/short", ADMIN)[0] == 204
     assert refused(callers[0], "POST", "/docs", secret, {"a": 1}) == (401, "token.revoked")
     until(lambda: callers[1].ask("POST", "/docs", secret, {"a": 1})[0] == 401, SEEN_S, "the other worker knows")
     assert refused(callers[1], "GET", "/status", secret) == (401, "token.revoked")
@@ -169,7 +145,7 @@ def test_a_change_of_scopes_counts_on_all_workers(callers: list[Caller]) -> None
     secret = make(callers[0], "changed", "ingest")
     for caller in callers:
         assert caller.ask("POST", "/docs", secret, {"a": 1})[0] == 202
-    status, changed = callers[1].ask("PATCH", "/tokens/changed", OWN, {"scopes": ["read"]})
+    status, changed = callers[1].ask("PATCH", "/tokens/changed", ADMIN, {"scopes": ["read"]})
     assert (status, changed["scopes"]) == (200, ["read"])
     for caller in callers:
         until(lambda c=caller: c.ask("POST", "/docs", secret, {"a": 1})[0] == 403, SEEN_S, "scopes have changed")
@@ -185,17 +161,17 @@ def test_streams_end_with_their_token(node: Node, callers: list[Caller], path: s
     with Watching(node.port, path, {"Authorization": f"Bearer {secret}"}) as watching:
         assert watching.status == 200
         if how == "revoked":
-            assert callers[1].ask("DELETE", f"/tokens/{name}", OWN)[0] == 204
+            assert callers[1].ask("DELETE", f"/tokens/{name}", ADMIN)[0] == 204
         elif how == "changed":
-            assert callers[1].ask("PATCH", f"/tokens/{name}", OWN, {"scopes": ["ingest"]})[0] == 200
+            assert callers[1].ask("PATCH", f"/tokens/{name}", ADMIN, {"scopes": ["ingest"]})[0] == 200
         # to the end of the stream, which would not come by itself
         watching.rest()
 
 
 def test_who_waits_is_let_go_with_the_token(node: Node, callers: list[Caller]) -> None:
     paused = {**GRAPH, "name": "paused", "routes": ["paused"]}
-    assert callers[0].ask("PUT", "/graphs/paused", OWN, paused)[0] == 201
-    assert callers[0].ask("POST", "/graphs/paused/pause", OWN)[0] == 200
+    assert callers[0].ask("PUT", "/graphs/paused", ADMIN, paused)[0] == 201
+    assert callers[0].ask("POST", "/graphs/paused/pause", ADMIN)[0] == 200
     secret = make(callers[0], "waiting", "ingest", "read")
     receipt = callers[0].ask("POST", "/docs/paused", secret, {"a": 1})[1]["receipt"]
     found: list[tuple[int, Any]] = []
@@ -209,12 +185,12 @@ def test_who_waits_is_let_go_with_the_token(node: Node, callers: list[Caller]) -
 
     waiting = threading.Thread(target=wait)
     waiting.start()
-    assert callers[0].ask("DELETE", "/tokens/waiting", OWN)[0] == 204
+    assert callers[0].ask("DELETE", "/tokens/waiting", ADMIN)[0] == 204
     waiting.join(50)
     assert not waiting.is_alive()
     (status, problem), _ = found
     assert (status, problem["code"]) in ((401, "token.ended"), (401, "token.revoked"))
-    assert callers[0].ask("DELETE", "/graphs/paused?force=true", OWN)[0] == 204
+    assert callers[0].ask("DELETE", "/graphs/paused?force=true", ADMIN)[0] == 204
 
 
 def test_who_waits_for_results_is_let_go_with_the_token(node: Node, callers: list[Caller]) -> None:
@@ -225,17 +201,17 @@ def test_who_waits_for_results_is_let_go_with_the_token(node: Node, callers: lis
         "nodes": {"json": {"component": "JSON"}, "box": {"component": "Outbox", "params": {"name": "box"}}},
         "wires": [["json.out", "box.in"]],
     }
-    assert callers[0].ask("PUT", "/graphs/boxed", OWN, boxed)[0] == 201
-    receipt = callers[0].ask("POST", "/docs/boxed", OWN, {"a": 1})[1]["receipt"]
-    assert callers[0].ask("GET", f"/receipts/{receipt}?wait=30", OWN)[1]["state"] == "done"
-    given = callers[0].ask("GET", "/outbox/box", OWN)[1]
-    assert callers[0].ask("DELETE", f"/outbox/box/{given['cursor']}", OWN)[1] == {"acknowledged": 1}
+    assert callers[0].ask("PUT", "/graphs/boxed", ADMIN, boxed)[0] == 201
+    receipt = callers[0].ask("POST", "/docs/boxed", ADMIN, {"a": 1})[1]["receipt"]
+    assert callers[0].ask("GET", f"/receipts/{receipt}?wait=30", ADMIN)[1]["state"] == "done"
+    given = callers[0].ask("GET", "/outbox/box", ADMIN)[1]
+    assert callers[0].ask("DELETE", f"/outbox/box/{given['cursor']}", ADMIN)[1] == {"acknowledged": 1}
     secret = make(callers[0], "fetching", "read")
     other = Caller(node.port)
     found: list[tuple[int, Any]] = []
     waiting = threading.Thread(target=lambda: found.append(other.ask("GET", "/outbox/box?wait=60", secret)))
     waiting.start()
-    assert callers[0].ask("DELETE", "/tokens/fetching", OWN)[0] == 204
+    assert callers[0].ask("DELETE", "/tokens/fetching", ADMIN)[0] == 204
     waiting.join(50)
     assert not waiting.is_alive()
     other.close()
@@ -250,10 +226,10 @@ def test_a_body_that_is_still_coming_is_not_accepted(node: Node, callers: list[C
         sending.putheader(name, value)
     sending.endheaders(b'{"a"')
     # the head has been read when its answer to the question for more is there: so ask on the same connection's worker later
-    until(lambda: "slow" in str(callers[0].ask("GET", "/tokens/slow", OWN)), SEEN_S, "the token is there")
+    until(lambda: "slow" in str(callers[0].ask("GET", "/tokens/slow", ADMIN)), SEEN_S, "the token is there")
     for caller in callers:
         assert caller.ask("POST", "/docs", secret, {"a": 1})[0] == 202
-    assert callers[0].ask("DELETE", "/tokens/slow", OWN)[0] == 204
+    assert callers[0].ask("DELETE", "/tokens/slow", ADMIN)[0] == 204
     for caller in callers:
         until(lambda c=caller: c.ask("POST", "/docs", secret, {"a": 1})[0] == 401, SEEN_S, "all know")
     sending.send(b":1}")
@@ -264,7 +240,7 @@ def test_a_body_that_is_still_coming_is_not_accepted(node: Node, callers: list[C
 
 
 def test_nothing_that_a_node_wrote_has_a_secret(node: Node, caller: Caller) -> None:
-    secrets = [OWN, make(caller, "hidden", "admin")]
+    secrets = [ADMIN, make(caller, "hidden", "admin")]
     caller.ask("GET", "/tokens", secrets[1])
     caller.ask("GET", "/status", secrets[1] + "x")
     written = [path for path in node.base.rglob("*") if path.is_file()]
@@ -273,7 +249,7 @@ def test_nothing_that_a_node_wrote_has_a_secret(node: Node, caller: Caller) -> N
         for secret in secrets:
             assert secret.encode() not in path.read_bytes(), path
     told = json.dumps(
-        [caller.ask("GET", path, OWN) for path in ("/logs?limit=1000", "/status", "/tokens", "/events?recent=0")[:3]]
+        [caller.ask("GET", path, ADMIN) for path in ("/logs?limit=1000", "/status", "/tokens", "/events?recent=0")[:3]]
     )
     for secret in secrets:
         assert secret not in told

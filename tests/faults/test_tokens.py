@@ -20,9 +20,8 @@ from pypes.access.store import TokenStore
 from pypes.testing.node import Node, running, until
 from tests.access.kept import control_file
 from tests.api.asking import GRAPH
-from tests.api.callers import Caller, calling
+from tests.api.callers import ADMIN, Caller, calling, make
 
-OWN = "the-token-of-the-node"
 ROUNDS = 6
 
 #: Does what is asked, and dies at the statement with the number that it is given.
@@ -100,13 +99,11 @@ def ask(caller: Caller, method: str, path: str, secret: str, body: Any = None) -
 @pytest.mark.parametrize("victim", ["supervisor", "arbiter", "worker"])
 def test_what_was_revoked_stays_so_whatever_is_killed(tmp_path: Path, victim: str) -> None:
     generator = random.Random(victim)
-    with running(tmp_path, GRAPH, workers=2, instances=1, environ={"PYPES_TOKEN": OWN}) as node:
+    with running(tmp_path, GRAPH, workers=2, instances=1, environ={"PYPES_TOKEN": ADMIN}) as node:
         for number in range(ROUNDS):
             name = f"t-{number}"
             with calling(node) as callers:
-                status, created = callers[0].ask("POST", "/tokens", OWN, {"name": name, "scopes": ["ingest", "read"]})
-                assert status == 201
-                secret = created["secret"]
+                secret = make(callers[0], name, "ingest", "read")
                 for caller in callers:
                     assert ask(caller, "POST", "/docs", secret, {"a": 1}) == 202
                 answered = revoking(node, callers[0], name, victim, generator.uniform(0.0, 0.01))
@@ -120,7 +117,7 @@ def test_what_was_revoked_stays_so_whatever_is_killed(tmp_path: Path, victim: st
                     assert found == {401}
                 else:
                     assert found in ({202}, {401})
-                assert ask(callers[0], "DELETE", f"/tokens/{name}", OWN) == 204
+                assert ask(callers[0], "DELETE", f"/tokens/{name}", ADMIN) == 204
                 for caller in callers:
                     until(lambda c=caller, s=secret: ask(c, "POST", "/docs", s, {"a": 1}) == 401, 20, "it is revoked")
 
@@ -131,7 +128,7 @@ def revoking(node: Node, caller: Caller, name: str, victim: str, delay_s: float)
 
     def revoke() -> None:
         with suppress(OSError, HTTPException):
-            answered.append(ask(caller, "DELETE", f"/tokens/{name}", OWN))
+            answered.append(ask(caller, "DELETE", f"/tokens/{name}", ADMIN))
 
     revoker = threading.Thread(target=revoke)
     process = node.roles()[victim][0]
