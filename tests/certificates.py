@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import socket
 import ssl
 from pathlib import Path
 from typing import NamedTuple
@@ -76,6 +77,14 @@ class Authority:
     def trusting(self) -> ssl.SSLContext:
         """A context of a client that knows the authority."""
         return ssl.create_default_context(cafile=self.file)
+
+
+def issued(link: socket.socket) -> str:
+    """The name in the certificate that was shown."""
+    assert isinstance(link, ssl.SSLSocket)
+    certificate = link.getpeercert()
+    assert certificate is not None
+    return str(certificate["subject"][0][0][1])
 
 
 def _name(text: str) -> x509.Name:

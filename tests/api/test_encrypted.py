@@ -19,7 +19,7 @@ from pypes.core.limits import Limits
 from pypes.testing.node import until
 from tests.api.harness import Harness, serving
 from tests.api.test_protocol import CLOSE, LAST, clients, connect, head, post, said, statuses, until_end
-from tests.certificates import Authority
+from tests.certificates import Authority, issued
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +36,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> It
 
 def raw(server: Harness) -> socket.socket:
     return socket.create_connection(("127.0.0.1", server.port), timeout=20)
-
-
-def issued(link: socket.socket) -> str:
-    """The name in the certificate that was shown."""
-    assert isinstance(link, ssl.SSLSocket)
-    certificate = link.getpeercert()
-    assert certificate is not None
-    return str(certificate["subject"][0][0][1])
 
 
 def test_one_from_a_stranger_is_not_talked_to(server: Harness) -> None:

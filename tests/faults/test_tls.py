@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from pypes.testing.node import Node, running, until
-from tests.certificates import DAY, Authority
+from tests.certificates import DAY, Authority, issued
 from tests.faults.test_crash import graph
 from tests.faults.test_restart import all_gone, assert_exactly_once, loaded
 
@@ -20,13 +20,6 @@ from tests.faults.test_restart import all_gone, assert_exactly_once, loaded
 def connected(node: Node, authority: Authority) -> ssl.SSLSocket:
     link = socket.create_connection(("127.0.0.1", node.port), timeout=20)
     return authority.trusting().wrap_socket(link, server_hostname="localhost", suppress_ragged_eofs=False)
-
-
-def issued(link: ssl.SSLSocket) -> str:
-    """The name in the certificate that was shown."""
-    certificate = link.getpeercert()
-    assert certificate is not None
-    return str(certificate["subject"][0][0][1])
 
 
 def shown(node: Node, authority: Authority) -> set[str]:
