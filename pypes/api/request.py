@@ -66,19 +66,10 @@ class Request(falcon.asgi.Request):
         return self.scope.get(CLIENT, NOBODY)  # type: ignore[no-any-return]
 
     @property
-    def sender(self) -> Sender:
-        """Its address, and how it came, as the guard has found out; proxies that the node was told are believed."""
-        return self.scope.get(SENDER, UNKNOWN)  # type: ignore[no-any-return]
-
-    @property
     def client_address(self) -> str:
-        """The address of its sender; empty if it is not known."""
-        return self.sender.address
-
-    @property
-    def is_secure(self) -> bool:
-        """True if it came over TLS, to the node or to the proxy before it."""
-        return self.sender.is_secure
+        """The address of its sender; proxies that the node was told are believed. Empty if it is not known."""
+        sender: Sender = self.scope.get(SENDER, UNKNOWN)
+        return sender.address
 
     @property
     def session(self) -> Session | None:
