@@ -149,11 +149,12 @@ class Account:
         return over
 
     def owe(self, documents: int) -> None:
-        """Take documents that were found in a body, whether they are there or not."""
-        now = self._clock()
-        for at, bucket in self._buckets:
-            if at == _DOCUMENTS:
-                bucket.take(documents, now)
+        """Take the documents that were found in a body, whether they are there or not; one was charged with its request."""
+        if documents > 1 and self.is_charged:
+            now = self._clock()
+            for at, bucket in self._buckets:
+                if at == _DOCUMENTS:
+                    bucket.take(documents - 1, now)
 
     def _take(self, units: tuple[int, int, int]) -> OverBudget | None:
         buckets = self._buckets

@@ -149,7 +149,7 @@ class Documents:
         if whole is not None and wanted is PLAIN and not is_traced:
             given = (req, content_type, whole, encoding, route, id, filename, meta, context)
             receipt, documents, graph = await self._take_whole(*given)
-            _charge(req.client, documents)
+            req.client.account.owe(documents)
             _accept(resp, receipt, documents, graph)
             return
         # resolved first: what no graph would take is not worth reading
@@ -210,7 +210,7 @@ class Documents:
             body, decoded = whole, await self._reception.check(arrival.header, whole, arrival.check, whole)
         check_current(req.client)
         receipt = await self._worker.submit(arrival.header, body, decoded, arrival.key)
-        _charge(req.client, arrival.header.documents)
+        req.client.account.owe(arrival.header.documents)
         if is_bulk:
             self._pace.leave(began)
         return receipt
@@ -341,12 +341,6 @@ def _given(req: Request, id: str | None) -> tuple[str | None, GivenMeta]:
         return id, ()
     given = given_of(fields)
     return one_id(id, given.id), given.meta
-
-
-def _charge(client: Client, documents: int) -> None:
-    """Take what is more than one document from the client's budget; one was taken before."""
-    if documents > 1 and client.account.is_charged:
-        client.account.owe(documents - 1)
 
 
 def _check_names(route: str | None, id: str | None) -> None:

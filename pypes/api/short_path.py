@@ -284,8 +284,7 @@ class Post(msgspec.Struct, eq=False):
             check_current(self.client)
             taken = self._short_path.documents.take(self, self.client, self.content_type, body, self.context)
             receipt, self._documents, self._graph = taken
-            if self._documents > 1 and self.client.account.is_charged:
-                self.client.account.owe(self._documents - 1)
+            self.client.account.owe(self._documents)
         except PypesError as error:
             self._refuse(error)
         except Exception as error:

@@ -187,7 +187,7 @@ def test_documents_that_are_found_later_are_owed() -> None:
     node = Node(2, documents_per_s=10)
     first, second = node.workers
     assert first.charge(5, 1) is None
-    first.owe(99)
+    first.owe(100)
     assert refusal(second, 5, 1).limit == "documents_per_s"
     assert refusal(second, 5, 1).retry_after_s == pytest.approx(8.1)
     # what is no document
