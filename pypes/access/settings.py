@@ -43,5 +43,4 @@ class AccessSettings:
     @property
     def budget(self) -> Budget:
         """The budget of tokens that have none."""
-        numbers = (self.requests_per_s, self.bytes_per_s, self.documents_per_s)
-        return Budget(**{kind: number for kind, number in zip(KINDS, numbers, strict=True) if number})
+        return Budget(**{kind: number for kind in KINDS if (number := getattr(self, kind))})
