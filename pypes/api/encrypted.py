@@ -24,7 +24,6 @@ RECORD_BYTES: Final = 16 << 10
 #: Bytes of TLS itself that may wait for a client that does not read: it asks for new keys again and again.
 MAX_OWN_BYTES: Final = 16 << 10
 
-
 #: The protocol of a connection that is over.
 _NOBODY: Final = asyncio.Protocol()
 
