@@ -143,7 +143,8 @@ class Hiding:
         try:
             value = json.loads(text)
         except (ValueError, RecursionError):
-            return self._clean("".join(map(self._line, text.splitlines(keepends=True))))
+            # other ends of lines may be within a value
+            return self._clean("\n".join(map(self._line, text.split("\n"))))
         return self._rewritten(value, text)
 
     def _in_base64(self, data: str) -> str:
@@ -210,9 +211,8 @@ class Hiding:
         return self._clean(text if hidden == value else json.dumps(hidden, ensure_ascii=False))
 
     def _line(self, line: str) -> str:
-        end = "\n" if line.endswith("\n") else ""
         try:
-            return self._rewritten(json.loads(line), line.removesuffix("\n")) + end
+            return self._rewritten(json.loads(line), line)
         except (ValueError, RecursionError):
             return "".join(self._pieces(line))
 

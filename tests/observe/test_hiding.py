@@ -274,6 +274,8 @@ def test_what_is_hidden_cannot_be_put_where_nothing_was() -> None:
         ('{"pass\\u0077ord": ["geheim"]}', '{"password": "(hidden)"}'),
         ('[{"user": {"password": {"x": "geheim"}}}]', '[{"user": {"password": "(hidden)"}}]'),
         ('{"a":1}\n\n{"password":"geheim"}\n', '{"a":1}\n\n{"password": "(hidden)"}\n'),
+        ('{"password":"ge\u2028heim"}\n{"a":"\x85"}\r\n', '{"password": "(hidden)"}\n{"a":"\x85"}\r\n'),
+        ('{"password": "ge\x85heim", "b": ', '{"password": "(hidden)", "b": '),
         ('{"password": "geheim", "b": ', '{"password": "(hidden)", "b": '),
         ('{"a": "open, "password": "ge\\"heim", "n": 1', '{"a": "open, "password": "(hidden)", "n": 1'),
         ('{"password": geheim, "n": tru}', '{"password": "(hidden)", "n": tru}'),
