@@ -10,7 +10,10 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from itertools import groupby
+from operator import itemgetter
+from os.path import commonprefix
+from typing import Final
 from urllib.parse import quote, quote_plus
 
 #: Characters that libraries leave in addresses as they are: none but letters and digits, those of paths, those of queries.
@@ -55,37 +58,21 @@ def disguises(text: str) -> Iterator[str]:
 
 
 def any_of(texts: Iterable[str]) -> str:
-    """A regular expression for the longest of ``texts`` that begins at a place.
+    """A regular expression for the longest of ``texts``, one at least, that begins at a place.
 
     PERF: beginnings that they share are tried once, and what no text begins with is passed over; so six times as many forms of a
-    secret cost about as much as an alternative for each of the few.
+    secret cost one to three times as much as an alternative for each of the few.
     """
-    tree: dict[str, Any] = {}
-    for text in texts:
-        place = tree
-        for character in text:
-            place = place.setdefault(character, {})
-        place[_END] = {}
-    return _expression(tree)
+    return _any_of(sorted({*texts}))
 
 
-#: In place of a character: a text ends here.
-_END: Final = ""
-
-
-def _expression(tree: dict[str, Any]) -> str:
-    ways = []
-    for character, rest in tree.items():
-        if character == _END:
-            continue
-        text = character
-        while len(rest) == 1 and _END not in rest:
-            ((character, rest),) = rest.items()
-            text += character
-        ways.append(re.escape(text) + _expression(rest))
-    if not ways:
-        return ""
-    return ways[0] if len(tree) == 1 else f"(?:{'|'.join(ways)}){'?' if _END in tree else ''}"
+def _any_of(texts: list[str]) -> str:
+    """The expression for texts that are sorted, none of them twice."""
+    shared = commonprefix([texts[0], texts[-1]])  # noqa: RUF071 - characters are meant
+    rests = [text[len(shared) :] for text in texts]
+    ways = [_any_of([*group]) for _, group in groupby(filter(None, rests), key=itemgetter(0))]
+    behind = f"(?:{'|'.join(ways)}){'' if rests[0] else '?'}" if ways else ""
+    return re.escape(shared) + behind
 
 
 def _quoted(text: str) -> tuple[str, str]:
