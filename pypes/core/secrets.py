@@ -68,7 +68,7 @@ class Secrets:
         self._add(dict.fromkeys(_forms(text), shown))
 
     def _add(self, found: Mapping[str, str]) -> None:
-        new = {text: shown for text, shown in found.items() if len(text) >= MIN_CHARS and text.lower() not in COMMON}
+        new = {text: shown for text, shown in found.items() if _is_looked_for(text)}
         if new.keys() - self.known.keys():
             known = {**new, **self.known}
             self._text, self._sure = _Finder(known, MIN_CHARS), _Finder(known, SURE_CHARS)
@@ -182,13 +182,15 @@ def _forms(value: str) -> Iterator[str]:
     """A value, its lines, and the password in it, in all the forms in which they turn up; see :mod:`pypes.core.spellings`."""
     whole = {value, value.strip(), *_passwords(value)}
     whole |= {unquote(part) for part in whole if "%" in part}
-    for part in whole:
-        if part:
-            yield from spellings(part)
-            yield from disguises(part) if len(part) >= SURE_CHARS else in_base64(part)
-    for line in {line.strip() for line in value.splitlines()} - whole:
-        if line:
-            yield from spellings(line)
+    for part in filter(_is_looked_for, whole):
+        yield from spellings(part)
+        yield from disguises(part) if len(part) >= SURE_CHARS else in_base64(part)
+    for line in filter(_is_looked_for, {line.strip() for line in value.splitlines()} - whole):
+        yield from spellings(line)
+
+
+def _is_looked_for(text: str) -> bool:
+    return len(text) >= MIN_CHARS and text.lower() not in COMMON
 
 
 def _passwords(text: str) -> Iterator[str]:

@@ -77,6 +77,12 @@ class TestRedaction:
     def test_what_everybody_says_is_no_secret(self) -> None:
         assert secrets(A="true", B="localhost", C="NONE").redact("true localhost NONE") == "true localhost NONE"
 
+    def test_forms_of_what_is_not_looked_for_are_left_too(self) -> None:
+        known = secrets(A="1", B=",", C='"', D="\u65e5\u672c", E="true", F="::")
+        text = 'MQ== %252C &quot; "\\u65e5\\u672c" dHJ1ZQ== http://h/%E6%97%A5%E6%9C%AC/%253A%253A'
+        assert known.redact(text) == text
+        assert known.clean_meta({"url": text}) == {"url": text}
+
     def test_the_longest_is_taken_first(self) -> None:
         assert secrets(A="password", B="password-of-mine").redact("password-of-mine password") == "${B} ${A}"
 
