@@ -31,6 +31,7 @@ from pypes.runtime.instance.tracing import Traced, context_of, report_of, spans_
 from pypes.runtime.scheduler import Epoch, Scheduler
 from pypes.runtime.scheduler.carrying import Carried
 from pypes.runtime.scheduler.provenance import Marks, marks_of
+from pypes.runtime.scheduler.scheduler import SLICE_S
 from pypes.runtime.scheduler.tracing import Trace
 
 #: Deliveries that wait together become one epoch of so much work at most, in seconds: nothing is acknowledged before its end.
@@ -230,6 +231,7 @@ class Runner:
     def start_alone(self, waiting: Arrived, record: CrashRecord) -> None:
         """Put in a delivery by itself, one document after the other; the record says which filter is at which of them."""
         scheduler = self.scheduler
+        self._is_cut = False  # what waits is not to run beside it
         record.decoding()
         scheduler.record_turn = lambda filter, document: record.turn(filter, document, scheduler.watch.timeout_s(filter))
         if waiting.item.header.context is not None:
@@ -277,7 +279,7 @@ class Runner:
         self.scheduler.run()
         # PERF: deliveries around a traced one came together, and are acknowledged together; one by one, they would bring
         # others one by one, and so on
-        while self._is_cut and self._live and self.can_start and time.perf_counter() - begin < EPOCH_S:
+        while self._is_cut and self._live and self.can_start and time.perf_counter() - begin < SLICE_S:
             self.start_next()
             self.scheduler.run()
         if self._tallying is not None:

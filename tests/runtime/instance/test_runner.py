@@ -14,6 +14,7 @@ from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.protocol import Item, Published
 from pypes.ingest.receipt import ReceiptId
+from pypes.runtime.instance import runner as module
 from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.instance.crash_record import NOTHING, TURN, CrashRecord, Recorded
 from pypes.runtime.instance.runner import BULK_FIRST, Runner
@@ -133,14 +134,27 @@ def test_deliveries_go_on_while_a_filter_waits_for_more_of_them(is_bulk: bool, m
     assert bench.runner.scheduler.in_flight == 2
 
 
-def test_what_stands_around_a_traced_delivery_runs_in_one_go() -> None:
+def test_what_stands_around_a_traced_delivery_runs_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench()
+    # however slow the machine is, all of it is within one slice
+    monkeypatch.setattr(module, "SLICE_S", 60.0)
+    monkeypatch.setattr(bench.runner.scheduler.core, "clock", lambda: 0.0)
     for n in range(5):
         bench.put(n, is_traced=n == 2)
     bench.runner.start_next()
     bench.runner.run()
     assert bench.keep.batches == [2, 1, 2]
     assert not bench.runner.can_start
+
+
+def test_nothing_else_begins_while_a_delivery_runs_alone() -> None:
+    bench = Bench()
+    bench.put(1, is_traced=True)
+    bench.play()
+    bench.put(2)
+    bench.runner.start_alone(bench.waiting(3), CrashRecord())
+    bench.settle()
+    assert bench.keep.kept == [1, 3]
 
 
 def test_only_one_bulk_epoch_is_in_flight() -> None:
