@@ -14,6 +14,7 @@ from pypes.api.operation import Parameter
 from pypes.api.request import Request
 from pypes.api.sampling import context_of
 from pypes.errors import BadRequest
+from pypes.runtime.contracts.control import Edit
 
 ETAG = {"ETag": "The live version, in quotes."}
 IF_MATCH = Parameter("If-Match", "Entity tag of the version that must be live.", place="header")
@@ -32,12 +33,12 @@ def cause_of(req: Request) -> Cause:
     return Cause(req.operation, req.client.name, req.client_address, "" if context is None else context.trace_id)
 
 
-def authorship(req: Request) -> tuple[str, str]:
-    """Author and reason of a change."""
+def edit_of(req: Request, expected: list[int] | None) -> Edit:
+    """The request as a change of a graph, of which one of the ``expected`` versions must be live."""
     given, name = req.get_param("by"), req.client.name
     # whoever is named: it is known whose token it was
     author = f"{given} ({name})" if given and name and given != name else given or name or req.client_address
-    return author, req.get_param("note") or ""
+    return Edit(author, req.get_param("note") or "", expected, req.client.rights, cause_of(req))
 
 
 def answer(resp: falcon.asgi.Response, graph: dict[str, Any]) -> None:
@@ -47,7 +48,7 @@ def answer(resp: falcon.asgi.Response, graph: dict[str, Any]) -> None:
 
 
 def expected(req: Request) -> list[int] | None:
-    """The versions one of which must be live, from the preconditions, as in ``Deployer.put``; raises :class:`BadRequest`."""
+    """The versions one of which must be live, from the preconditions, as for :class:`Edit`; raises :class:`BadRequest`."""
     if req.header(b"if-none-match").strip() == "*":
         return [0]
     tags = req.header(b"if-match").strip()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import falcon.asgi
 import orjson
 
-from pypes.api.change import AUTHORSHIP, authorship, cause_of
+from pypes.api.change import AUTHORSHIP, cause_of, edit_of
 from pypes.api.graphs import GRAPH, NOT_SET_UP
 from pypes.api.operation import JSON_OBJECT, PROBLEMS, TEXT, Answer, obj, operation
 from pypes.api.query import LINK, LISTED, answer_page
@@ -115,7 +115,7 @@ class Drafts:
     )
     async def on_post_deploy(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         await req.discard()
-        deployed = await self._worker.control.drafts.deploy(name, *authorship(req), rights=req.client.rights, cause=cause_of(req))
+        deployed = await self._worker.control.drafts.deploy(name, edit_of(req, None))
         deployed.pop("created")
         resp.data = orjson.dumps(deployed)
 

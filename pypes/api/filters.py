@@ -9,7 +9,7 @@ import falcon
 import falcon.asgi
 import orjson
 
-from pypes.api.change import AUTHORSHIP, CHANGED, IF_MATCH, authorship, cause_of, expected
+from pypes.api.change import AUTHORSHIP, CHANGED, IF_MATCH, cause_of, edit_of, expected
 from pypes.api.keys import check_keys
 from pypes.api.operation import JSON_OBJECT, NAMES, TEXT, Answer, Parameter, obj, operation
 from pypes.api.permission import permit_everything, permit_graph
@@ -111,9 +111,7 @@ class Filters:
         params = body.get("params") if isinstance(body, dict) else None
         if not isinstance(params, dict):
             raise BadRequest('send {"params": {…}}', code="request.invalid", where="params")
-        changed = await self._worker.control.filters.update(
-            id, params, *authorship(req), expected(req), rights=req.client.rights, cause=cause_of(req)
-        )
+        changed = await self._worker.control.filters.update(id, params, edit_of(req, expected(req)))
         resp.data = orjson.dumps(changed)
 
     @operation(
@@ -131,9 +129,7 @@ class Filters:
     )
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
         _check(req, id)
-        await self._worker.control.filters.delete(
-            id, *authorship(req), expected(req), rights=req.client.rights, cause=cause_of(req)
-        )
+        await self._worker.control.filters.delete(id, edit_of(req, expected(req)))
         resp.status = 204
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import falcon.asgi
 
 from pypes.api import problems
-from pypes.api.change import AUTHORSHIP, CHANGED, ETAG, IF_MATCH, IF_NONE_MATCH, answer, authorship, cause_of, expected
+from pypes.api.change import AUTHORSHIP, CHANGED, ETAG, IF_MATCH, IF_NONE_MATCH, answer, cause_of, edit_of, expected
 from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, NAMES, PROBLEMS, TEXT, TIME, Answer, Parameter, obj, operation
 from pypes.api.permission import permit_graph
 from pypes.api.query import LINK, LISTED, answer_page
@@ -115,9 +115,7 @@ class Graphs:
         name = name or str(graph.get("name", ""))
         permit_graph(req.client, name)
         try:
-            deployed = await self._worker.control.graphs.put(
-                name, graph, *authorship(req), [0], rights=req.client.rights, cause=cause_of(req)
-            )
+            deployed = await self._worker.control.graphs.put(name, graph, edit_of(req, [0]))
         except Changed as error:
             raise Conflict("a graph of that name exists already; change it with PUT", code="graph.exists", where=name) from error
         except InvalidGraph as error:
@@ -155,9 +153,7 @@ class Graphs:
     )
     async def on_put_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         graph = await _graph(req)
-        deployed = await self._worker.control.graphs.put(
-            name, graph, *authorship(req), expected(req), rights=req.client.rights, cause=cause_of(req)
-        )
+        deployed = await self._worker.control.graphs.put(name, graph, edit_of(req, expected(req)))
         if deployed.pop("created"):
             resp.status = 201
             resp.set_header("location", req.path)

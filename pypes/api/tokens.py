@@ -101,17 +101,10 @@ class Tokens:
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         wanted = await _wanted(req, "name", *KEYS)
-        name = wanted.get("name")
+        name = wanted.pop("name", None)
         if not isinstance(name, str):
             raise BadRequest('send {"name": NAME, "scopes": […]}', code="request.invalid", where="name")
-        created = await self._worker.control.tokens.create(
-            name,
-            wanted.get("scopes", []),
-            wanted.get("graphs", []),
-            wanted.get("expires"),
-            cause_of(req),
-            wanted.get("budget"),
-        )
+        created = await self._worker.control.tokens.create(name, wanted, cause_of(req))
         self._worker.register.look()
         resp.status = 201
         resp.set_header("location", f"/tokens/{name}")

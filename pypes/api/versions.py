@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import falcon.asgi
 import orjson
 
-from pypes.api.change import AUTHORSHIP, CHANGED, ETAG, IF_MATCH, answer, authorship, cause_of, expected
+from pypes.api.change import AUTHORSHIP, CHANGED, ETAG, IF_MATCH, answer, cause_of, edit_of, expected
 from pypes.api.graphs import GRAPH, MAX_GRAPH_BYTES, NOT_SET_UP, UNKNOWN
 from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, TIME, Answer, obj, operation
 from pypes.api.query import LINK, LISTED, answer_page, number_of
@@ -95,9 +95,7 @@ class Versions:
         version = body.get("version") if isinstance(body, dict) else None
         if type(version) is not int or not 0 < version < 1 << 31:
             raise BadRequest('send {"version": NUMBER}', code="request.invalid", where="version")
-        rolled_back = await self._worker.control.graphs.rollback(
-            name, version, *authorship(req), expected(req), rights=req.client.rights, cause=cause_of(req)
-        )
+        rolled_back = await self._worker.control.graphs.rollback(name, version, edit_of(req, expected(req)))
         answer(resp, rolled_back)
 
     @operation(

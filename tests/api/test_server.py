@@ -167,8 +167,8 @@ def test_errors_of_the_supervisor_keep_their_class(tmp_path: Path) -> None:
         answer = server.http.request("PUT", f"{server.url}/graphs/x", body=b'{"pypes": 1}')
         assert answer.status == 422
         assert [e["path"] for e in answer.json()["errors"]] == ["a", "c"]
-        asked = {"name": "x", "obj": {"pypes": 1}, "expected": None, "by": "127.0.0.1", "note": "", "rights": "all"}
-        assert server.asked[-1] == ("graphs.put", {**asked, "cause": cause("graph.deploy")})
+        edit = {"expected": None, "author": "127.0.0.1", "note": "", "rights": "all", "cause": cause("graph.deploy")}
+        assert server.asked[-1] == ("graphs.put", {"name": "x", "obj": {"pypes": 1}, "edit": edit})
 
 
 def cause(operation: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ What is shown to clients travels as JSON values, in the form that the HTTP inter
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -56,6 +56,24 @@ class LogPage(msgspec.Struct, frozen=True):
     later: str
 
 
+class Edit(msgspec.Struct, frozen=True):
+    """Whoever changes a graph, and on which condition. ``author`` and ``note``, the reason, are kept with the version.
+
+    ``expected`` are the versions one of which must be live: ``[0]`` for none yet, ``[]`` for any, ``None`` for no condition.
+    ``rights`` say which filters may be placed and changed (:class:`pypes.access.client.Client`). ``cause`` is for the audit log.
+    """
+
+    author: str = ""
+    note: str = ""
+    expected: list[int] | None = None
+    rights: str = ALL
+    cause: Cause = ITSELF
+
+
+#: The node changes a graph of itself.
+OWN_EDIT: Final = Edit()
+
+
 class GraphCalls(Protocol):
     """Deployed graphs."""
 
@@ -74,23 +92,10 @@ class GraphCalls(Protocol):
     async def outboxes(self) -> dict[str, list[str]]:
         """Outboxes, and the graphs that publish to each."""
 
-    async def put(
-        self,
-        name: str,
-        obj: Any,
-        by: str = "",
-        note: str = "",
-        expected: list[int] | None = None,
-        *,
-        rights: str = ALL,
-        cause: Cause = ITSELF,
-    ) -> Shown:
+    async def put(self, name: str, obj: Any, edit: Edit = OWN_EDIT) -> Shown:
         """Check a graph and deploy it; returns it with ``created``.
 
-        ``rights``, here and in other groups: which filters may be placed and changed (:class:`pypes.access.client.Client`).
-        ``cause``, here and in all calls that change something: what the audit log says of the request.
-
-        ``expected`` are the versions one of which must be live: ``[0]`` for none yet, ``[]`` for any.
+        ``rights``, ``expected`` and ``cause`` alone, here and in other groups, are as those of an :class:`Edit`.
         """
 
     async def convert(self, name: str, obj: Any) -> Shown:
@@ -99,17 +104,7 @@ class GraphCalls(Protocol):
     async def delete(self, name: str, force: bool = False, expected: list[int] | None = None, cause: Cause = ITSELF) -> None:
         """Take a graph down when all that was accepted for it is done; with ``force``, at once."""
 
-    async def rollback(
-        self,
-        name: str,
-        version: int,
-        by: str = "",
-        note: str = "",
-        expected: list[int] | None = None,
-        *,
-        rights: str = ALL,
-        cause: Cause = ITSELF,
-    ) -> Shown:
+    async def rollback(self, name: str, version: int, edit: Edit = OWN_EDIT) -> Shown:
         """Deploy an earlier version again, as a new one."""
 
     async def pause(self, name: str, is_paused: bool, cause: Cause = ITSELF) -> Shown:
@@ -144,7 +139,7 @@ class DraftCalls(Protocol):
     async def unwire(self, name: str, source: str, target: str, cause: Cause = ITSELF) -> Shown:
         """Take a drawn wire away; returns the draft."""
 
-    async def deploy(self, name: str, by: str = "", note: str = "", *, rights: str = ALL, cause: Cause = ITSELF) -> Shown:
+    async def deploy(self, name: str, edit: Edit = OWN_EDIT) -> Shown:
         """Deploy a draft, which is gone then."""
 
     async def discard(self, name: str, cause: Cause = ITSELF) -> None:
@@ -193,29 +188,10 @@ class FilterCalls(Protocol):
     async def create(self, component: str, params: Any = None, cause: Cause = ITSELF, *, rights: str = ALL) -> Shown:
         """Draft a filter."""
 
-    async def update(
-        self,
-        id: str,
-        params: Any,
-        by: str = "",
-        note: str = "",
-        expected: list[int] | None = None,
-        *,
-        rights: str = ALL,
-        cause: Cause = ITSELF,
-    ) -> Shown:
+    async def update(self, id: str, params: Any, edit: Edit = OWN_EDIT) -> Shown:
         """Give a filter other parameters; one of a deployed graph is deployed with them."""
 
-    async def delete(
-        self,
-        id: str,
-        by: str = "",
-        note: str = "",
-        expected: list[int] | None = None,
-        *,
-        rights: str = ALL,
-        cause: Cause = ITSELF,
-    ) -> None:
+    async def delete(self, id: str, edit: Edit = OWN_EDIT) -> None:
         """Delete a filter."""
 
 
@@ -262,19 +238,14 @@ class TokenCalls(Protocol):
         """One token. Raises :class:`NotFound`."""
 
     @once
-    async def create(
-        self,
-        name: str,
-        scopes: list[str],
-        graphs: list[str],
-        expires: float | None = None,
-        cause: Cause = ITSELF,
-        budget: Shown | None = None,
-    ) -> Shown:
-        """Make a token; returns it with its ``secret``. ``expires`` is in seconds since the epoch."""
+    async def create(self, name: str, wanted: Shown, cause: Cause = ITSELF) -> Shown:
+        """Make a token; returns it with its ``secret``.
+
+        ``wanted`` has some of ``scopes``, ``graphs``, ``expires``, in seconds since the epoch, and ``budget``, numbers by kind.
+        """
 
     async def change(self, name: str, changes: Shown, cause: Cause = ITSELF) -> Shown:
-        """Give a token other ``scopes``, ``graphs``, ``expires`` or numbers of its ``budget``."""
+        """Give a token what ``changes`` have, as for :meth:`create`; all else stays."""
 
     async def revoke(self, name: str, cause: Cause = ITSELF) -> None:
         """Let a token allow nothing any more."""

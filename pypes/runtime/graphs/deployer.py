@@ -16,7 +16,6 @@ from typing import Any
 
 from pypes import logs
 from pypes.access.audit import ITSELF, Cause
-from pypes.access.client import ALL
 from pypes.config import Settings
 from pypes.core.watched_tasks import OnFailed
 from pypes.core.wording import counted
@@ -25,6 +24,7 @@ from pypes.graph import codec
 from pypes.graph.diff import only_parameters
 from pypes.observe import Observer, guarded
 from pypes.registry import Catalogue
+from pypes.runtime.contracts.control import OWN_EDIT, Edit
 from pypes.runtime.generations.backoff import Backoff
 from pypes.runtime.generations.generation import SetupFailed, SetupFailure
 from pypes.runtime.generations.generations import Generations
@@ -74,56 +74,34 @@ class Deployer(DeployedGraphs):
 
     # -- what is changed --------------------------------------------------------------------------------
 
-    async def put(
-        self,
-        name: str,
-        obj: Any,
-        by: str = "",
-        note: str = "",
-        expected: list[int] | None = None,
-        *,
-        rights: str = ALL,
-        cause: Cause = ITSELF,
-    ) -> dict[str, Any]:
+    async def put(self, name: str, obj: Any, edit: Edit = OWN_EDIT) -> dict[str, Any]:
         """Validate a graph and deploy it; as :meth:`get`, with ``created`` telling whether the name is new.
 
-        The audit log has ``cause``.
-
-        ``expected``: the live version must be one of these (0: there must be none; an empty list: any, but there must be one).
         Returns when it is live. Raises :class:`Changed`, :class:`InvalidGraph` with all problems, or :class:`ComponentError`
         (``graph.setup_failed``) naming the filter that could not be set up: what ran before still runs then, and the version is
         kept as failed. :class:`Forbidden` as :meth:`checked`.
         """
         async with self._lock:
             old = self.live.get(name)
-            self._expect(name, expected)
-            graph = self.checked(name, obj, rights)
+            self._expect(name, edit.expected)
+            graph = self.checked(name, obj, edit.rights)
             if old is None or old.graph != graph or name in self.failed:
-                new = StoredGraph(name, self._store.next_version(name), graph, self._store.clock.now(), by, note)
-                await self._deploy(new, cause)
+                await self._deploy(self._next(name, graph, edit.author, edit.note), edit.cause)
             return {**self.get(name), "created": old is None}
 
-    async def rollback(
-        self,
-        name: str,
-        version: int,
-        by: str = "",
-        note: str = "",
-        expected: list[int] | None = None,
-        *,
-        rights: str = ALL,
-        cause: Cause = ITSELF,
-    ) -> dict[str, Any]:
+    async def rollback(self, name: str, version: int, edit: Edit = OWN_EDIT) -> dict[str, Any]:
         """Deploy an earlier version again, as a new one; as :meth:`put`, with ``other_code`` where that has changed since."""
         async with self._lock:
             self.get(name)
-            self._expect(name, expected)
+            self._expect(name, edit.expected)
             wanted = self._store.version(name, version)
-            graph = self.checked(name, wanted.graph, rights)
-            note = note or f"rollback to version {version}"
-            new = StoredGraph(name, self._store.next_version(name), graph, self._store.clock.now(), by, note)
-            await self._deploy(new, cause)
+            graph = self.checked(name, wanted.graph, edit.rights)
+            note = edit.note or f"rollback to version {version}"
+            await self._deploy(self._next(name, graph, edit.author, note), edit.cause)
             return self.get(name) | self.other_code(wanted)
+
+    def _next(self, name: str, graph: dict[str, Any], author: str, note: str) -> StoredGraph:
+        return StoredGraph(name, self._store.next_version(name), graph, self._store.clock.now(), author, note)
 
     async def _deploy(self, new: StoredGraph, cause: Cause) -> None:
         if not await self._reconfigured(new, cause):
@@ -216,8 +194,8 @@ class Deployer(DeployedGraphs):
         """Undeploy a graph when all that was accepted for it is done; it takes no more from now on.
 
         Raises :class:`NotFound`, or :class:`Conflict` (``graph.not_drained``) if that takes longer than ``grace_s``: the graph is
-        as it was then. With ``force`` nothing is waited for, and what is queued goes to the dead letters. ``expected`` as in
-        :meth:`put`.
+        as it was then. With ``force`` nothing is waited for, and what is queued goes to the dead letters. ``expected`` as that of
+        an :class:`Edit`.
         """
         async with self._lock:
             self.get(name)

@@ -17,6 +17,7 @@ from pypes.access.client import ALL, LIMITED
 from pypes.errors import Conflict, Forbidden, InvalidGraph, InvalidInput, NotFound, Problem
 from pypes.graph import codec
 from pypes.graph.codec import NAME
+from pypes.runtime.contracts.control import OWN_EDIT, Edit
 from pypes.runtime.graphs.check import check
 from pypes.runtime.graphs.deployer import Deployer
 from pypes.runtime.graphs.store import ControlStore, Draft
@@ -79,17 +80,15 @@ class GraphDrafts:
         errors = [problem.to_obj() for problem in (*missing, *problems)]
         return {"name": name, "graph": graph, "names": names, "errors": errors}
 
-    async def deploy(
-        self, name: str, by: str = "", note: str = "", *, rights: str = ALL, cause: Cause = ITSELF
-    ) -> dict[str, Any]:
+    async def deploy(self, name: str, edit: Edit = OWN_EDIT) -> dict[str, Any]:
         """Deploy the draft, as :meth:`Deployer.put`; then it is gone. If it cannot be deployed, it stays."""
         graph, names, missing = self._build(name, self._wires(name))
         if missing:
             raise InvalidGraph("the draft is not whole", where=name, problems=missing)
         before = self._version(name)
-        deployed = await self._deployer.put(name, graph, by, note, rights=rights, cause=cause)
+        deployed = await self._deployer.put(name, graph, edit)
         # where nothing was to be deployed, that the draft goes is all there is to tell
-        self._discard(name, names, cause if deployed["version"] == before else None)
+        self._discard(name, names, edit.cause if deployed["version"] == before else None)
         return deployed
 
     def _discard(self, name: str, filters: Iterable[str], cause: Cause | None) -> None:

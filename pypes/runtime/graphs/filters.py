@@ -22,6 +22,7 @@ from pypes.errors import Changed, Conflict, InvalidComponent, InvalidInput, NotF
 from pypes.graph.model import Graph, GraphNode
 from pypes.graph.privileges import Nodes
 from pypes.graph.spec import ComponentSpec
+from pypes.runtime.contracts.control import OWN_EDIT, Edit
 from pypes.runtime.graphs.check import check
 from pypes.runtime.graphs.deployer import Deployer
 from pypes.runtime.graphs.store import ControlStore, Draft
@@ -78,26 +79,16 @@ class Filters:
             )
         self._store.put_draft(draft, cause)
 
-    async def update(
-        self,
-        id: str,
-        params: Any,
-        by: str = "",
-        note: str = "",
-        expected: list[int] | None = None,
-        *,
-        rights: str = ALL,
-        cause: Cause = ITSELF,
-    ) -> dict[str, Any]:
+    async def update(self, id: str, params: Any, edit: Edit = OWN_EDIT) -> dict[str, Any]:
         """Replace a filter's parameters; for one of a deployed graph, returns when the new version is live.
 
-        ``by``, ``note`` and ``expected`` are about that version, as in :meth:`Deployer.put`.
+        ``author``, ``note`` and ``expected`` are about that version.
         """
         if "." not in id:
             old = self._store.draft(id)
             new = replace(old, params=self._checked(old.component, params))
-            self._permit(_named(old), new, rights)
-            self._put(new, cause)
+            self._permit(_named(old), new, edit.rights)
+            self._put(new, edit.cause)
             return self.get(id)
         filter = id.partition(".")[2]
         checked = self._checked(self._deployed(id)["component"], params)
@@ -106,22 +97,13 @@ class Filters:
             nodes = graph["nodes"]
             return {**graph, "nodes": {**nodes, filter: {**nodes[filter], "params": checked}}}
 
-        await self._change(id, changed, by, note, expected, rights=rights, cause=cause)
+        await self._change(id, changed, edit)
         return self.get(id)
 
-    async def delete(
-        self,
-        id: str,
-        by: str = "",
-        note: str = "",
-        expected: list[int] | None = None,
-        *,
-        rights: str = ALL,
-        cause: Cause = ITSELF,
-    ) -> None:
+    async def delete(self, id: str, edit: Edit = OWN_EDIT) -> None:
         """Delete a filter; one of a deployed graph goes with its wires, provided that the graph is still valid then."""
         if "." not in id:
-            self._store.delete_draft(id, cause)
+            self._store.delete_draft(id, edit.cause)
             return
         filter = id.partition(".")[2]
 
@@ -131,30 +113,21 @@ class Filters:
             wires = [wire for wire in graph["wires"] if filter not in (end.partition(".")[0] for end in wire)]
             return {**graph, "nodes": nodes, "wires": wires, **({"layout": layout} if "layout" in graph else {})}
 
-        await self._change(id, changed, by, note, expected, rights=rights, cause=cause)
+        await self._change(id, changed, edit)
 
-    async def _change(
-        self,
-        id: str,
-        change: Callable[[dict[str, Any]], dict[str, Any]],
-        by: str,
-        note: str,
-        expected: list[int] | None,
-        *,
-        rights: str,
-        cause: Cause,
-    ) -> None:
+    async def _change(self, id: str, change: Callable[[dict[str, Any]], dict[str, Any]], edit: Edit) -> None:
         """Deploy what a change makes of the live version, and never of one that is not live any more."""
         name, _, filter = id.partition(".")
-        about = msgspec.structs.replace(cause, object=filter)
+        cause = msgspec.structs.replace(edit.cause, object=filter)
         while True:
             self._deployed(id)
             live = self._deployer.live[name]
-            wanted = [live.version] if expected is None else expected
+            expected = [live.version] if edit.expected is None else edit.expected
             try:
-                await self._deployer.put(name, change(live.graph), by, note, wanted, rights=rights, cause=about)
+                wanted = msgspec.structs.replace(edit, expected=expected, cause=cause)
+                await self._deployer.put(name, change(live.graph), wanted)
             except Changed:
-                if expected is not None:
+                if edit.expected is not None:
                     raise
             else:
                 return

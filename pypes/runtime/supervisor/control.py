@@ -329,16 +329,8 @@ class _Tokens:
     async def get(self, name: str) -> Shown:
         return _token(self._issuer.get(name))
 
-    async def create(
-        self,
-        name: str,
-        scopes: list[str],
-        graphs: list[str],
-        expires: float | None = None,
-        cause: Cause = ITSELF,
-        budget: Shown | None = None,
-    ) -> Shown:
-        token, secret = self._issuer.create(name, scopes, graphs, expires, cause, budget)
+    async def create(self, name: str, wanted: Shown, cause: Cause = ITSELF) -> Shown:
+        token, secret = self._issuer.create(name, cause=cause, **{"scopes": (), **wanted})
         return {**_token(token), "secret": secret}
 
     async def change(self, name: str, changes: Shown, cause: Cause = ITSELF) -> Shown:
