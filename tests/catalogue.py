@@ -52,7 +52,7 @@ dead letter that says so, unless the description says something else; a call bey
 COUNTED = """# Metrics
 
 `GET /metrics` shows them, in the text format of Prometheus or, for a client that accepts `application/openmetrics-text`, in
-OpenMetrics. It needs the token where one is set. `python -m tests.catalogue` writes this page.
+OpenMetrics. It needs a token with the scope `read`, where tokens are needed. `python -m tests.catalogue` writes this page.
 
 - Each process counts in a file that the supervisor reads without asking
   ([decision 67](decisions/0067-counting-in-mapped-files.md)). A process that is killed loses nothing of it. Series are sums over
