@@ -104,7 +104,9 @@ class Trail:
 
     def forget(self, db: sqlite3.Connection, before: float) -> int:
         """Remove the lines from before a time of the node, in the caller's transaction; returns how many."""
-        (upto,) = db.execute("select max(number) from audit where at < ?", (int(before * 1000),)).fetchone()
+        # PERF: from the oldest on, the first that stays is found at once; from the newest on, all that stay would be read
+        left = "coalesce((select min(number) from audit where at >= ?), 1 << 62)"
+        (upto,) = db.execute(f"select max(number) from audit where number < {left}", (int(before * 1000),)).fetchone()
         return 0 if upto is None else self._remove(db, upto)
 
     def _remove(self, db: sqlite3.Connection, upto: int) -> int:

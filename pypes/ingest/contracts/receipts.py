@@ -39,10 +39,5 @@ class Receipts(Protocol):
         ...
 
     async def find(self, query: ReceiptQuery, limit: int, after: str = "", *, newest: bool = False) -> list[Receipt]:
-        """Up to ``limit`` receipts beyond ``after`` in the order of their ids, accepted at ``since`` or later.
-
-        With ``newest``, in the opposite order. ``since`` is seconds since the epoch. ``state``: only those in it, ``None`` for
-        all; ``graph``: only those of it, empty for all; ``among``: only those of graphs with these names or patterns, empty
-        for all.
-        """
+        """Up to ``limit`` receipts that match, beyond ``after`` in the order of their ids, with ``newest`` in the opposite."""
         ...
