@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,28 @@ def test_a_store_that_is_cleared_has_a_line(tmp_path: Path, control: ControlStor
     (line,) = lines_in(tmp_path)
     assert (line.operation, line.by, line.graph, line.object, line.detail) == ("store.clear", "ada", "g", "one", {"entries": 1})
     assert control.begun() == []
+
+
+class FailsBehind(sqlite3.Connection):
+    """Fails once all is committed."""
+
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        if "checkpoint" in sql:
+            raise sqlite3.OperationalError("disk I/O error")
+        return super().execute(sql, *values)
+
+
+def test_what_fails_behind_a_clearing_does_not_take_its_line(
+    tmp_path: Path, control: ControlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(tmp_path, "g/one")
+    stores = GraphStores(tmp_path, control)
+    with monkeypatch.context() as patch:
+        failing = partial(sqlite3.connect, isolation_level=None, factory=FailsBehind)
+        patch.setattr("pypes.runtime.file_store.connect", failing)
+        assert asyncio.run(stores.clear("g", "one"))["cleared"] == 1
+    assert asyncio.run(stores.all("g"))[0]["entries"] == 0
+    assert [line.object for line in lines_in(tmp_path)] == ["one"]
 
 
 def test_what_a_kill_has_left_half_done_is_finished_at_the_next_start(tmp_path: Path, control: ControlStore) -> None:
