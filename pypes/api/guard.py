@@ -19,7 +19,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,7 +29,18 @@ from pypes.access.register import Register
 from pypes.api import problems
 from pypes.api.counting import REASON
 from pypes.api.door import room
-from pypes.api.origins import field_of, is_by_hand, is_navigation, is_of_others, is_own, is_secure
+from pypes.api.origins import (
+    Scope,
+    Send,
+    allow,
+    field_of,
+    is_by_hand,
+    is_navigation,
+    is_of_others,
+    is_own,
+    is_secure,
+    shared_with,
+)
 from pypes.api.permission import check_csrf
 from pypes.api.request import CLIENT, CSRF, SESSION, is_free, too_large
 from pypes.api.sender import SENDER, Fields, Proxies
@@ -38,8 +49,6 @@ from pypes.core.addresses import is_loopback
 from pypes.errors import BadRequest, Draining, Forbidden, OverBudget, PypesError, Unauthorized
 from pypes.runtime.worker.config import WorkerConfig
 
-Scope = MutableMapping[str, Any]
-Send = Callable[[Any], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -66,18 +75,6 @@ PRIVATE = (
     (b"x-content-type-options", b"nosniff"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-
-#: Methods and headers for pages of listed origins (CORS), and the seconds for which a browser need not ask again.
-PREFLIGHT = (
-    (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
-    (
-        b"access-control-allow-headers",
-        b"Authorization, Content-Type, Content-Encoding, Content-Disposition, Idempotency-Key, If-Match, "
-        b"If-None-Match, Last-Event-ID, Prefer, Pypes-Id",
-    ),
-    (b"access-control-max-age", b"600"),
-)
-EXPOSED = b"Location, Retry-After, ETag, Preference-Applied, Allow, Pypes-Cursor"
 
 #: Spellings of hosts that were found good (names times ports) and are not taken apart again.
 MAX_REMEMBERED = 256
@@ -164,8 +161,8 @@ class Guard:
         method = scope["method"]
         if origin is not None and origin.lower() in self._origins:
             if method == "OPTIONS" and any(name == b"access-control-request-method" for name, _ in scope["headers"]):
-                return _allow(send, origin)
-            send = _shared(send, origin)
+                return allow(send, origin)
+            send = shared_with(send, origin)
         if origin is not None and method not in SAFE_METHODS and not self._is_good_origin(origin, host, scope["path"]):
             foreign = Forbidden(
                 "pages of this origin may not change anything on this node; add the origin to origins in pypes.ini to allow them",
@@ -363,27 +360,6 @@ def _bad_host(host: bytes | None, field: str = "Host") -> PypesError:
 
 def _repeated() -> BadRequest:
     return BadRequest("the request has more than one Authorization header; send one", code="authorization.repeated")
-
-
-async def _allow(send: Send, origin: bytes) -> None:
-    """Answer the preflight request of a browser for a listed origin; it carries no token (Fetch standard, 4.8)."""
-    await send({"type": "http.response.start", "status": 204, "headers": [*_cors(origin), *PREFLIGHT]})
-    await send({"type": "http.response.body", "body": b""})
-
-
-def _shared(send: Send, origin: bytes) -> Send:
-    """Let pages of a listed origin read the answer, whatever it is."""
-
-    async def shared(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message["headers"], *_cors(origin), (b"access-control-expose-headers", EXPOSED)]}
-        await send(message)
-
-    return shared
-
-
-def _cors(origin: bytes) -> list[tuple[bytes, bytes]]:
-    return [(b"access-control-allow-origin", origin), (b"vary", b"Origin")]
 
 
 def _closing(send: Send) -> Send:
