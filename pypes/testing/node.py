@@ -213,6 +213,8 @@ class Node(Server):
     ) -> None:
         port = free_port()
         self.base = base
+        #: Ingest workers that it has once all have started; it is ready before.
+        self.workers = workers
         self.graphs = base / "graphs"
         self.graphs.mkdir(parents=True, exist_ok=True)
         self.add(graph)

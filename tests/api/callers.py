@@ -101,7 +101,7 @@ def sign_in(caller: Caller, secret: str) -> SignedIn:
 
 @contextmanager
 def calling(node: Node) -> Iterator[list[Caller]]:
-    """A caller for each worker of the node."""
+    """A caller for each worker that the node should have."""
     with ExitStack() as stack:
 
         def found() -> list[Caller] | None:
@@ -112,7 +112,7 @@ def calling(node: Node) -> Iterator[list[Caller]]:
                         if other.raddr and other.status == psutil.CONN_ESTABLISHED:
                             served[int(other.raddr.port)] = worker.pid
             callers = {served[caller.port]: caller for caller in made if caller.port in served}
-            if len(callers) == len(node.roles()["worker"]):
+            if len(callers) == node.workers:
                 return [*callers.values()]
             made.append(Caller(node.port))
             stack.callback(made[-1].close)
