@@ -5,8 +5,8 @@ generic cell rate algorithm, ITU-T I.371). To take something moves that time on;
 that was killed leaves nothing to tidy up.
 
 Nobody locks it. A number is read and written in a microsecond, and each write is one store. Two workers that do so in the same
-instant may forget what one of them took: a hundredth of a second of the budget (:data:`pypes.access.account.LEASE_S`), once in
-some thousand times. One that was stopped in that very instant and goes on later may forget a burst.
+instant may forget what one of them took: a hundredth of a second of the budget (:data:`pypes.access.account.LEASE_S`). One that
+was stopped in that very instant and goes on later may forget a burst.
 """
 
 from __future__ import annotations
