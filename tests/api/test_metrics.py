@@ -33,6 +33,8 @@ LIVE = {"graph": NAME, "lane": "live"}
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     with running(tmp_path_factory.mktemp("metrics"), GRAPH, workers=2, instances=1) as node:
+        # it is ready with the first of its workers
+        until(lambda: Scrape(node)("pypes_shards", state="ready") == node.workers, 20, "every shard is shown")
         yield node
 
 

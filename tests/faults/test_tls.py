@@ -31,6 +31,12 @@ def shown(node: Node, authority: Authority) -> set[str]:
     return found
 
 
+def waiting(node: Node) -> int:
+    """Deliveries that are not done, of all shards."""
+    queues = [shard["queue"] for shard in node.get("/status").json()["shards"]]
+    return sum(queue[state] for queue in queues for state in ("ready", "leased", "delayed"))
+
+
 def hup(node: Node, line: str) -> None:
     """Have the node read its settings again, until it says something."""
     before = node.log_path.read_text().count(line)
@@ -73,6 +79,8 @@ def test_a_certificate_is_replaced_under_load_and_a_broken_one_is_not_taken(tmp_
             first.close()
             assert set(node.roles()["worker"]) == workers
             load.end()
+        # a worker that is killed with what is published, but not yet noted, has it published again
+        until(lambda: not waiting(node), 60, "all published and noted")
         # who takes the place of a worker takes its certificate, whatever the files hold now
         victim, *_ = workers
         victim.kill()
