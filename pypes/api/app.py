@@ -17,6 +17,7 @@ from pypes.api.docs import Documents
 from pypes.api.drafts import Drafts
 from pypes.api.ending import Ending
 from pypes.api.events import Events
+from pypes.api.files import Files
 from pypes.api.filters import Filters
 from pypes.api.graphs import Graphs
 from pypes.api.guard import Guard
@@ -62,6 +63,7 @@ def routes(
     filters = Filters(worker)
     components = Components(worker)
     graphs = Graphs(worker)
+    files = Files(worker)
     versions = Versions(worker)
     trials = Trials(worker)
     drafts = Drafts(worker)
@@ -93,6 +95,8 @@ def routes(
         ("/components/{name}", components, "one"),
         ("/graphs", graphs, ""),
         ("/graphs/{name}", graphs, "one"),
+        ("/graphs/{name}/file", files, ""),
+        ("/graphs/{name}/convert", files, "convert"),
         ("/graphs/{name}/versions", versions, ""),
         ("/graphs/{name}/versions/{version}", versions, "one"),
         ("/graphs/{name}/rollback", versions, "rollback"),

@@ -108,7 +108,7 @@ class Graphs:
                     code="request.invalid",
                     where="name",
                 )
-            imported = await self._worker.control.graphs.convert(name, graph)
+            imported = await self._worker.control.graphs.convert(name, graph, form)
             graph, report = imported["graph"], imported["report"]
         elif form != "pypes":
             raise BadRequest(f"there is no format {form!r}; pypes or pypes1", code="request.invalid", where="format")

@@ -98,8 +98,14 @@ class GraphCalls(Protocol):
         ``rights``, ``expected`` and ``cause`` alone, here and in other groups, are as those of an :class:`Edit`.
         """
 
-    async def convert(self, name: str, obj: Any) -> Shown:
-        """A project of the original Pypes as ``{graph, report}``; the graph need not be valid."""
+    async def convert(self, name: str, obj: Any, form: str | None = None, rights: str = ALL) -> Shown:
+        """A graph, or a project of the original Pypes, as ``{format, graph, report, errors}``; the graph need not be valid."""
+
+    async def text(self, name: str, origin: str = "live", version: int | None = None) -> str:
+        """The canonical text of a graph: what is live, its draft, or a version of it."""
+
+    async def written(self, name: str, obj: Any) -> str:
+        """The canonical text of a graph that a client has."""
 
     async def delete(self, name: str, force: bool = False, expected: list[int] | None = None, cause: Cause = ITSELF) -> None:
         """Take a graph down when all that was accepted for it is done; with ``force``, at once."""

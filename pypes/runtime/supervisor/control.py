@@ -14,7 +14,6 @@ from pypes.access.issuing import shown
 from pypes.core.clock import wall
 from pypes.core.secrets import masked
 from pypes.errors import Draining, PypesError
-from pypes.graph import codec, pypes1
 from pypes.ingest.receipt import rfc3339
 from pypes.runtime.contracts.control import (
     AuditCalls,
@@ -35,6 +34,7 @@ from pypes.runtime.contracts.control import (
 from pypes.runtime.contracts.events import EventCalls
 from pypes.runtime.contracts.supervisor import NodeStatus, WorkerCalls
 from pypes.runtime.graphs.pages import COMPONENTS, DRAFTS, FILTERS, GRAPHS, STORES, TOKENS, VERSIONS, page
+from pypes.runtime.graphs.texts import LIVE, GraphTexts
 from pypes.runtime.rpc import Peer
 from pypes.runtime.rpc.contract import answer, methods_of
 
@@ -90,7 +90,8 @@ class Control:
         self._lost = lost
         self._wait_started = wait_started
         self._wait_stopping = wait_stopping
-        graphs, components = _Graphs(deployer), _Components(deployer, rescan)
+        graphs = _Graphs(deployer, GraphTexts(deployer, versions, drafts))
+        components = _Components(deployer, rescan)
         tried = _Trials(dryruns, shadows)
         self._desks: Mapping[str, Answer] = {
             "graphs": lambda method, params: answer(GraphCalls, graphs, method, params),
@@ -188,8 +189,9 @@ def _is_of(filter: str, graphs: tuple[str, ...]) -> bool:
 
 
 class _Graphs:
-    def __init__(self, deployer: Deployer) -> None:
+    def __init__(self, deployer: Deployer, texts: GraphTexts) -> None:
         self._deployer = deployer
+        self._texts = texts
         self.put = deployer.put
         self.delete = deployer.delete
         self.rollback = deployer.rollback
@@ -207,11 +209,14 @@ class _Graphs:
     async def searched(self, name: str, filter: str | None = None) -> Shown:
         return self._deployer.searched(name, filter)
 
-    async def convert(self, name: str, obj: Any) -> Shown:
-        catalogue = self._deployer.catalogue
-        assert catalogue is not None
-        imported = pypes1.from_obj(obj, name, catalogue)
-        return {"graph": codec.to_obj(imported.graph), "report": [problem.to_obj() for problem in imported.report]}
+    async def convert(self, name: str, obj: Any, form: str | None = None, rights: str = ALL) -> Shown:
+        return self._texts.converted(name, obj, form, rights)
+
+    async def text(self, name: str, origin: str = LIVE, version: int | None = None) -> str:
+        return self._texts.of(name, origin, version)
+
+    async def written(self, name: str, obj: Any) -> str:
+        return self._texts.written(name, obj)
 
 
 class _Versions:
