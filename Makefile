@@ -1,6 +1,6 @@
 # make demo      install, start a server, feed it files of many kinds, ask for what they say; FILES=~/Documents: yours
 # make test      install, run every check of the core
-.PHONY: help install install-test install-servers install-browser demo serve test test-components test-servers test-browser test-all screenshots lint coverage matrix bench corpus chaos truth fuzz clean
+.PHONY: help ui test-ui install install-test install-servers install-browser demo serve test test-components test-servers test-browser test-all screenshots lint coverage matrix bench corpus chaos truth fuzz clean
 
 # a module that was compiled before is imported in a third of the time, and tests start thousands of processes; some
 # containers forbid to keep what was compiled
@@ -31,7 +31,8 @@ help:
 	@echo "make test      style, types, and the tests of the core"
 	@echo "make test-components  tests of the distributions in components/"
 	@echo "make test-servers  tests of what publishes to PostgreSQL, OpenSearch and others, and of alerts in Prometheus; all are installed from packages"
-	@echo "make test-browser  tests of the page of a node in Chromium"
+	@echo "make test-browser  tests of the editor in Chromium, and of its model"
+	@echo "make ui        build the editor from ui/ into pypes/web/static"
 	@echo "make test-all  all four: what CI runs"
 	@echo "make coverage  the tests, and how much of the code they run; writes docs/coverage.md"
 	@echo "make matrix    quick tests with each Python from 3.11 to 3.14 that is installed"
@@ -112,8 +113,27 @@ test-components: install-test
 test-servers: install-servers
 	$(PYTEST) -m servers $(wildcard tests/servers components/*/tests/servers)
 
-test-browser: install-browser
+test-browser: install-browser test-ui
 	$(BIN)/pytest -m browser tests/browser
+
+# Node.js builds the editor and runs the tests of its model; a node needs none, for what is built is in pypes/web/static
+NPM := npm --prefix ui --no-audit --no-fund --loglevel error
+HAVE_NODE := { command -v node && command -v npm; } >/dev/null
+ui/node_modules/.installed: ui/package-lock.json
+	@$(HAVE_NODE) || { test "$$CI" && { apt-get update -q; apt-get install -y -q --no-install-recommends nodejs npm; } >/dev/null 2>&1; } \
+	  || { echo "Node.js 18 or later builds the editor: apt-get install nodejs npm"; exit 1; }
+	$(NPM) ci
+	@touch $@
+
+ui: ui/node_modules/.installed
+	$(NPM) run types
+	$(NPM) run build
+
+# and what was committed is what is built
+test-ui:
+	@$(HAVE_NODE) || test "$$CI" || { echo "without Node.js the editor is not built and its model not tested: apt-get install nodejs npm"; exit 0; } \
+	  && $(MAKE) --no-print-directory ui && $(NPM) test \
+	  && { git diff --exit-code --stat pypes/web/static || { echo "pypes/web/static is not what ui/ gives: make ui, and commit it"; exit 1; }; }
 
 test-all: test test-components test-servers test-browser
 
@@ -168,4 +188,4 @@ fuzz: install-test
 	$(BIN)/pytest -m hypothesis --hypothesis-profile fuzz --timeout 3600
 
 clean:
-	rm -rf $(VENV) .matrix .coverage .coverage.* build dist *.egg-info pypes/ingest/codecs/*.so components/*/build components/*/*.egg-info
+	rm -rf $(VENV) ui/node_modules .matrix .coverage .coverage.* build dist *.egg-info pypes/ingest/codecs/*.so components/*/build components/*/*.egg-info

@@ -26,6 +26,7 @@ setup(
             "templates/**/.*",
             "templates/graphs/*.json",
             "templates/graphs/*/*.json",
+            "web/static/*",
         ]
     },
     # only faster: where it cannot be compiled, the same is done in Python

@@ -12,6 +12,7 @@ Layers, each importing only from those before it (``tests/test_layers.py`` holds
     pipeline                                                           pipelines of functions and programs, in Python
     compat                                                             the forms of libraries from which Pypes descends
     testing                                                            parts for tests of components, graphs and Pypes itself
+    web                                                                the built editor, as it is sent to browsers
     api                                                                HTTP
     cli, __main__                                                      the command ``pypes``
 

@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pipeline",),
     ("compat",),
     ("testing",),
+    ("web",),
     ("api",),
     ("cli", "__main__"),
 )

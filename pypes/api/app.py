@@ -15,6 +15,7 @@ from pypes.api.counting import Counting, RequestTallies
 from pypes.api.deadletters import DeadLetters
 from pypes.api.docs import Documents
 from pypes.api.drafts import Drafts
+from pypes.api.editor import Editor
 from pypes.api.ending import Ending
 from pypes.api.events import Events
 from pypes.api.files import Files
@@ -70,10 +71,13 @@ def routes(
     shadows = Shadows(worker)
     stores = Stores(worker)
     outbox = Outbox(worker, stopping)
+    editor = Editor(sessions)
     signin = SignIn(worker, sessions)
     tokens = Tokens(worker)
     table: list[tuple[str, Any, str]] = [
-        ("/", Page(worker, sessions), ""),
+        ("/", editor, ""),
+        ("/static/{file}", editor, "static"),
+        ("/plain", Page(worker, sessions), ""),
         ("/session", signin, ""),
         ("/session/end", signin, "end"),
         ("/docs", documents, ""),

@@ -59,14 +59,19 @@ PROBE_PATHS = frozenset({"/healthz", "/readyz"})
 #: Addresses of forms, which are taken from pages of this node only. They look at the CSRF token themselves: it is in the form.
 FORM_PATHS = frozenset({"/session", "/session/end"})
 #: Addresses that ask browsers for a token themselves.
-ASKING_PATHS = FORM_PATHS | {"/"}
+ASKING_PATHS = FORM_PATHS | {"/", "/plain"}
+#: Files of the editor, which tell nothing of the node.
+STATIC_PATHS = "/static/"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 #: A client without a token, at an address that was opened.
 VISITOR = client_of("", ("read",))
 
-#: Parameter of the page that fetches itself again. Nobody is there for that, and no session goes on by it.
+#: Parameter of the page that fetches itself again, and field of requests that the editor makes by itself, as it opens its stream
+#: of events. Nobody is there for that, and no session goes on by it.
 AGAIN = b"again=1"
+AGAIN_FIELD = b"pypes-again"
+STREAM_PATH = "/events"
 
 #: Fields of answers to a session, unless they have others: nobody keeps them, reads anything else in them, or puts them on pages
 #: of another origin.
@@ -299,7 +304,8 @@ class Guard:
     def _private(self, send: Send, session: Session, scope: Scope) -> Send:
         """Have nobody keep an answer to a session, which goes on for the idle time if its browser has asked for a person."""
         is_form = scope["method"] not in SAFE_METHODS and scope["path"] in FORM_PATHS  # it has a cookie of its own
-        by_itself = AGAIN in scope.get("query_string", b"").split(b"&") and not is_by_hand(scope)
+        says_so = AGAIN in scope.get("query_string", b"").split(b"&") or field_of(scope, AGAIN_FIELD) == b"1"
+        by_itself = (says_so or scope["path"] == STREAM_PATH) and not is_by_hand(scope)
         cookie = None if is_form or by_itself else self._sessions.renewed(session)
 
         async def private(message: Any) -> None:
@@ -315,7 +321,7 @@ class Guard:
 
     def _without_token(self, path: str) -> Client | None:
         """The client of a request without a good token, if it needs none."""
-        if path in PROBE_PATHS & self._open_paths or path in ASKING_PATHS:
+        if path in PROBE_PATHS & self._open_paths or path in ASKING_PATHS or path.startswith(STATIC_PATHS):
             return NOBODY
         return VISITOR if path in self._open_paths else None
 

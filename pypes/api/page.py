@@ -1,4 +1,4 @@
-"""``/``: the node as a page for browsers, as far as whoever looks may see it."""
+"""``/plain``: the node as a page for browsers that needs no script, as far as whoever looks may see it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import falcon.asgi
 
-from pypes.access.client import NOBODY, SCOPES, Client
+from pypes.access.client import Client
 from pypes.api.guard import AGAIN
 from pypes.api.markup import answer, document, state, table, text
 from pypes.api.operation import TEXT, Answer, Parameter, operation
-from pypes.api.permission import permit
 from pypes.api.query import number_of
 from pypes.api.request import Request
 from pypes.api.sessions import Session, Sessions
-from pypes.api.signin import HTML, form
+from pypes.api.signin import HTML, PLAIN, is_turned_away, signed_in
 from pypes.api.status import seen_by
 from pypes.core.clock import wall
 from pypes.core.secrets import masked
@@ -59,7 +58,7 @@ class Page:
         self._views: dict[tuple[str, ...], _View] = {}
 
     @operation(
-        "The node as a page for browsers",
+        "The node as a page for browsers, without a script",
         {
             200: Answer(_PAGE, TEXT, media=HTML),
             401: Answer(_FORM, TEXT, media=HTML),
@@ -79,17 +78,11 @@ class Page:
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         refresh_s = number_of(req, "refresh", REFRESH_S, 0, MAX_REFRESH_S)
-        client, session = req.client, req.session
-        if client is NOBODY:
-            was_signed_in = self._sessions.has_cookie(req.header(b"cookie").encode("latin-1"))
-            answer(resp, form("The session is over: sign in again." if was_signed_in else ""), status=401)
+        if is_turned_away(req, resp, self._sessions, PLAIN):
             return
-        if session is not None and "read" not in client.scopes:
-            answer(resp, document("Pypes", _not_shown(client) + f"<footer>{_signed_in(session)}</footer>"), status=403)
-            return
-        permit(client, ("read",))
+        session = req.session
         try:
-            body = await self._body(client)
+            body = await self._body(req.client)
         except Unavailable as error:
             body = f"<h1>Pypes</h1><p>{text(error.message)}</p>"
             resp.status = 503
@@ -152,27 +145,7 @@ def _foot(refresh_s: int, session: Session | None) -> str:
     return (
         f"<footer><span>As of {text(picture.moment(rfc3339(wall())))}, {refreshing}.</span>"
         "<span>Rates are those of the last minute at most.</span>"
+        '<a href="./">editor</a>'
         '<a href="status">as JSON</a><a href="deadletters">dead letters</a><a href="openapi.json">HTTP interface</a>'
-        f"{'' if session is None else _signed_in(session)}</footer>"
-    )
-
-
-def _signed_in(session: Session) -> str:
-    """The name and rights of whoever looks, and the button that ends the session."""
-    client = session.token
-    scopes = ", ".join(scope for scope in SCOPES if scope in client.scopes)
-    graphs = f" for {', '.join(client.graphs)}" if client.graphs else ""
-    return (
-        f'<form class="signed-in" method="post" action="session/end"><input type="hidden" name="csrf" value="{session.csrf}">'
-        f"<span>Signed in as <b>{text(client.name)}</b> ({text(scopes + graphs)}), until "
-        f"{text(picture.moment(rfc3339(session.ends)))} at the latest.</span><button>Sign out</button></form>"
-    )
-
-
-def _not_shown(client: Client) -> str:
-    graphs = f" of {', '.join(client.graphs)}" if client.graphs else ""
-    return (
-        "<main><h1>Pypes</h1><p>You are signed in, but this token cannot look at the node: it needs the scope <b>read</b>.</p>"
-        f"<p>With <b>{text(client.name)}</b> one may hand in and delete documents{text(graphs)} over HTTP, and read their "
-        "receipts. Ask who may create tokens for one with more, sign out, and sign in with that.</p></main>"
+        f"{'' if session is None else signed_in(session)}</footer>"
     )

@@ -10,16 +10,17 @@ import falcon.asgi
 import msgspec
 import orjson
 
-from pypes.access.client import NOBODY, SCOPES
+from pypes.access.client import NOBODY, SCOPES, Client
 from pypes.api.change import cause_of
 from pypes.api.markup import MEDIA_TYPE, answer, document, text
 from pypes.api.operation import NAMES, OPEN, TEXT, Answer, Schema, obj, operation
 from pypes.api.origins import is_of_others, is_secure
-from pypes.api.permission import check_csrf
+from pypes.api.permission import check_csrf, permit
 from pypes.api.request import CSRF, FORM, Request
 from pypes.api.sessions import Session, Sessions
 from pypes.errors import Forbidden, Unauthorized, Unavailable
 from pypes.ingest.receipt import rfc3339
+from pypes.observe import picture
 
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 MAX_FORM_BYTES = 16 << 10
 
 HTML = MEDIA_TYPE.partition(";")[0]
+#: Address of the page that needs no script.
+PLAIN = "plain"
+_TO: Schema = {**TEXT, "enum": ["", PLAIN], "description": "The page to be shown then: the editor, or the one without a script."}
 _MAYBE: Schema = {"type": ["string", "null"]}
 _WHO = obj(
     name={**TEXT, "description": "The name of the token; empty on a node that asks for none."},
@@ -78,25 +82,28 @@ class SignIn:
             401: Answer("The token is wrong, and asked for once more.", TEXT, media=HTML),
         },
         errors={403: f"{_ELSEWHERE}.", 503: "Tokens cannot be looked up."},
-        body={FORM: obj(token=TEXT)},
+        body={FORM: obj({"to": _TO}, token=TEXT)},
         scope=OPEN,
         audit="session.begin",
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
-        secret = (await _form(req)).get("token", [""])[0].strip().encode()
+        given = await _form(req)
+        secret = given.get("token", [""])[0].strip().encode()
+        # nowhere else: others could send a browser to their own pages with a link
+        to = PLAIN if given.get("to") == [PLAIN] else ""
         if self._worker.register.is_asking:
             session = self._sessions.begin(secret, is_secure=is_secure(req.scope))
             if session is None:
                 ended = self._worker.register.ended(b"Bearer " + secret)
                 told = {"": "is not one of this node", "revoked": "was revoked", "expired": "has expired"}[ended]
-                answer(resp, form(f"This token {told}."), status=401)
+                answer(resp, form(f"This token {told}.", to), status=401)
                 return
             await self._note(req, session)
             if req.session is not None:
                 with suppress(OSError):  # it ends by itself
                     self._sessions.end(req.session)
             resp.append_header("set-cookie", self._sessions.cookie(session))
-        _go_on(resp, "./")
+        _go_on(resp, f"./{to}")
 
     @operation(
         "Sign out: end the session of a browser",
@@ -139,15 +146,53 @@ async def _form(req: Request) -> dict[str, list[str]]:
     return fields
 
 
-def form(message: str) -> bytes:
-    """The page that asks for a token, with a message if there is one."""
+def is_turned_away(req: Request, resp: falcon.asgi.Response, sessions: Sessions, to: str = "") -> bool:
+    """Answer a browser that may not see a page, and say so; ``to`` is the address to which a form leads back.
+
+    Raises :class:`Forbidden` for a client that is no browser, and has not the scope.
+    """
+    client, session = req.client, req.session
+    if client is NOBODY:
+        was_signed_in = sessions.has_cookie(req.header(b"cookie").encode("latin-1"))
+        answer(resp, form("The session is over: sign in again." if was_signed_in else "", to), status=401)
+        return True
+    if session is not None and "read" not in client.scopes:
+        answer(resp, document("Pypes", _not_shown(client) + f"<footer>{signed_in(session)}</footer>"), status=403)
+        return True
+    permit(client, ("read",))
+    return False
+
+
+def form(message: str, to: str = "") -> bytes:
+    """The page that asks for a token and then leads ``to`` an address, with a message if there is one."""
     told = f'<p class="bad" role="alert">{text(message)}</p>' if message else ""
     return document(
         "Pypes: sign in",
         f'<main class="login"><h1>Pypes</h1><p>This node shows itself to those who have a token.</p>{told}'
-        '<form method="post" action="session"><label for="token">Token</label>'
+        f'<form method="post" action="session"><input type="hidden" name="to" value="{text(to)}"><label for="token">Token</label>'
         '<input id="token" name="token" type="password" autocomplete="current-password" required autofocus>'
         "<button>Sign in</button></form></main>",
+    )
+
+
+def signed_in(session: Session) -> str:
+    """The name and rights of whoever looks, and the button that ends the session."""
+    client = session.token
+    scopes = ", ".join(scope for scope in SCOPES if scope in client.scopes)
+    graphs = f" for {', '.join(client.graphs)}" if client.graphs else ""
+    return (
+        f'<form class="signed-in" method="post" action="session/end"><input type="hidden" name="csrf" value="{session.csrf}">'
+        f"<span>Signed in as <b>{text(client.name)}</b> ({text(scopes + graphs)}), until "
+        f"{text(picture.moment(rfc3339(session.ends)))} at the latest.</span><button>Sign out</button></form>"
+    )
+
+
+def _not_shown(client: Client) -> str:
+    graphs = f" of {', '.join(client.graphs)}" if client.graphs else ""
+    return (
+        "<main><h1>Pypes</h1><p>You are signed in, but this token cannot look at the node: it needs the scope <b>read</b>.</p>"
+        f"<p>With <b>{text(client.name)}</b> one may hand in and delete documents{text(graphs)} over HTTP, and read their "
+        "receipts. Ask who may create tokens for one with more, sign out, and sign in with that.</p></main>"
     )
 
 

@@ -19,7 +19,8 @@ SAME = "the same"
 
 #: Operations with no graph in their address, and the answer about another graph.
 OTHERS: Mapping[str, str] = {
-    "GET /": LEFT_OUT,
+    "GET /": SAME,
+    "GET /plain": LEFT_OUT,
     "GET /session": SAME,
     "POST /session": SAME,
     "POST /session/end": SAME,
@@ -57,6 +58,7 @@ OTHERS: Mapping[str, str] = {
     "DELETE /outbox/{name}/{cursor}": HIDDEN,
     "GET /healthz": SAME,
     "GET /readyz": LEFT_OUT,
+    "GET /static/{file}": SAME,
     "GET /status": LEFT_OUT,
     "GET /events": LEFT_OUT,
     "GET /metrics": LEFT_OUT,

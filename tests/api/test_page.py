@@ -56,22 +56,22 @@ class Tags(HTMLParser):
 
 
 def test_the_page_is_whole_and_brings_no_script(node: Node) -> None:
-    answer = node.get("/")
+    answer = node.get("/plain")
     assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
     tags = Tags(answer.data.decode())
     assert tags.open == []
     assert "script" not in tags.names
-    assert node.http.request("HEAD", node.url + "/").status == 200
+    assert node.http.request("HEAD", node.url + "/plain").status == 200
 
 
 def test_who_looks_at_the_same_time_sees_the_same(tmp_path: Path) -> None:
     with running(tmp_path, GRAPH, workers=1, instances=1) as fresh, ThreadPoolExecutor(8) as threads:
-        pages = [answer.data for answer in threads.map(fresh.get, ["/"] * 8)]
+        pages = [answer.data for answer in threads.map(fresh.get, ["/plain"] * 8)]
     assert all(b"<h2>" in page or b"<caption>" in page for page in pages)
 
 
 def test_nobody_in_between_makes_anything_else_of_it(node: Node) -> None:
-    headers = node.get("/").headers
+    headers = node.get("/plain").headers
     policy = headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     for part in ("frame-ancestors 'none'", "form-action 'self'", "base-uri 'none'"):
@@ -84,19 +84,19 @@ def test_nobody_in_between_makes_anything_else_of_it(node: Node) -> None:
 
 @pytest.mark.parametrize("value", ["-1", "3601", "x", "1;url=http://evil.example"])
 def test_seconds_that_are_none_are_refused(node: Node, value: str) -> None:
-    assert node.get(f"/?{urlencode({'refresh': value})}").status == 400
+    assert node.get(f"/plain?{urlencode({'refresh': value})}").status == 400
 
 
 def test_without_a_token_nobody_is_asked_for_one(node: Node) -> None:
     answer = node.http.request("POST", f"{node.url}/session", body="token=x", headers=FORM, redirect=False)
     assert (answer.status, answer.headers["location"]) == (303, "./")
     assert "set-cookie" not in answer.headers
-    assert b"Sign out" not in node.get("/").data
+    assert b"Sign out" not in node.get("/plain").data
     assert node.get("/session").json()["scopes"] == ["ingest", "read", "edit", "admin"]
 
 
 def test_a_node_that_cannot_tell_says_so_and_is_asked_again(guarded: Harness) -> None:
-    answer = guarded.get("/", Authorization="Bearer secret")
+    answer = guarded.get("/plain", Authorization="Bearer secret")
     assert answer.status == 503
     assert b'http-equiv="refresh" content="5"' in answer.data
     assert answer.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")

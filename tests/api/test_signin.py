@@ -34,7 +34,7 @@ def refused_by(callers: list[Caller], browser: SignedIn) -> None:
         until(lambda c=caller: browser.ask(c, "GET", "/status")[0] == 401, SEEN_S, "no worker knows the session")
         assert browser.ask(caller, "GET", "/status")[1]["code"] == "session.ended"
         assert browser.ask(caller, "POST", "/docs", {"a": 1})[0] == 401
-        status, _, page = browser.raw(caller, "GET", "/")
+        status, _, page = browser.raw(caller, "GET", "/plain")
         assert (status, b"The session is over" in page) == (401, True)
 
 
@@ -227,12 +227,12 @@ def test_every_page_is_closed_to_what_it_does_not_bring(callers: list[Caller]) -
     stale = SignedIn(reader.cookie[:-1] + "x", "")
     for caller in callers:
         pages = [
-            (200, caller.raw("GET", "/", ADMIN)),
-            (200, reader.raw(caller, "GET", "/")),
-            (200, limited.raw(caller, "GET", "/")),
-            (403, feeder.raw(caller, "GET", "/")),
-            (401, caller.raw("GET", "/")),
-            (401, stale.raw(caller, "GET", "/")),
+            (200, caller.raw("GET", "/plain", ADMIN)),
+            (200, reader.raw(caller, "GET", "/plain")),
+            (200, limited.raw(caller, "GET", "/plain")),
+            (403, feeder.raw(caller, "GET", "/plain")),
+            (401, caller.raw("GET", "/plain")),
+            (401, stale.raw(caller, "GET", "/plain")),
             (401, hand_in(caller, "wrong")),
         ]
         for wanted, (status, fields, page) in pages:
@@ -251,24 +251,24 @@ def test_every_page_is_closed_to_what_it_does_not_bring(callers: list[Caller]) -
 def test_the_page_says_who_looks(callers: list[Caller]) -> None:
     browser = sign_in(callers[0], make(callers[0], "looker", "edit", graphs=["base", "team-*"]))
     for caller in callers:
-        page = browser.raw(caller, "GET", "/")[2].decode()
+        page = browser.raw(caller, "GET", "/plain")[2].decode()
         assert "Signed in as <b>looker</b> (read, edit for base, team-*)" in page
         assert f'name="csrf" value="{browser.csrf}"' in page
         assert "?refresh=5&amp;again=1" in page
-        assert "Sign out" not in caller.raw("GET", "/", ADMIN)[2].decode()
+        assert "Sign out" not in caller.raw("GET", "/plain", ADMIN)[2].decode()
 
 
 def test_who_may_only_feed_is_told_so(callers: list[Caller]) -> None:
     secret = make(callers[0], "only-feeds", "ingest", graphs=["base"])
     browser = sign_in(callers[0], secret)
     for caller in callers:
-        status, _, page = browser.raw(caller, "GET", "/")
+        status, _, page = browser.raw(caller, "GET", "/plain")
         assert status == 403
         assert b"needs the scope <b>read</b>" in page
         assert b"<b>only-feeds</b> one may hand in and delete documents of base over HTTP" in page
         assert b"Sign out" in page
         # a program gets a problem
-        assert caller.ask("GET", "/", secret)[1]["code"] == "scope.missing"
+        assert caller.ask("GET", "/plain", secret)[1]["code"] == "scope.missing"
 
 
 @pytest.mark.parametrize("setting", ["PYPES_ACCESS_SESSION_IDLE_S", "PYPES_ACCESS_SESSION_S"])

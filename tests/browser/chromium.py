@@ -6,12 +6,16 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tests.needed import missing
 
 #: Names of the program on the systems that have it; the first is the smallest.
 PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+
+#: Comes with what the editor is built with: npm --prefix ui ci
+AXE = Path(__file__).parents[2] / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 
 PHONE = {"width": 360, "height": 740}
 DESK = {"width": 1200, "height": 800}
@@ -57,6 +61,14 @@ def chromium() -> Iterator[Any]:
             yield browser
         finally:
             browser.close()
+
+
+def violations(page: Any) -> list[str]:
+    """What axe finds wrong with a page for people who do not see it, or not all colours; each in a line."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(f"() => {{ {AXE.read_text()} }}")
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']}).then(result => result.violations)")
+    return [f"{each['id']}: {each['help']}: {' '.join(map(str, each['nodes'][0]['target']))}" for each in found]
 
 
 @contextmanager

@@ -84,12 +84,12 @@ def main() -> None:
         for each in GRAPHS:
             (base / "graphs" / f"{each['name']}.json").write_text(json.dumps(each))
         with running(base, GRAPHS[0], "--load", str(base / "shown.py"), workers=1) as node, chromium() as browser:
-            node.get("/")
+            node.get("/plain")
             feed(node, 0)
-            until(lambda: b"rests since" in node.get("/").data, 30, "a filter rests")
+            until(lambda: b"rests since" in node.get("/plain").data, 30, "a filter rests")
             for name, options in SHOTS.items():
                 with looking(browser, **options) as seen:
-                    seen.page.goto(f"{node.url}/?refresh=0")
+                    seen.page.goto(f"{node.url}/plain?refresh=0")
                     seen.page.screenshot(path=PICTURES / f"{name}.png", full_page=name != "page-phone")
 
 

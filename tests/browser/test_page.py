@@ -29,7 +29,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 
 def test_an_empty_node_says_so(seen: Seen, tmp_path: Path) -> None:
     with empty(tmp_path) as node:
-        seen.page.goto(node.url)
+        seen.page.goto(f"{node.url}/plain")
         assert seen.page.title() == "Pypes"
         text = seen.page.inner_text("body")
         assert "No graph is deployed." in text
@@ -38,7 +38,7 @@ def test_an_empty_node_says_so(seen: Seen, tmp_path: Path) -> None:
 
 
 def test_graphs_and_their_documents_are_shown(seen: Seen, node: Node) -> None:
-    seen.page.goto(node.url)
+    seen.page.goto(f"{node.url}/plain")
     [broken, other, shop] = seen.table("Graphs")
     assert (shop["Graph"], shop["State"], shop["Accepted"], shop["Published"], shop["Failed"]) == ("shop", "live", "5", "2", "3")
     assert (other["State"], other["Accepted"], other["Dead letters"]) == ("live", "0", "0")
@@ -48,13 +48,13 @@ def test_graphs_and_their_documents_are_shown(seen: Seen, node: Node) -> None:
 
 
 def test_dead_letters_are_shown_by_cause(seen: Seen, node: Node) -> None:
-    seen.page.goto(node.url)
+    seen.page.goto(f"{node.url}/plain")
     causes = [(row["Graph"], row["Filter"], row["Code"], row["Dead letters"]) for row in seen.table("Dead letters by cause")]
     assert causes == [("shop", "judge", HOSTILE_CODE, "2"), ("shop", "judge", "component.raised", "1")]
 
 
 def test_texts_from_outside_are_only_text(seen: Seen, node: Node) -> None:
-    seen.page.goto(node.url)
+    seen.page.goto(f"{node.url}/plain")
     broken, *letters = seen.texts(".warnings li")
     assert broken.startswith("Graph broken cannot run: ")
     assert HOSTILE_TEXT in broken
@@ -63,7 +63,7 @@ def test_texts_from_outside_are_only_text(seen: Seen, node: Node) -> None:
 
 
 def test_rates_come_with_the_second_look(seen: Seen, node: Node) -> None:
-    seen.page.goto(node.url)
+    seen.page.goto(f"{node.url}/plain")
     post(node, *({"n": n} for n in range(50)), route="other")
 
     def rate() -> str:
@@ -74,9 +74,9 @@ def test_rates_come_with_the_second_look(seen: Seen, node: Node) -> None:
 
 
 def test_it_fetches_itself_again_unless_told_not_to(seen: Seen, node: Node) -> None:
-    seen.page.goto(node.url)
+    seen.page.goto(f"{node.url}/plain")
     assert seen.page.get_attribute('meta[http-equiv="refresh"]', "content") == "5"
-    seen.page.goto(f"{node.url}/?refresh=1")
+    seen.page.goto(f"{node.url}/plain?refresh=1")
     first = seen.page.inner_text("footer span")
     # nobody does anything, and the page is another one
     seen.page.wait_for_function("first => document.querySelector('footer span').innerText !== first", arg=first)
@@ -87,16 +87,16 @@ def test_it_fetches_itself_again_unless_told_not_to(seen: Seen, node: Node) -> N
 
 
 def test_nothing_else_is_fetched(seen: Seen, node: Node) -> None:
-    seen.page.goto(node.url)
-    assert seen.requests == [f"{node.url}/"]
+    seen.page.goto(f"{node.url}/plain")
+    assert seen.requests == [f"{node.url}/plain"]
 
 
 def test_no_script_is_needed_or_run(browser: Any, node: Node) -> None:
     with looking(browser, java_script_enabled=False) as seen:
-        seen.page.goto(node.url)
+        seen.page.goto(f"{node.url}/plain")
         assert "shop" in seen.page.inner_text("body")
     with looking(browser) as seen:
-        seen.page.goto(node.url)
+        seen.page.goto(f"{node.url}/plain")
         seen.page.evaluate(
             "() => { const made = document.createElement('script'); made.text = 'alert(4)'; document.body.append(made) }"
         )
@@ -107,7 +107,7 @@ def test_no_script_is_needed_or_run(browser: Any, node: Node) -> None:
 @pytest.mark.parametrize("width", [320, 360, 412, 760, 1200])
 def test_nothing_is_scrolled_sideways(browser: Any, node: Node, width: int) -> None:
     with looking(browser, viewport={**PHONE, "width": width}) as seen:
-        seen.page.goto(node.url)
+        seen.page.goto(f"{node.url}/plain")
         assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
         # rows are cards there, and tables still to who cannot see them
         assert len(seen.table("Graphs")) == 3
@@ -117,7 +117,7 @@ def test_nothing_is_scrolled_sideways(browser: Any, node: Node, width: int) -> N
 @pytest.mark.parametrize(("scheme", "is_dark"), [("light", False), ("dark", True)])
 def test_it_is_as_light_as_the_system(browser: Any, node: Node, scheme: str, is_dark: bool) -> None:
     with looking(browser, color_scheme=scheme) as seen:
-        seen.page.goto(node.url)
+        seen.page.goto(f"{node.url}/plain")
         color = seen.page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (sum(map(int, re.findall(r"\d+", color)[:3])) < 3 * 128) is is_dark
 
@@ -143,12 +143,12 @@ CONTRAST = """() => {
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_texts_can_be_told_from_their_ground(browser: Any, node: Node, scheme: str) -> None:
     with looking(browser, color_scheme=scheme) as seen:
-        seen.page.goto(node.url)
+        seen.page.goto(f"{node.url}/plain")
         assert seen.page.evaluate(CONTRAST) == []
 
 
 def test_who_cannot_see_it_is_told_what_is_what(seen: Seen, node: Node) -> None:
-    seen.page.goto(node.url)
+    seen.page.goto(f"{node.url}/plain")
     assert seen.page.get_attribute("html", "lang") == "en"
     assert seen.page.get_by_role("heading", level=1).count() == 1
     assert seen.page.get_by_role("main").count() == 1

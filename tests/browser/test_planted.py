@@ -47,7 +47,7 @@ def test_it_is_named(fault: Fault, seen: Seen, tmp_path: Path) -> None:
         until(named, SHOWN_S, f"named: {fault.name}")
 
         def on_page() -> bool:
-            seen.page.goto(f"{node.url}/?refresh=0")
+            seen.page.goto(f"{node.url}/plain?refresh=0")
             return any(fault.has_words(text) for text in seen.texts(".warnings li"))
 
         # each asks anew: what has just begun may be below a threshold again at the next look
@@ -68,6 +68,6 @@ def test_nothing_is_said_of_a_node_that_is_well(seen: Seen, tmp_path: Path) -> N
             return float(json.loads(node.get("/status").data)["lately"]["seconds"])
 
         until(lambda: lately() >= 30, SHOWN_S, "half a minute is known")
-        seen.page.goto(f"{node.url}/?refresh=0")
+        seen.page.goto(f"{node.url}/plain?refresh=0")
         assert "Nothing needs a look." in seen.page.inner_text("main")
         assert "Nothing needs a look." in command(node, "top", "--once", "--interval", "0.5")

@@ -56,14 +56,14 @@ def make(node: Node, name: str, *scopes: str, graphs: tuple[str, ...] = ()) -> s
 
 
 def sign_in(seen: Seen, node: Node, token: str = OWN) -> None:
-    seen.page.goto(node.url)
+    seen.page.goto(f"{node.url}/plain")
     seen.page.get_by_label("Token").fill(token)
     seen.page.get_by_role("button", name="Sign in").click()
 
 
 def stay(seen: Seen, node: Node) -> None:
     """Go to the page that does not fetch itself."""
-    seen.page.goto(f"{node.url}/?refresh=0")
+    seen.page.goto(f"{node.url}/plain?refresh=0")
 
 
 def csrf_of(seen: Seen) -> str:
@@ -71,7 +71,7 @@ def csrf_of(seen: Seen) -> str:
 
 
 def test_nothing_is_shown_without_a_token(seen: Seen, node: Node) -> None:
-    answer = seen.page.goto(node.url)
+    answer = seen.page.goto(f"{node.url}/plain")
     assert answer.status == 401
     assert "shop" not in seen.page.content()
     assert seen.page.locator('meta[http-equiv="refresh"]').count() == 0
@@ -142,7 +142,7 @@ def test_the_cookie_is_for_the_browser_alone(seen: Seen, node: Node) -> None:
 def test_a_session_lasts_over_looks_at_any_worker(seen: Seen, node: Node) -> None:
     sign_in(seen, node)
     for _ in range(8):
-        assert seen.page.goto(f"{node.url}/?refresh=0").status == 200
+        assert seen.page.goto(f"{node.url}/plain?refresh=0").status == 200
 
 
 def test_signing_out_ends_it(seen: Seen, node: Node) -> None:
@@ -165,7 +165,7 @@ def is_over(seen: Seen) -> bool:
 
 def test_who_looks_while_the_token_is_revoked_is_asked_for_another(seen: Seen, node: Node) -> None:
     sign_in(seen, node, make(node, "short", "read"))
-    seen.page.goto(f"{node.url}/?refresh=1")
+    seen.page.goto(f"{node.url}/plain?refresh=1")
     assert seen.texts("footer")
     assert node.http.request("DELETE", f"{node.url}/tokens/short", headers=node.headers).status == 204
     # nobody does anything
@@ -185,7 +185,7 @@ def test_a_page_that_nobody_looks_at_ends_its_session(seen: Seen, tmp_path_facto
         sign_in(seen, idle)
         # who looks for something on the page is somebody to the browser, so only answers are looked at
         with seen.page.expect_response(lambda answer: answer.status == 401):
-            seen.page.goto(f"{idle.url}/?refresh=1")
+            seen.page.goto(f"{idle.url}/plain?refresh=1")
         seen.page.wait_for_selector('[role="alert"]')
         assert is_over(seen)
 
@@ -217,7 +217,7 @@ def test_pages_of_others_reach_nothing_with_it(seen: Seen, node: Node, tmp_path_
         # but a link may be followed
         seen.page.goto(f"{other.url}/healthz")
         with seen.page.expect_navigation() as found:
-            seen.page.evaluate("url => { location.href = url }", f"{node.url}/?refresh=0")
+            seen.page.evaluate("url => { location.href = url }", f"{node.url}/plain?refresh=0")
         assert found.value.status == 200
 
 
@@ -235,7 +235,7 @@ def test_all_pages_fit_and_can_be_read(browser: Any, node: Node, scheme: str, wi
     feeds = make(node, f"feeds-{scheme}-{width}", "ingest", graphs=("a-graph-with-a-long-name", "team-*"))
     for token in (OWN, feeds):
         with looking(browser, color_scheme=scheme, viewport={**PHONE, "width": width}) as seen:
-            seen.page.goto(node.url)
+            seen.page.goto(f"{node.url}/plain")
             for _ in range(2):
                 assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
                 assert seen.page.evaluate(CONTRAST) == []

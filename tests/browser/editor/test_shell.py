@@ -1,0 +1,55 @@
+"""The frame of the editor in a browser: it starts, asks nobody else, and can be used without a mouse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pypes.testing.node import Node
+from tests.browser.chromium import PHONE, Seen, looking, violations
+from tests.browser.nodes import judging
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    with judging(tmp_path_factory.mktemp("shell")) as node:
+        yield node
+
+
+def test_it_starts_and_asks_its_own_node_only(seen: Seen, node: Node) -> None:
+    seen.page.goto(node.url)
+    seen.page.get_by_role("link", name="shop").wait_for()
+    assert all(request.startswith((f"{node.url}/", "data:")) for request in seen.requests)
+    assert seen.page.title() == "Graphs · Pypes"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_wrong(browser: Any, node: Node, scheme: str) -> None:
+    for viewport in ({"width": 1200, "height": 800}, PHONE):
+        # axe is no part of the editor, and would be refused
+        with looking(browser, color_scheme=scheme, viewport=viewport, bypass_csp=True) as seen:
+            seen.page.goto(node.url)
+            seen.page.get_by_role("link", name="shop").wait_for()
+            assert violations(seen.page) == []
+            assert seen.complaints == []
+
+
+def test_every_command_is_in_the_palette_and_keys_lead_to_it(seen: Seen, node: Node) -> None:
+    page = seen.page
+    page.goto(node.url)
+    page.get_by_role("link", name="shop").wait_for()
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox").press_sequentially("dark")
+    page.get_by_role("option", name="Colours: Dark").wait_for()
+    page.keyboard.press("Enter")
+    page.locator('html[data-theme="dark"]').wait_for()
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox").press_sequentially("deutsch")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Graphen").wait_for()
+    page.reload()
+    page.locator('html[data-theme="dark"][lang="de"]').wait_for(state="attached")

@@ -1,0 +1,66 @@
+// Builds the editor into pypes/web/static: a script, a style sheet, a font, a page, and the licences of all that is in them.
+// The same sources and packages give the same bytes; CI builds once more and compares.
+
+import { copyFile, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import * as esbuild from "esbuild";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const target = join(here, "..", "pypes", "web", "static");
+const FONT = "node_modules/@fontsource-variable/inter";
+
+const options = {
+  absWorkingDir: here,
+  entryPoints: { editor: "src/main.tsx" },
+  outdir: target,
+  bundle: true,
+  format: "esm",
+  target: ["chrome111", "firefox114", "safari16.4"],
+  jsx: "automatic",
+  minify: true,
+  legalComments: "none",
+  charset: "utf8",
+  metafile: true,
+  logLevel: "warning",
+  define: { "process.env.NODE_ENV": '"production"' },
+  // named in the style sheet, and copied beside it
+  external: ["./inter.woff2"],
+};
+
+/** The texts of the licences of all packages that are in the bundle, by name. */
+async function licences(metafile) {
+  const names = new Set(["@fontsource-variable/inter"]);
+  for (const input of Object.keys(metafile.inputs)) {
+    const found = /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input);
+    if (found) names.add(found[1]);
+  }
+  const parts = [];
+  for (const name of [...names].sort()) {
+    const folder = join(here, "node_modules", name);
+    const { version, license } = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
+    const file = (await readdir(folder)).find((each) => /^licen[cs]e/i.test(each));
+    if (!file) throw new Error(`${name} has no file with its licence`);
+    const text = (await readFile(join(folder, file), "utf8")).replace(/\r\n?/g, "\n").replace(/[ \t]+$/gm, "").trim();
+    parts.push(`${name} ${version} (${license})\n\n${text}\n`);
+  }
+  return `The editor is made of its own code and of these packages.\n\n${parts.join(`\n${"-".repeat(80)}\n\n`)}`;
+}
+
+async function finish(result) {
+  await writeFile(join(target, "LICENSES.txt"), await licences(result.metafile));
+  await copyFile(join(here, FONT, "files", "inter-latin-wght-normal.woff2"), join(target, "inter.woff2"));
+  await copyFile(join(here, "src", "index.html"), join(target, "index.html"));
+}
+
+await mkdir(target, { recursive: true });
+if (process.argv.includes("--watch")) {
+  const context = await esbuild.context({
+    ...options,
+    plugins: [{ name: "finish", setup: (build) => build.onEnd((result) => (result.errors.length ? undefined : finish(result))) }],
+  });
+  await context.watch();
+} else {
+  for (const name of await readdir(target)) await rm(join(target, name));
+  await finish(await esbuild.build(options));
+}

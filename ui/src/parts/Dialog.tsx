@@ -1,0 +1,46 @@
+import { X } from "lucide-react";
+import { useEffect, useId, useRef, type ReactNode } from "react";
+import { t } from "../texts";
+import { Button } from "./Button";
+
+export interface DialogProps {
+  readonly title: string;
+  readonly onClose: () => void;
+  readonly children: ReactNode;
+  /** Buttons at its foot. */
+  readonly actions?: ReactNode;
+  readonly className?: string;
+}
+
+/** A modal dialog, there while it is rendered; Escape closes it, and the focus goes back to where it was. */
+export function Dialog({ title, onClose, children, actions, className = "" }: DialogProps) {
+  const ref = useRef<HTMLDialogElement>(null);
+  const heading = useId();
+  useEffect(() => {
+    const before = document.activeElement;
+    ref.current?.showModal();
+    return () => {
+      if (before instanceof HTMLElement) before.focus();
+    };
+  }, []);
+  return (
+    <dialog
+      ref={ref}
+      className={className}
+      aria-labelledby={heading}
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose();
+      }}
+    >
+      <div className="dialog">
+        <header className="row spread">
+          <h2 id={heading}>{title}</h2>
+          <Button kind="plain" name={t.parts.close} icon={<X size={16} aria-hidden />} onClick={onClose} />
+        </header>
+        {children}
+        {actions && <footer>{actions}</footer>}
+      </div>
+    </dialog>
+  );
+}

@@ -1,0 +1,55 @@
+/** Alle Texte des Editors auf Deutsch; sie stehen an denselben Stellen wie die englischen. */
+
+import type { Texts } from "./en";
+
+export const de: Texts = {
+  language: "Deutsch",
+  shell: {
+    skip: "Zum Inhalt springen",
+    pages: "Seiten",
+    graphs: "Graphen",
+    repair: "Reparieren",
+    follow: "Verfolgen",
+    answer: "Suchen",
+    commands: "Befehle",
+    menu: "Menü",
+    theme: "Hell oder dunkel",
+    light: "Hell",
+    dark: "Dunkel",
+    system: "Wie das System",
+    language: "Sprache",
+    plain: "Seite ohne Skript",
+    interface: "HTTP-Schnittstelle",
+    signedInAs: (name, scopes) => `Angemeldet als ${name} (${scopes})`,
+    signOut: "Abmelden",
+    live: "Live",
+    away: "Der Knoten antwortet nicht; neuer Versuch läuft",
+    connecting: "Verbindung wird aufgebaut",
+  },
+  parts: {
+    close: "Schließen",
+    cancel: "Abbrechen",
+    loading: "Lädt …",
+    copy: "Kopieren",
+    copied: "Kopiert",
+    retry: "Noch einmal versuchen",
+    undo: "Rückgängig",
+    needs: (scope) => `Dafür braucht es ein Token mit dem Recht ${scope}. Wer die Tokens dieses Knotens verwaltet, kann eines ausstellen.`,
+    over: "Die Sitzung ist vorbei.",
+    signIn: "Wieder anmelden",
+    away: "Der Knoten antwortet nicht. Läuft er, und ist er von diesem Browser aus zu erreichen?",
+    notFound: "Diese Seite gibt es nicht.",
+    home: "Zu den Graphen",
+  },
+  commands: {
+    title: "Befehle",
+    search: "Einen Befehl suchen",
+    none: "Kein Befehl heißt so.",
+    goTo: (page) => `Gehe zu: ${page}`,
+    theme: (name) => `Farben: ${name}`,
+    speak: (name) => `Sprache: ${name}`,
+  },
+  graphs: {
+    title: "Graphen",
+  },
+};

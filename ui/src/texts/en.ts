@@ -1,0 +1,55 @@
+/** All texts of the editor in English, by the room where they stand. Another language has exactly these (see de.ts). */
+
+export const en = {
+  language: "English",
+  shell: {
+    skip: "Skip to the content",
+    pages: "Pages",
+    graphs: "Graphs",
+    repair: "Repair",
+    follow: "Follow",
+    answer: "Search",
+    commands: "Commands",
+    menu: "Menu",
+    theme: "Light or dark",
+    light: "Light",
+    dark: "Dark",
+    system: "As the system",
+    language: "Language",
+    plain: "Page without a script",
+    interface: "HTTP interface",
+    signedInAs: (name: string, scopes: string) => `Signed in as ${name} (${scopes})`,
+    signOut: "Sign out",
+    live: "Live",
+    away: "The node does not answer; trying again",
+    connecting: "Connecting",
+  },
+  parts: {
+    close: "Close",
+    cancel: "Cancel",
+    loading: "Loading…",
+    copy: "Copy",
+    copied: "Copied",
+    retry: "Try again",
+    undo: "Undo",
+    needs: (scope: string) => `This needs a token with the scope ${scope}. Ask whoever manages the tokens of this node.`,
+    over: "The session is over.",
+    signIn: "Sign in again",
+    away: "The node does not answer. Is it running, and can this browser reach it?",
+    notFound: "There is no such page.",
+    home: "To the graphs",
+  },
+  commands: {
+    title: "Commands",
+    search: "Search for a command",
+    none: "No command has such a name.",
+    goTo: (page: string) => `Go to ${page}`,
+    theme: (name: string) => `Colours: ${name}`,
+    speak: (name: string) => `Language: ${name}`,
+  },
+  graphs: {
+    title: "Graphs",
+  },
+};
+
+export type Texts = typeof en;

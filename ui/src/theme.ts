@@ -1,0 +1,19 @@
+/** Light or dark: as the system has it, or as was chosen here. */
+
+export type Theme = "system" | "light" | "dark";
+const KEPT = "pypes.theme";
+
+export function theme(): Theme {
+  const kept = localStorage.getItem(KEPT);
+  return kept === "light" || kept === "dark" ? kept : "system";
+}
+
+export function paint(next: Theme = theme()): void {
+  if (next === "system") {
+    localStorage.removeItem(KEPT);
+    delete document.documentElement.dataset["theme"];
+  } else {
+    localStorage.setItem(KEPT, next);
+    document.documentElement.dataset["theme"] = next;
+  }
+}
