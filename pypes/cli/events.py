@@ -9,11 +9,12 @@ import orjson
 
 from pypes.cli.client import Client, node_options, printable
 from pypes.cli.streams import EventStream, Told, clock_of
+from pypes.observe.events import KINDS
 
 
 @click.command()
 @click.option("--graph", help="Only what is about these graphs, separated by commas.")
-@click.option("--kind", help="Only these kinds, separated by commas: deployment, instance, breaker, deadletters, log, counters.")
+@click.option("--kind", help=f"Only these kinds, separated by commas: {', '.join(KINDS)}.")
 @click.option("--recent", type=click.IntRange(0, 1000), help="Show so many of the last events first.")
 @click.option("-n", "most", type=click.IntRange(1), help="End after so many events.")
 @node_options

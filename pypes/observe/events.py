@@ -12,7 +12,7 @@ import msgspec
 #: Kinds of events that are kept, and can be asked for again.
 KEPT: Final = ("deployment", "instance", "breaker", "deadletters", "log")
 #: All kinds that a viewer may ask for. A ``gap`` is told to all of them.
-KINDS: Final = (*KEPT, "counters")
+KINDS: Final = (*KEPT, "counters", "queue")
 
 #: Digits of a number in an id. Python makes no number of more than some thousands.
 _MOST_DIGITS: Final = 18

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from pypes.observe.metrics import CATALOGUE, Metric
+from pypes.observe.metrics import BY_NAME, Metric
 from pypes.observe.tallies import Counted, Series, Tallies, TallyFile
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class _Source:
 class Gathering:
     """Adds up the tallies of processes; ``own`` are those of this one. To be used in one thread."""
 
-    def __init__(self, own: Tallies | None = None, metrics: Iterable[Metric] = CATALOGUE) -> None:
+    def __init__(self, own: Tallies | None = None, metrics: Iterable[Metric] = tuple(BY_NAME.values())) -> None:
         #: The tallies of this process.
         self.own = own or Tallies()
         #: Changes whenever :attr:`places` does.

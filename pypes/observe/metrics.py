@@ -348,5 +348,15 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     OTLP_DROPPED,
 )
 
-#: The metrics by their names.
-BY_NAME: Final[Mapping[str, Metric]] = MappingProxyType({metric.name: metric for metric in CATALOGUE})
+# -- told as events while somebody looks, not by ``GET /metrics``, where the parked time of wires says what matters ----------
+
+WIRE_DEPTH: Final = Metric("pypes_wire_depth", "gauge", "Packets that wait on a wire.", ("graph", "wire"))
+WIRE_BOUND: Final = Metric(
+    "pypes_wire_bound",
+    "gauge",
+    "Packets that a wire on which some wait may have before its sender is stopped.",
+    ("graph", "wire"),
+)
+
+#: All metrics by their names, also those that are not shown.
+BY_NAME: Final[Mapping[str, Metric]] = MappingProxyType({metric.name: metric for metric in (*CATALOGUE, WIRE_DEPTH, WIRE_BOUND)})

@@ -123,6 +123,25 @@ def test_rates_of_filters_and_wires_come_while_documents_do(node: Node) -> None:
         watching.until(lambda event: not event.data["filters"])
 
 
+def test_what_waits_for_a_destination_is_told_of_its_wire_and_of_the_queue(node: Node) -> None:
+    put(node, far("deep"), 201)
+    (node.base / "there").unlink(missing_ok=True)
+    with Watching(node.port, "/events?kind=counters,queue&graph=deep") as watching:
+        assert node.post(b"[{}, {}, {}]", "/docs/deep").status == 202
+        told = watching.until(lambda event: event.kind == "counters" and bool(event.data["wires"].get("json.out-far.in")))
+        wire, filters = told[-1].data["wires"]["json.out-far.in"], told[-1].data["filters"]
+        assert (wire["depth"], filters["far"]["resting"]) == (3, 1)
+        assert wire["bound"] > 3
+        told += watching.until(lambda event: event.kind == "queue")
+        queue = next(event.data for event in told if event.kind == "queue")
+        assert (queue["deliveries"], queue["documents"]) == (1, 3)
+        assert queue["oldest_s"] > 0
+        (node.base / "there").touch()
+        watching.until(lambda event: event.kind == "queue" and not event.data["deliveries"])
+        watching.until(lambda event: event.kind == "counters" and not event.data["wires"])
+    node.http.request("DELETE", f"{node.url}/graphs/deep")
+
+
 def test_warnings_of_the_log_are_events(node: Node) -> None:
     with Watching(node.port, "/events?kind=log&graph=base") as watching:
         assert node.post(b"%PDF", content_type="application/pdf").status == 202

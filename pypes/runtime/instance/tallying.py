@@ -52,6 +52,33 @@ class _Seldom:
         self._rest(is_resting=False)
 
 
+class _Depths:
+    """The packets that wait on the wires of a graph, and the bounds of these wires; a wire begins with the first that wait."""
+
+    def __init__(self, tallies: Tallies, graph: str, wires: dict[str, Wire]) -> None:
+        self._tallies = tallies
+        self._graph = graph
+        self._wires = wires
+        #: Wires on which some waited the last time.
+        self.deep: set[str] = set()
+
+    def write(self) -> None:
+        deep = {label for label, wire in self._wires.items() if wire.packets}
+        for label in deep | self.deep:
+            wire = self._wires[label]
+            self._set(label, wire.packets, wire.capacity if wire.packets else 0)
+        self.deep = deep
+
+    def _set(self, label: str, depth: int, bound: int) -> None:
+        self._tallies.gauge(metrics.WIRE_DEPTH, self._graph, label).set(depth)
+        self._tallies.gauge(metrics.WIRE_BOUND, self._graph, label).set(bound)
+
+    def end(self) -> None:
+        """The graph is gone, and nothing waits any more."""
+        for label in self.deep:
+            self._set(label, 0, 0)
+
+
 class Tallying:
     """The tallies of one graph in this process. A graph is in a process once, so that its counts are those of its scheduler."""
 
@@ -59,9 +86,11 @@ class Tallying:
         graph, drivers = scheduler.graph, scheduler.drivers
         self._clock = scheduler.core.clock
         self._news = scheduler.core.news
+        self._ready = scheduler.core.ready
         wires = {
             f"{w.source}.{w.output}-{w.target}.{w.input}": wire for w, wire in zip(graph.wires, scheduler.wires, strict=True)
         }
+        self._depths = _Depths(tallies, graph.name, wires)
         behind: dict[str, dict[str, Wire]] = {driver.name: {} for driver in drivers}
         for each, (label, wire) in zip(graph.wires, wires.items(), strict=True):
             behind[each.source][label] = wire
@@ -108,6 +137,9 @@ class Tallying:
         self._row.set(*values)
         if self._news:
             self._write_news()
+        # PERF: after most runs nothing waits
+        if self._ready.waiting or self._ready.gathering or self._depths.deep:
+            self._depths.write()
 
     def _write_news(self) -> None:
         """Write what happens seldom, of the filters to which it did, and of those that are held up."""
@@ -122,3 +154,4 @@ class Tallying:
         self.write()
         for each in self._seldom.values():
             each.end()
+        self._depths.end()

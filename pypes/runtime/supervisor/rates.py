@@ -1,4 +1,4 @@
-"""Rates: what filters and wires did in the last second, as events, while somebody looks."""
+"""Rates: what filters and wires did in the last second, and how they are now, as events, while somebody looks."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ from pypes.observe.events import Event
 from pypes.observe.gathering import Gathering
 from pypes.observe.tallies import Series
 
-#: Names in events: of filters, and of wires. All are per second.
-FILTERS: Final = {
-    m.FILTER_IN.name: "in",
-    m.FILTER_OUT.name: "out",
-    m.FILTER_SECONDS.name: "busy",
-    m.FILTER_PARKED.name: "parked",
-    m.FILTER_FAILURES.name: "failures",
-    m.FILTER_RETRIES.name: "retries",
+#: The part of an event that a metric belongs to, and its name there.
+FIGURES: Final = {
+    m.FILTER_IN.name: ("filters", "in"),
+    m.FILTER_OUT.name: ("filters", "out"),
+    m.FILTER_SECONDS.name: ("filters", "busy"),
+    m.FILTER_PARKED.name: ("filters", "parked"),
+    m.FILTER_FAILURES.name: ("filters", "failures"),
+    m.FILTER_RETRIES.name: ("filters", "retries"),
+    m.FILTER_RESTING.name: ("filters", "resting"),
+    m.WIRE_PACKETS.name: ("wires", "packets"),
+    m.WIRE_PARKED.name: ("wires", "parked"),
+    m.WIRE_DEPTH.name: ("wires", "depth"),
+    m.WIRE_BOUND.name: ("wires", "bound"),
 }
-WIRES: Final = {m.WIRE_PACKETS.name: "packets", m.WIRE_PARKED.name: "parked"}
+#: Figures that are whole numbers as they are now; all others are per second.
+LEVELS: Final = frozenset({"resting", "depth", "bound"})
 
 
 class _Place(NamedTuple):
@@ -31,6 +37,7 @@ class _Place(NamedTuple):
     part: str
     name: str
     figure: str
+    is_level: bool
 
 
 class Rates:
@@ -56,7 +63,10 @@ class Rates:
         self._busy = set()
 
     def step(self) -> list[Event]:
-        """An event for each graph in which something happened since the last time, or did the time before; none at first."""
+        """An event for each graph in which something has happened since the last time or waits now; none at first.
+
+        One more tells that a graph has come to rest.
+        """
         sums, at_s = self._gathering.read(), self._clock()
         if self._gathering.revision != self._revision:
             self._revision = self._gathering.revision
@@ -70,11 +80,11 @@ class Rates:
         self._busy = set()
         for each in self._places:
             # PERF: mostly nothing has changed
-            change = sums[each.place] - before.get(each.series, 0.0)
-            if change:
+            figure = sums[each.place] if each.is_level else sums[each.place] - before.get(each.series, 0.0)
+            if figure:
                 self._busy.add(each.graph)
                 figures = bodies.setdefault(each.graph, {}).setdefault(each.part, {}).setdefault(each.name, {})
-                figures[each.figure] = round(change / seconds, 3)
+                figures[each.figure] = int(figure) if each.is_level else round(figure / seconds, 3)
         return [Event(0, "counters", (graph,), self._body(graph, seconds, parts)) for graph, parts in sorted(bodies.items())]
 
     def _body(self, graph: str, seconds: float, parts: dict[str, Any]) -> dict[str, Any]:
@@ -82,7 +92,8 @@ class Rates:
 
 
 def _place(series: Series, place: int) -> _Place | None:
-    for part, figures in (("filters", FILTERS), ("wires", WIRES)):
-        if series.metric in figures and len(series.labels) == 2:
-            return _Place(place, series, series.labels[0], part, series.labels[1], figures[series.metric])
-    return None
+    found = FIGURES.get(series.metric)
+    if found is None or len(series.labels) != 2:
+        return None
+    (part, figure), (graph, name) = found, series.labels
+    return _Place(place, series, graph, part, name, figure, figure in LEVELS)

@@ -15,12 +15,15 @@ from pypes.core.watched_tasks import WatchedTasks
 from pypes.errors import Unavailable
 from pypes.observe.events import Event
 from pypes.runtime.contracts.events import EventCalls, Told
+from pypes.runtime.worker.queues import Queues
 from pypes.runtime.worker.viewers import HELLO, Viewer, as_sse, check_viewers
 
 #: Viewers of one worker at a time.
 MOST_VIEWERS = 100
 #: Seconds for which events gather before they are passed on, so that many viewers of many events cost little.
 GATHER_S = 0.5
+#: Seconds between two looks at the queues.
+EVERY_S = 1.0
 #: Seconds between two signs to viewers, and to whatever lies between, that somebody is there; twice that at most.
 QUIET_S = 15.0
 
@@ -86,14 +89,19 @@ def number_of(id: str) -> int:
 
 
 class Events:
-    """Asks the supervisor for events while there are viewers, and passes them on."""
+    """Asks the supervisor for events while there are viewers, and passes them on.
 
-    def __init__(self, calls: EventCalls, tasks: WatchedTasks) -> None:
+    ``queues`` are looked at while somebody wants to know of them.
+    """
+
+    def __init__(self, calls: EventCalls, queues: Queues, tasks: WatchedTasks) -> None:
         self._calls = calls
+        self._queues = queues
         self._tasks = tasks
         self._viewers: set[EventViewer] = set()
         self._joining = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self._last = ""
         self._tick = 0
         self._is_counting = False
@@ -122,8 +130,10 @@ class Events:
                     told = await (self._calls.kept() if recent else self._calls.now())
                 if self._task is None:
                     self._last = told.last
-                if self._task is None or (not self._is_counting and self._wants_counters()):
+                if self._task is None or (not self._is_counting and self._want("counters")):
                     self._restart()
+                if self._looking is None and self._want("queue"):
+                    self._looking = self._tasks.start(self._look(), "queues for viewers")
             viewer.begin(told, None if after else recent)
         except BaseException:
             viewer.close()
@@ -136,9 +146,19 @@ class Events:
         if not self._viewers and self._task is not None:
             self._task.cancel()
             self._task = None
+        if self._looking is not None and not self._want("queue"):
+            self._looking.cancel()
+            self._looking = None
+            self._queues.forget()
 
-    def _wants_counters(self) -> bool:
-        return any(not viewer.wants.kinds or "counters" in viewer.wants.kinds for viewer in self._viewers)
+    def _want(self, kind: str) -> bool:
+        return any(not viewer.wants.kinds or kind in viewer.wants.kinds for viewer in self._viewers)
+
+    async def _look(self) -> None:
+        """Tell of the queues once a second."""
+        while True:
+            self._pass_on([(event, encoded(event, "")) for event in await self._queues.step()])
+            await asyncio.sleep(EVERY_S)
 
     def _restart(self) -> None:
         if self._task is not None:
@@ -149,7 +169,7 @@ class Events:
         loop = asyncio.get_running_loop()
         beaten_at = loop.time()
         while True:
-            self._is_counting = self._wants_counters()
+            self._is_counting = self._want("counters")
             try:
                 told = await self._calls.after(self._last, QUIET_S, self._tick if self._is_counting else None)
             except Unavailable:
@@ -159,7 +179,9 @@ class Events:
                     viewer.end()
                 return
             if told.events or told.counters or told.gap:
-                self._pass_on(told)
+                start = told.last.rpartition("-")[0]
+                gap = as_sse("gap", {"reason": told.gap}) if told.gap else b""
+                self._pass_on([(event, encoded(event, start)) for event in (*told.events, *told.counters)], gap)
             self._last, self._tick = told.last, told.tick
             if loop.time() - beaten_at >= QUIET_S:
                 beaten_at = loop.time()
@@ -168,10 +190,7 @@ class Events:
                     viewer.put(b"id: %b\n:\n\n" % self._last.encode())
             await asyncio.sleep(GATHER_S)
 
-    def _pass_on(self, told: Told) -> None:
-        start = told.last.rpartition("-")[0]
-        events = [(event, encoded(event, start)) for event in (*told.events, *told.counters)]
-        gap = as_sse("gap", {"reason": told.gap}) if told.gap else b""
+    def _pass_on(self, events: list[tuple[Event, bytes]], gap: bytes = b"") -> None:
         # PERF: most viewers want the same
         chosen: dict[Wanted, tuple[list[tuple[Event, bytes]], bytes]] = {}
         for viewer in list(self._viewers):

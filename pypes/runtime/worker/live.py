@@ -16,6 +16,8 @@ from pypes.runtime.rpc import RpcClient
 from pypes.runtime.rpc.contract import Method, stub
 from pypes.runtime.worker.events import Events
 from pypes.runtime.worker.failures import Failures
+from pypes.runtime.worker.peers import Peers
+from pypes.runtime.worker.queues import Queues
 from pypes.runtime.worker.taps import WorkerTaps
 
 
@@ -25,12 +27,16 @@ class Live:
     ``client`` is set once there is a connection.
     """
 
-    def __init__(self, tasks: WatchedTasks, taps: Taps, topology: Callable[[], Topology], clock: Clock) -> None:
+    def __init__(self, peers: Peers, tasks: WatchedTasks, taps: Taps, topology: Callable[[], Topology], clock: Clock) -> None:
         self.client: RpcClient | None = None
         calls = stub(EventCalls, self._carry, "events.")
-        self.events = Events(calls, tasks)
+
+        def now() -> str:
+            return rfc3339(clock.shown(clock.now()))
+
+        self.events = Events(calls, Queues(peers, now), tasks)
         self.failures = Failures(calls, tasks)
-        self.taps = WorkerTaps(taps, topology, lambda: rfc3339(clock.shown(clock.now())))
+        self.taps = WorkerTaps(taps, topology, now)
 
     async def _carry(self, name: str, method: Method, params: dict[str, Any]) -> Any:
         if self.client is None:

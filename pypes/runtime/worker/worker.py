@@ -95,7 +95,7 @@ class IngestWorker:
         self._is_deployed = self._has_topology = self._is_draining = False
         self._tasks = WatchedTasks(self._fail)
         #: Events and packets for clients that look on.
-        self.live = Live(self._tasks, self._dispatcher.taps, lambda: self._topology, self._clock)
+        self.live = Live(self._peers, self._tasks, self._dispatcher.taps, lambda: self._topology, self._clock)
         #: The clients that have tokens.
         spending = Spending(Path(config.runtime_dir))
         self.register = Register(Path(config.data_dir) / "control.db", config.token, spending=spending, usual=config.budget)

@@ -111,6 +111,33 @@ def test_a_rest_is_shown_while_it_lasts() -> None:
         assert found[("wire_parked_seconds", "a.out-end.in")] == 0.5
 
 
+def test_packets_that_wait_after_a_run_are_shown_with_the_bound_of_their_wire() -> None:
+    clock, end, tallies = Clock(), InProcess(), Tallies()
+    end.error = ConnectionRefusedError("down")
+    wire = "a.out-end.in"
+    limits = Limits(wire_packets=8)
+    with running({"a": Pass(), "end": end}, [("a.out", "end.in")], clock=clock, limits=limits, rng=Highest()) as scheduler:
+        tallying = Tallying(tallies, scheduler)
+        scheduler.submit(Feed(iter([("a", packets(3), range(3))]), 3))
+        tallying.write()
+        assert ("wire_depth", wire) not in values(tallies)
+        scheduler.run()
+        tallying.write()
+        assert (values(tallies)[("wire_depth", wire)], values(tallies)[("wire_bound", wire)]) == (3, 8)
+        clock.now += 60.0
+        end.error = None
+        scheduler.drain()
+        tallying.write()
+        assert (values(tallies)[("wire_depth", wire)], values(tallies)[("wire_bound", wire)]) == (0, 0)
+        end.error = ConnectionRefusedError("down")
+        scheduler.submit(Feed(iter([("a", packets(2), range(2))]), 2))
+        scheduler.run()
+        tallying.write()
+        assert values(tallies)[("wire_depth", wire)] == 2
+    tallying.end()
+    assert values(tallies)[("wire_depth", wire)] == 0
+
+
 def test_a_graph_that_is_gone_does_not_rest() -> None:
     clock, end, tallies = Clock(), InProcess(), Tallies()
     end.error = ConnectionRefusedError("down")

@@ -48,6 +48,37 @@ def test_rates_are_differences_of_sums_over_all_processes(tmp_path: Path) -> Non
     assert rates.step() == []
 
 
+def test_what_waits_and_what_rests_is_told_as_it_is(tmp_path: Path) -> None:
+    paths = [str(tmp_path / f"i-{n}.tally") for n in range(2)]
+    first, second = map(Tallies.own, paths)
+    gathering, clock = Gathering(), Clock()
+    rates = Rates(gathering, lambda: "now", clock)
+    for path in paths:
+        gathering.join(path)
+    rates.step()
+    for tallies, depth in ((first, 76), (second, 4)):
+        tallies.gauge(m.WIRE_DEPTH, "g", "a.out-b.in").set(depth)
+        tallies.gauge(m.WIRE_BOUND, "g", "a.out-b.in").set(2048)
+    first.gauge(m.FILTER_RESTING, "g", "b").set(1)
+    for _ in range(2):
+        clock.now_s += 2
+        [event] = rates.step()
+        wires = {"a.out-b.in": {"depth": 80, "bound": 4096}}
+        assert event.body == {"time": "now", "graph": "g", "seconds": 2.0, "filters": {"b": {"resting": 1}}, "wires": wires}
+    # what the dead process had counts no more
+    gathering.leave(paths[0])
+    clock.now_s += 1
+    [event] = rates.step()
+    assert (event.body["filters"], event.body["wires"]) == ({}, {"a.out-b.in": {"depth": 4, "bound": 2048}})
+    second.gauge(m.WIRE_DEPTH, "g", "a.out-b.in").set(0)
+    second.gauge(m.WIRE_BOUND, "g", "a.out-b.in").set(0)
+    clock.now_s += 1
+    [event] = rates.step()
+    assert (event.body["filters"], event.body["wires"]) == ({}, {})
+    clock.now_s += 1
+    assert rates.step() == []
+
+
 def test_a_process_that_ends_and_a_pause_are_no_change(tmp_path: Path) -> None:
     path = str(tmp_path / "i-1.tally")
     counted, gathering, clock = Tallies.own(path), Gathering(), Clock()

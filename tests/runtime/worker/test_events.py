@@ -12,13 +12,14 @@ import pytest
 from pypes.access.account import Account
 from pypes.core.watched_tasks import WatchedTasks
 from pypes.errors import OverBudget, Unavailable
-from pypes.observe.events import EventLog
+from pypes.observe.events import Event, EventLog
 from pypes.observe.gathering import Gathering
 from pypes.runtime.contracts.events import Told
 from pypes.runtime.supervisor.happening import EventDesk
 from pypes.runtime.supervisor.rates import Rates
 from pypes.runtime.worker import events
 from pypes.runtime.worker.events import Events, EventViewer
+from pypes.runtime.worker.queues import Queues
 from pypes.runtime.worker.viewers import MOST_WAITING_BYTES
 from tests.ingest.harness import until
 
@@ -52,13 +53,28 @@ class Desk(EventDesk):
         return told
 
 
+class Looked(Queues):
+    """Queues that have something to tell each time; counts the looks, and how often it was forgotten."""
+
+    def __init__(self) -> None:
+        self.looks = self.forgotten = 0
+
+    async def step(self) -> list[Event]:
+        self.looks += 1
+        return [Event(0, "queue", (graph,), {"graph": graph, "deliveries": self.looks}) for graph in ("g", "h")]
+
+    def forget(self) -> None:
+        self.forgotten += 1
+
+
 class Stage:
     def __init__(self) -> None:
         self.log = EventLog("a1", 5, lambda: "now")
         self.failed: list[str] = []
         self.tasks = WatchedTasks(self.failed.append)
         self.desk = Desk(self.log, self.tasks)
-        self.events = Events(self.desk, self.tasks)
+        self.queues = Looked()
+        self.events = Events(self.desk, self.queues, self.tasks)
 
     def add(self, *numbers: int, graph: str = "g", kind: str = "log") -> None:
         for number in numbers:
@@ -69,6 +85,7 @@ def staged(test: Callable[[Stage], Coroutine[None, None, None]]) -> Callable[[py
     @functools.wraps(test)
     def wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(events, "GATHER_S", 0.0)
+        monkeypatch.setattr(events, "EVERY_S", 0.01)
 
         async def play() -> None:
             stage = Stage()
@@ -173,6 +190,30 @@ async def test_counters_are_asked_for_only_if_somebody_wants_them(stage: Stage) 
     assert stage.desk.ticks == [None, 0]
     stage.add(1)
     assert await numbers(logs, 1) == ["a1-1"]
+
+
+@staged
+async def test_queues_are_looked_at_only_while_somebody_wants_that(stage: Stage) -> None:
+    logs = await stage.events.open((), ("log",))
+    stage.add(1)
+    assert await numbers(logs, 1) == ["a1-1"]
+    assert stage.queues.looks == 0
+    viewer = await stage.events.open(("h",), ("queue",))
+    other = await stage.events.open(("g",), ())
+    told = (await viewer.next()) + (await viewer.next())
+    assert b'event: queue\ndata: {"kind":"queue","graph":"h","deliveries":1}\n\n' in told
+    assert b'"graph":"g"' not in told
+    viewer.close()
+    before = stage.queues.looks
+    await until(lambda: stage.queues.looks > before + 1)
+    other.close()
+    assert stage.queues.forgotten == 1
+    # who wants log lines goes on without
+    await asyncio.sleep(0)
+    before = stage.queues.looks
+    stage.add(2)
+    assert await numbers(logs, 1) == ["a1-2"]
+    assert stage.queues.looks == before
 
 
 @staged
