@@ -7,8 +7,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from pypes.core.interruptible import interruptible
 from pypes.core.origin import Origin
 from pypes.errors import ComponentError
 from pypes.pipeline.inflow import Inflow
@@ -87,7 +89,8 @@ class Bucket(Inflow):
             )
         self._putting += 1
         try:
-            if not self._change.wait_for(lambda: self._closed is not None or not self._is_full, timeout_s):
+            may_go_on = partial(self._change.wait_for, lambda: self._closed is not None or not self._is_full)
+            if not interruptible(may_go_on, timeout_s):
                 raise TimeoutError(f"the bucket had no room within {timeout_s} s")
         finally:
             self._putting -= 1

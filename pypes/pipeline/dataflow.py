@@ -14,6 +14,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Final, NamedTuple
 
+from pypes.core.interruptible import interruptible
 from pypes.core.origin import Origin
 from pypes.core.raised import Raised
 from pypes.core.shown import shown
@@ -95,7 +96,7 @@ class Dataflow:
         """
         self._origin.check("the dataflow")
         with self._changed:
-            self._changed.wait_for(lambda: self._under_way < MOST_UNDER_WAY or not self._takes_data)
+            interruptible(partial(self._changed.wait_for, lambda: self._under_way < MOST_UNDER_WAY or not self._takes_data))
             if not self._takes_data:
                 raise ComponentError("the dataflow is closed; make another one", code="dataflow.closed")
             self._waiting.append(data)
@@ -112,7 +113,7 @@ class Dataflow:
             with self._changed:
                 self._takes_data = False
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: not self._under_way)
+                interruptible(partial(self._changed.wait_for, lambda: not self._under_way))
         finally:
             self._end()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import cloudpickle
 
 from pypes.component import Component
 from pypes.component.placed import Placed
+from pypes.core.interruptible import LOOK_S, News
 from pypes.core.pools import MOST_PROCESSES, MOST_STRIDE
 from pypes.errors import InvalidGraph, Problem
 from pypes.observe import FilterTotal, Totals
@@ -189,7 +189,7 @@ class CopiesFlow(Lendable):
         self.stride = 1
         self._out = 0
         self._done: deque[tuple[Batch, Future[list[Outcome]]]] = deque()
-        self._news = threading.Event()
+        self._news = News()
         self._use = OneThread()
         self._executor.setup()
 
@@ -207,7 +207,7 @@ class CopiesFlow(Lendable):
     def _ended(self, batch: Batch, done: Future[list[Outcome]]) -> None:
         """In any thread."""
         self._done.append((batch, done))
-        self._news.set()
+        self._news.tell()
 
     def run(self) -> None:
         with self._use.at_work():
@@ -252,22 +252,18 @@ class CopiesFlow(Lendable):
             for each, count in counts.items():
                 totals[each] = totals.get(each, 0) + count
 
-    def wait(self, timeout_s: float | None, *, is_last: bool) -> None:
+    def wait(self, timeout_s: float, *, is_last: bool) -> None:
         with self._use.at_work():
-            self._wait(timeout_s)
-
-    def _wait(self, timeout_s: float | None) -> None:
-        if not self._done:
-            self._news.wait(timeout_s)
-        self._news.clear()
+            if not self._done:
+                self._news.wait(timeout_s)
 
     def wake(self) -> None:
-        self._news.set()
+        self._news.tell()
 
     def drain(self) -> None:
         with self._use.at_work():
             while self._out:
-                self._wait(None)
+                self._news.wait(LOOK_S)
                 self._take_done()
 
     def leave_thread(self) -> None:

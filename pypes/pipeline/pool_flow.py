@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future
-from contextlib import suppress
 from functools import partial
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from time import perf_counter
 
+from pypes.core.interruptible import next_of, next_within
 from pypes.pipeline.filters import PooledFilter
 from pypes.pipeline.flow import Lendable, Settling
 from pypes.pipeline.results import Batch
@@ -95,12 +95,11 @@ class PoolFlow(Lendable):
         made = step.sorted_out(positions, self._filter.results_of(batch.items, outcomes, begun))
         self._settling.settle(batch, step.noted(made, begun))
 
-    def wait(self, timeout_s: float | None, *, is_last: bool) -> None:
+    def wait(self, timeout_s: float, *, is_last: bool) -> None:
         with self._use.at_work():
             # a wake-up may be found by `run`, before anybody waits
             if not self._is_woken:
-                with suppress(Empty):
-                    self._take(self._ended.get(timeout=timeout_s))
+                self._take(next_within(self._ended, timeout_s))
             self._is_woken = False
 
     def wake(self) -> None:
@@ -109,7 +108,7 @@ class PoolFlow(Lendable):
     def drain(self) -> None:
         with self._use.at_work():
             while self._open:
-                self._take(self._ended.get())
+                self._take(next_of(self._ended))
 
     def leave_thread(self) -> None:
         self._use.leave_thread()

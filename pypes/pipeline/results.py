@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import chain
 from typing import Any, Final, Protocol
 
+from pypes.core.interruptible import LOOK_S
 from pypes.errors import ComponentError
 from pypes.pipeline.inflow import Inflow
 from pypes.pipeline.options import check_wait
@@ -80,7 +81,7 @@ class Flow(Protocol):
     def run(self) -> None:
         """Do what can be done without waiting."""
 
-    def wait(self, timeout_s: float | None, *, is_last: bool) -> None:
+    def wait(self, timeout_s: float, *, is_last: bool) -> None:
         """Wait until there is something to do; ``is_last``: nothing more comes before something is done."""
 
     def wake(self) -> None:
@@ -221,7 +222,10 @@ class Pull:
             if inflow.due is not None:
                 until_due = max(0.0, inflow.due - time.monotonic())
                 left = until_due if left is None else min(left, until_due)
-            flow.wait(left, is_last=inflow.is_over or inflow.is_held or self._under_way >= self._buffer)
+            flow.wait(
+                LOOK_S if left is None else min(left, LOOK_S),
+                is_last=inflow.is_over or inflow.is_held or self._under_way >= self._buffer,
+            )
 
     def _take_done(self) -> Batch | None:
         if not self._is_ordered:

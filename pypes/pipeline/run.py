@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Literal
 
+from pypes.core.interruptible import interruptible
 from pypes.core.origin import Origin
 from pypes.errors import Conflict
 from pypes.pipeline.inflow import Inflow
@@ -192,7 +193,7 @@ class Run:
         check_wait(timeout_s)
         if not self.has_ended:
             self._origin.check("the run")
-        if not self._ended.wait(timeout_s):
+        if not interruptible(self._ended.wait, timeout_s):
             raise TimeoutError(f"the run is still {self.state} after {timeout_s} s, with {self.under_way} items under way")
         self._thread.join()
 

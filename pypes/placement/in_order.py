@@ -9,6 +9,7 @@ from itertools import islice
 from queue import SimpleQueue
 from typing import Any
 
+from pypes.core.interruptible import interruptible, next_of
 from pypes.placement.executor import Executor, Outcome
 
 #: Strides that may be done and wait for one before them, for each that may be out: pool workers go on while one item takes long.
@@ -44,11 +45,11 @@ def in_order(executor: Executor, items: Iterable[Any], stride: int = 1) -> Gener
             if taken[0].done():
                 yield from taken.popleft().result()
             else:
-                ended.get()
+                next_of(ended)
                 out -= 1
             while not ended.empty():
                 ended.get()
                 out -= 1
     except GeneratorExit:
-        wait(taken)
+        interruptible(lambda slice_s: not wait(taken, slice_s).not_done)
         raise

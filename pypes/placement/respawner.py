@@ -6,8 +6,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
+from pypes.core.interruptible import interruptible
 from pypes.core.shown import shown
 from pypes.core.watched import watched_thread
 from pypes.errors import ComponentError, Unreachable
@@ -88,7 +90,7 @@ class Respawner(Generic[P]):
     def first(self) -> None:
         """Block until the first process is set up. Raises why it cannot be."""
         with self._changed:
-            self._changed.wait_for(lambda: self._process or self._failure)
+            interruptible(partial(self._changed.wait_for, lambda: self._process or self._failure))
             if self._failure is not None:
                 raise self._failure
 

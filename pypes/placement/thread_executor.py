@@ -12,6 +12,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
+from pypes.core.interruptible import next_of
 from pypes.core.origin import Origin
 from pypes.core.watched import watched_thread
 from pypes.errors import Reject
@@ -90,7 +91,7 @@ class ThreadExecutor:
         self._seats = [_Seat(number) for number in range(self.width)]
         for seat in self._seats:
             self._start(seat)
-        failures = [failure for failure in [self._ready.get() for _ in self._seats] if failure is not None]
+        failures = [failure for failure in [next_of(self._ready) for _ in self._seats] if failure is not None]
         if failures:
             self.close()
             raise failures[0]

@@ -73,7 +73,7 @@ def test_whoever_waits_for_a_slow_input_sleeps() -> None:
         flow = pipeline._flow
         wait = flow.wait
 
-        def counted(timeout_s: float | None, *, is_last: bool) -> None:
+        def counted(timeout_s: float, *, is_last: bool) -> None:
             nonlocal waits
             waits += 1
             if waits > 20:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from select import select
 from typing import Any, TypeVar
 
+from pypes.core.interruptible import LOOK_S
 from pypes.errors import Retry
 
 T = TypeVar("T")
@@ -122,8 +123,9 @@ class Calls:
         return keys
 
     def wait(self, timeout_s: float | None) -> None:
-        """Block until a call has ended, or somebody wakes it, or for ``timeout_s``."""
-        if select([self._wake_in], [], [], timeout_s)[0] and not self.done:
+        """Block until a call has ended, or somebody wakes it, or for ``timeout_s``, but no longer than :data:`LOOK_S`."""
+        slice_s = LOOK_S if timeout_s is None else min(timeout_s, LOOK_S)
+        if select([self._wake_in], [], [], slice_s)[0] and not self.done:
             with suppress(BlockingIOError):
                 self._wake_in.recv(4096)  # of no call that has ended: else the next wait would not be one
 

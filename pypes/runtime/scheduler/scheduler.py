@@ -348,7 +348,7 @@ class Scheduler:
                 self.wait(None)
 
     def wait(self, timeout_s: float | None) -> None:
-        """Block until an offloaded call is done, a deadline has come, or ``timeout_s`` is over."""
+        """Block until an offloaded call is done, a deadline has come, or some time is over, ``timeout_s`` at most."""
         if (deadline := self.runs_at()) is not None:
             left = max(0.0, deadline - self.core.clock())
             timeout_s = left if timeout_s is None else min(timeout_s, left)
