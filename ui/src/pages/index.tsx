@@ -3,6 +3,7 @@
 import type { ComponentType } from "react";
 import type { Place } from "../router";
 import { t } from "../texts";
+import { Graph } from "./graph/Graph";
 import { Graphs } from "./graphs/Graphs";
 
 export interface Page {
@@ -14,7 +15,7 @@ export interface Page {
   readonly View: ComponentType<{ readonly place: Place }>;
 }
 
-const graphs: Page = { name: "graphs", label: t.shell.graphs, title: ({ parts }) => parts[1] ?? t.shell.graphs, View: Graphs };
+const graphs: Page = { name: "graphs", label: t.shell.graphs, title: ({ parts }) => parts[1] ?? t.shell.graphs, View: ({ place }) => (place.parts[1] === undefined ? <Graphs /> : <Graph place={place} />) };
 
 export const PAGES: readonly Page[] = [graphs];
 

@@ -1,0 +1,104 @@
+/** One graph: its name and state, and the ways to look at it. */
+
+import { ChevronLeft, MoreHorizontal, Pause, Play } from "lucide-react";
+import { useEffect, useMemo } from "react";
+import { useCatalogue } from "../../api/catalogue";
+import { listen } from "../../api/events";
+import { ApiError, ask, path } from "../../api/http";
+import { useCommands } from "../../commands/commands";
+import { readGraph } from "../../model/graph";
+import { Empty } from "../../parts/Empty";
+import { Menu } from "../../parts/Menu";
+import { notify } from "../../parts/Notices";
+import { Problem, messageOf } from "../../parts/Problem";
+import { useFetched } from "../../parts/useFetched";
+import { type Place, address, go } from "../../router";
+import { useRefusal } from "../../session";
+import { t } from "../../texts";
+import { type LiveGraph, stateOf } from "./state";
+import { TABS, type Tab } from "./tabs";
+import "../../style/graph.css";
+
+const AGAIN_MS = 5000;
+
+export function tabAt({ parts }: Place): Tab | undefined {
+  return TABS.find((tab) => tab.name === (parts[2] ?? ""));
+}
+
+export const addressOf = (name: string, tab: Tab): string => address(tab.name ? ["graphs", name, tab.name] : ["graphs", name]);
+
+export function Graph({ place }: { readonly place: Place }) {
+  const name = place.parts[1] ?? "";
+  const { value: live, error, again } = useFetched<LiveGraph>(path("graphs", name), AGAIN_MS);
+  const catalogue = useCatalogue();
+  const refused = useRefusal("edit");
+  const tab = tabAt(place);
+  const isMissing = error instanceof ApiError && error.status === 404;
+
+  useEffect(() => listen(["deployment", "breaker", "instance"], again, name), [again, name]);
+  // the same graph is the same object, however often it is asked for
+  const text = live && JSON.stringify(live.graph);
+  const graph = useMemo(() => (text === undefined ? undefined : readGraph(JSON.parse(text)).doc), [text]);
+
+  const isPaused = live?.state === "paused";
+  const hold = useMemo(
+    () => ({
+      name: isPaused ? t.graph.resume : t.graph.pause,
+      refused: refused ?? (live ? undefined : t.graph.notDeployed),
+      run: () =>
+        void ask("POST", path("graphs", name, isPaused ? "resume" : "pause"))
+          .then(() => notify({ text: isPaused ? t.graph.isResumed(name) : t.graph.isPaused(name), kind: "ok" }))
+          .catch((problem: unknown) => notify({ text: messageOf(problem), kind: "bad" }))
+          .finally(again),
+    }),
+    [isPaused, refused, live, name, again],
+  );
+  useCommands(
+    useMemo(
+      () => [...TABS.map((each) => ({ id: `tab-${each.name}`, name: t.graph.openTab(each.label), run: () => go(addressOf(name, each)) })), { id: "hold", ...hold }],
+      [name, hold],
+    ),
+  );
+
+  const state = stateOf(live);
+  return (
+    <div className="graph">
+      <header className="graph-head">
+        <a className="button plain icon" href={address(["graphs"])} aria-label={t.parts.home} title={t.parts.home}>
+          <ChevronLeft size={16} aria-hidden />
+        </a>
+        <h1 title={name}>{name}</h1>
+        {(live || isMissing) && (
+          <span className={`state ${state.kind}`} title={live?.error}>
+            {state.text}
+          </span>
+        )}
+        <nav className="tabs" aria-label={t.graph.ways}>
+          {TABS.map((each) => (
+            <a key={each.name} href={addressOf(name, each)} aria-current={each === tab ? "page" : undefined}>
+              {each.label}
+            </a>
+          ))}
+        </nav>
+        <div className="end">
+          <Menu name={t.graph.menu} icon={<MoreHorizontal size={16} aria-hidden />} items={[{ ...hold, icon: isPaused ? <Play size={16} aria-hidden /> : <Pause size={16} aria-hidden /> }]} />
+        </div>
+      </header>
+      <div className="graph-body">
+        {!tab ? (
+          <Empty title={t.parts.notFound}>
+            <a href={address(["graphs", name])}>{name}</a>
+          </Empty>
+        ) : error !== undefined && !isMissing && !live ? (
+          <Problem error={error} onRetry={again} />
+        ) : catalogue.error !== undefined && !catalogue.specs ? (
+          <Problem error={catalogue.error} onRetry={catalogue.again} />
+        ) : !catalogue.specs || (!live && !isMissing) ? (
+          <p className="empty">{t.parts.loading}</p>
+        ) : (
+          <tab.View name={name} place={place} live={live} graph={graph} specs={catalogue.specs} again={again} />
+        )}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,230 @@
+/** The canvas on which a graph is drawn: to be watched, and where it may be edited. */
+
+import {
+  Background,
+  MiniMap,
+  Panel,
+  ReactFlow,
+  ReactFlowProvider,
+  useReactFlow,
+  useStore,
+  type AriaLabelConfig,
+  type Connection,
+  type EdgeChange,
+  type FinalConnectionState,
+  type NodeChange,
+} from "@xyflow/react";
+import { Maximize, Minus, Plus } from "lucide-react";
+import { type KeyboardEvent, type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useCommands } from "../../../commands/commands";
+import { type GraphDoc, type Place, type Wire, wireOf } from "../../../model/graph";
+import type { Catalogue, Port } from "../../../model/ports";
+import { Button } from "../../../parts/Button";
+import { familyOf } from "../../../parts/Icon";
+import { t } from "../../../texts";
+import { CommentCard, FilterCard } from "./FilterCard";
+import { type Badges, type CanvasNode, type WireEdge, edgesOf, nodesOf } from "./flow";
+import { type Items, itemsOf } from "./items";
+import { type Live, LiveContext } from "./live";
+import { ARROWS, nextFilter } from "./way";
+import { WireLine } from "./WireLine";
+import "@xyflow/react/dist/base.css";
+import "../../../style/canvas.css";
+
+/** What somebody has done on the canvas; the graph changes when its owner does so. Places are by id, see items.ts. */
+export type Gesture =
+  | { readonly kind: "move"; readonly places: Readonly<Record<string, Place>>; readonly isByKeys: boolean }
+  | { readonly kind: "connect"; readonly wire: Wire }
+  | { readonly kind: "reconnect"; readonly from: Wire; readonly to: Wire }
+  /** A wire was let go where no port is. */
+  | { readonly kind: "dangle"; readonly port: Port; readonly at: Place }
+  | ({ readonly kind: "remove" } & Items);
+
+export interface CanvasProps {
+  readonly graph: GraphDoc;
+  readonly specs: Catalogue;
+  /** Ids of items.ts. */
+  readonly selected: ReadonlySet<string>;
+  readonly onSelect: (next: ReadonlySet<string>) => void;
+  readonly isEditable?: boolean;
+  readonly onGesture?: (gesture: Gesture) => void;
+  /** Whether a wire may be; those that may not cannot be drawn. */
+  readonly isFitting?: (wire: Wire) => boolean;
+  readonly badges?: Badges;
+  /** Given: the canvas shows counters. */
+  readonly live?: Live;
+  readonly label: string;
+  readonly children?: ReactNode;
+}
+
+const NODE_TYPES = { filter: FilterCard, comment: CommentCard };
+const EDGE_TYPES = { wire: WireLine };
+const GRID: [number, number] = [8, 8];
+const FIT = { padding: 0.08, maxZoom: 1 };
+/** Below this zoom nobody reads what stands at ports and wires. */
+const FAR = 0.5;
+const LABELS: Partial<AriaLabelConfig> = {
+  "node.a11yDescription.default": t.canvas.keysOfFilters,
+  "node.a11yDescription.keyboardDisabled": t.canvas.keysOfFilters,
+  "node.a11yDescription.ariaLiveMessage": ({ x, y }) => t.canvas.moved(x, y),
+  "edge.a11yDescription.default": t.canvas.keysOfWires,
+  "minimap.ariaLabel": t.canvas.minimap,
+};
+
+const colourOf = (node: CanvasNode): string => (node.type === "filter" ? familyOf(node.data.spec) : "comment");
+
+export function Canvas(props: CanvasProps) {
+  return (
+    <ReactFlowProvider>
+      <LiveContext value={props.live ?? null}>
+        <Inner {...props} />
+      </LiveContext>
+    </ReactFlowProvider>
+  );
+}
+
+function Inner({ graph, specs, selected, onSelect, isEditable = false, onGesture, isFitting, badges, live, label, children }: CanvasProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const flow = useReactFlow<CanvasNode, WireEdge>();
+  const isLive = live !== undefined;
+  const drawn = useMemo(() => nodesOf(graph, specs, badges, isLive), [graph, specs, badges, isLive]);
+  const [dragged, setDragged] = useState<ReadonlyMap<string, Place>>(new Map());
+  const nodes = useMemo(
+    () =>
+      drawn.map((node): CanvasNode => {
+        const place = dragged.get(node.id);
+        if (!place && !selected.has(node.id)) return node;
+        return { ...node, selected: selected.has(node.id), position: place ? { x: place[0], y: place[1] } : node.position };
+      }),
+    [drawn, dragged, selected],
+  );
+  const wires = useMemo(() => edgesOf(graph, isLive), [graph, isLive]);
+  const edges = useMemo(() => wires.map((edge) => (selected.has(edge.id) ? { ...edge, selected: true } : edge)), [wires, selected]);
+
+  // a click tells of filters and of wires apart, before anything is rendered again
+  const chosen = useRef(selected);
+  useEffect(() => {
+    chosen.current = selected;
+  }, [selected]);
+  const select = useCallback(
+    (changes: readonly { readonly type: string; readonly id?: string; readonly selected?: boolean }[]) => {
+      const next = new Set(chosen.current);
+      for (const { type, id, selected: isSelected } of changes) {
+        if (type !== "select" || id === undefined) continue;
+        if (isSelected) next.add(id);
+        else next.delete(id);
+      }
+      if (next.size === chosen.current.size && [...next].every((id) => chosen.current.has(id))) return;
+      chosen.current = next;
+      onSelect(next);
+    },
+    [onSelect],
+  );
+  const onNodesChange = useCallback(
+    (changes: NodeChange<CanvasNode>[]) => {
+      select(changes as readonly { type: string }[]);
+      const moves = changes.flatMap((change) => (change.type === "position" ? [change] : []));
+      if (moves.length === 0) return;
+      const places = new Map(dragged);
+      for (const { id, position } of moves) if (position) places.set(id, [position.x, position.y]);
+      if (moves.some((move) => move.dragging)) return setDragged(places);
+      // keys move without a drag
+      const before = new Map(drawn.map((node) => [node.id, node.position]));
+      const moved = [...places].filter(([id, [x, y]]) => before.get(id)?.x !== x || before.get(id)?.y !== y);
+      setDragged(new Map());
+      if (moved.length) onGesture?.({ kind: "move", places: Object.fromEntries(moved), isByKeys: dragged.size === 0 });
+    },
+    [select, dragged, drawn, onGesture],
+  );
+  const onEdgesChange = useCallback((changes: EdgeChange<WireEdge>[]) => select(changes as readonly { type: string }[]), [select]);
+
+  const wireOfConnection = (each: Connection | WireEdge): Wire =>
+    wireOf({ filter: each.source, port: each.sourceHandle ?? "" }, { filter: each.target, port: each.targetHandle ?? "" });
+  const onConnectEnd = (event: MouseEvent | TouchEvent, { isValid, fromHandle, toHandle, fromNode }: FinalConnectionState) => {
+    if (isValid || toHandle || !fromHandle?.id || !fromNode) return;
+    const point = "changedTouches" in event ? event.changedTouches[0] : event;
+    if (!point) return;
+    const { x, y } = flow.screenToFlowPosition({ x: point.clientX, y: point.clientY });
+    const port: Port = { filter: fromNode.id, port: fromHandle.id, side: fromHandle.type === "source" ? "output" : "input" };
+    onGesture?.({ kind: "dangle", port, at: [x, y] });
+  };
+
+  const onKeyDown = (event: KeyboardEvent) => {
+    const arrow = ARROWS[event.key];
+    const element = event.target as HTMLElement;
+    const name = element.dataset["id"];
+    if (!arrow || name === undefined || !element.classList.contains("react-flow__node") || event.ctrlKey || event.metaKey || event.altKey) return;
+    // selected ones are moved where they may be
+    if (isEditable && selected.has(name)) return;
+    const places = new Map(nodes.map((node): [string, Place] => [node.id, [node.position.x, node.position.y]]));
+    const next = nextFilter(graph, places, name, arrow);
+    if (next !== undefined) box.current?.querySelector<HTMLElement>(`.react-flow__node[data-id="${CSS.escape(next)}"]`)?.focus();
+    event.preventDefault();
+    event.stopPropagation();
+  };
+
+  useCommands(
+    useMemo(
+      () => [
+        { id: "canvas-fit", name: t.canvas.fit, keys: "F", run: () => void flow.fitView(FIT) },
+        { id: "canvas-in", name: t.canvas.zoomIn, keys: "+", run: () => void flow.zoomIn() },
+        { id: "canvas-out", name: t.canvas.zoomOut, keys: "-", run: () => void flow.zoomOut() },
+      ],
+      [flow],
+    ),
+  );
+
+  return (
+    <div className="canvas" ref={box} onKeyDownCapture={onKeyDown}>
+      <ReactFlow<CanvasNode, WireEdge>
+        aria-label={label}
+        nodes={nodes}
+        edges={edges}
+        nodeTypes={NODE_TYPES}
+        edgeTypes={EDGE_TYPES}
+        onNodesChange={onNodesChange}
+        onEdgesChange={onEdgesChange}
+        nodesDraggable={isEditable}
+        nodesConnectable={isEditable}
+        edgesReconnectable={isEditable}
+        connectOnClick={isEditable}
+        deleteKeyCode={isEditable ? ["Delete", "Backspace"] : null}
+        onBeforeDelete={async ({ nodes: gone, edges: cut }) => {
+          onGesture?.({ kind: "remove", ...itemsOf(graph, [...gone.map((node) => node.id), ...cut.map((edge) => edge.id)]) });
+          return false;
+        }}
+        onConnect={(made) => onGesture?.({ kind: "connect", wire: wireOfConnection(made) })}
+        onReconnect={(old, made) => onGesture?.({ kind: "reconnect", from: wireOfConnection(old), to: wireOfConnection(made) })}
+        isValidConnection={(made) => isFitting?.(wireOfConnection(made)) ?? true}
+        onConnectEnd={onConnectEnd}
+        ariaLabelConfig={LABELS}
+        snapToGrid
+        snapGrid={GRID}
+        fitView={nodes.length > 0}
+        fitViewOptions={FIT}
+        minZoom={0.05}
+        maxZoom={2}
+        proOptions={{ hideAttribution: true }}
+      >
+        <Background gap={24} />
+        <Distance box={box} />
+        <MiniMap<CanvasNode> pannable zoomable position="bottom-right" nodeClassName={colourOf} />
+        <Panel position="bottom-left" className="canvas-tools">
+          <Button name={t.canvas.zoomIn} icon={<Plus size={16} aria-hidden />} onClick={() => void flow.zoomIn()} />
+          <Button name={t.canvas.zoomOut} icon={<Minus size={16} aria-hidden />} onClick={() => void flow.zoomOut()} />
+          <Button name={t.canvas.fit} icon={<Maximize size={16} aria-hidden />} onClick={() => void flow.fitView(FIT)} />
+        </Panel>
+        {children}
+      </ReactFlow>
+    </div>
+  );
+}
+
+/** Says in the document whether the graph is far away: style sheets leave out what nobody could read. */
+function Distance({ box }: { readonly box: { readonly current: HTMLDivElement | null } }) {
+  const isFar = useStore((state) => state.transform[2] < FAR);
+  useEffect(() => {
+    if (box.current) box.current.dataset["far"] = isFar ? "yes" : "no";
+  }, [box, isFar]);
+  return null;
+}

@@ -1,0 +1,47 @@
+/** A live graph as the node tells of it, and its state in words. */
+
+import { t } from "../../texts";
+
+export interface Resting {
+  readonly filter: string;
+  readonly since: string;
+  readonly reason: string;
+  readonly instances: number;
+}
+
+/** What is said of a graph where it is listed as well as where it stands alone. */
+export interface Told {
+  readonly name: string;
+  readonly version: number;
+  readonly state: string;
+  /** Why it cannot run, and the filter that is the reason, if it is one. */
+  readonly error?: string;
+  readonly error_filter?: string;
+  /** Filters whose destination or service is down. */
+  readonly resting?: readonly Resting[];
+  readonly counts?: Readonly<Record<string, Readonly<Record<string, number>>>>;
+}
+
+export interface LiveGraph extends Told {
+  readonly graph: unknown;
+}
+
+export interface State {
+  readonly kind: "ok" | "warn" | "bad" | "off";
+  readonly text: string;
+}
+
+const STATES: Readonly<Record<string, State>> = {
+  live: { kind: "ok", text: t.graph.live },
+  starting: { kind: "off", text: t.graph.starting },
+  paused: { kind: "warn", text: t.graph.paused },
+  closing: { kind: "off", text: t.graph.closing },
+  failed: { kind: "bad", text: t.graph.failed },
+  stalled: { kind: "bad", text: t.graph.stalled },
+};
+
+export function stateOf(told: Told | undefined): State {
+  if (!told) return { kind: "off", text: t.graph.notDeployed };
+  if (told.state === "live" && told.resting?.length) return { kind: "warn", text: t.graph.rests };
+  return STATES[told.state] ?? { kind: "off", text: told.state };
+}
