@@ -91,6 +91,7 @@ def routes(
         ("/deadletters", deadletters, ""),
         ("/deadletters/replay", deadletters, "replay"),
         ("/deadletters/{id}", deadletters, "one"),
+        ("/deadletters/{id}/posted", deadletters, "posted"),
         ("/deadletters/{id}/replay", deadletters, "one_replay"),
         ("/filters", filters, ""),
         ("/filters/{id}", filters, "one"),

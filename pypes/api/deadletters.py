@@ -9,8 +9,8 @@ import orjson
 
 from pypes.api.change import cause_of
 from pypes.api.keys import check_keys
-from pypes.api.letters import counted, edited, listed, whole
-from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, TEXT, TIME, Answer, Parameter, Schema, obj, operation
+from pypes.api.letters import GROUP, LETTER, PACKET, POSTED, WHOLE_LETTER, counted, document, edited, listed, whole
+from pypes.api.operation import COUNT, TEXT, TIME, Answer, Parameter, Schema, obj, operation
 from pypes.api.options import TRACED, is_traced
 from pypes.api.query import (
     AFTER,
@@ -20,17 +20,20 @@ from pypes.api.query import (
     check_names,
     choice_of,
     criterion_of,
+    invalid,
     invalid_empty,
     is_newest_first,
     limit_of,
     number_of,
     since_of,
 )
-from pypes.api.receipts import BUSY, GRAPH, MAX_INDEX, MAYBE_TEXT, SOUGHT, VERSION
+from pypes.api.receipts import BUSY, GRAPH, MAX_INDEX, MAYBE_TEXT, SOUGHT
 from pypes.api.request import Request
+from pypes.core.clock import wall
 from pypes.core.limits import MIB
 from pypes.errors import BadRequest, InvalidInput
-from pypes.ingest.deadletter import KeptLetter, LetterQuery
+from pypes.ingest.deadletter import STEPS, History, KeptLetter, LetterQuery
+from pypes.ingest.receipt import rfc3339
 from pypes.packet import Packet
 from pypes.runtime.worker.records import no_letter
 
@@ -44,35 +47,10 @@ MAX_PACKET_BYTES = 64 * MIB
 REPLAYED = 1000
 MAX_REPLAYED = 10_000
 
-LETTER_FIELDS: dict[str, Schema] = {
-    "id": TEXT,
-    "graph": TEXT,
-    "version": VERSION,
-    "filter": TEXT,
-    "component": TEXT,
-    "code": TEXT,
-    "error": TEXT,
-    "attempts": COUNT,
-    "receipt": TEXT,
-    "time": TIME,
-    "document": {
-        **obj(index={"type": ["integer", "null"], "minimum": 0}, id=MAYBE_TEXT, file=MAYBE_TEXT, route=MAYBE_TEXT),
-        "description": "What failed: its ordinal in the delivery (of several documents the first, null: the whole delivery), "
-        "its id, the name of its file and its route, as far as it has them.",
-    },
-}
-PACKET = obj({"meta": JSON_OBJECT, "field_meta": JSON_OBJECT}, fields=JSON_OBJECT)
-DELIVERY = obj({"base64": BOOLEAN}, content_type=TEXT, encoding=TEXT, bytes=COUNT, body={"type": ["string", "null"]})
-#: Only there in a dead letter that stands for many packets which failed alike.
-MANY: dict[str, Schema] = {"failures": COUNT, "documents": COUNT}
-LETTER = obj(MANY, **LETTER_FIELDS)
-WHOLE_LETTER = obj(
-    {**MANY, "delivery": {"oneOf": [DELIVERY, {"type": "null"}]}, "edited": BOOLEAN},
-    **LETTER_FIELDS,
-    packet={"oneOf": [PACKET, {"type": "null"}]},
-    traceback=TEXT,
-)
-GROUP = obj(graph=TEXT, filter=TEXT, code=TEXT, count=COUNT, failures=COUNT, latest=TIME)
+#: Seconds of a history, at least and at most.
+MIN_HISTORY_S = STEPS
+MAX_HISTORY_S = 90 * 86_400
+
 FROM: Schema = {"type": "string", "enum": ["filter", "start"]}
 #: Only there where a replay from the start left edits behind.
 EDITS: dict[str, Schema] = {"edits_forgotten": COUNT}
@@ -110,7 +88,7 @@ NO_ROOM = "The disk is full."
 
 
 class DeadLetters:
-    """``/deadletters``, ``/deadletters/replay``, ``/deadletters/{id}`` and ``/deadletters/{id}/replay``."""
+    """``/deadletters``, ``/deadletters/replay``, ``/deadletters/{id}``, and ``posted`` and ``replay`` of one."""
 
     def __init__(self, worker: IngestWorker) -> None:
         self._worker = worker
@@ -123,7 +101,10 @@ class DeadLetters:
                 {
                     "oneOf": [
                         obj(deadletters={"type": "array", "items": LETTER}, next=MAYBE_TEXT),
-                        obj(groups={"type": "array", "items": GROUP}),
+                        obj(
+                            {"history": obj(since=TIME, until=TIME, step_s={"type": "number"})},
+                            groups={"type": "array", "items": GROUP},
+                        ),
                     ]
                 },
             )
@@ -135,19 +116,35 @@ class DeadLetters:
             LIMIT,
             AFTER,
             Parameter("group", "code: count instead of listing.", {"type": "string", "enum": ["code"]}),
+            Parameter(
+                "history",
+                f"With group=code: seconds up to now, in {STEPS} steps of which letters are counted. What has gone is not.",
+                {"type": "integer", "minimum": MIN_HISTORY_S, "maximum": MAX_HISTORY_S},
+            ),
         ),
         scope="read",
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
-        query = _query(req, "order", "limit", "after", "group")
+        query = _query(req, "order", "limit", "after", "group", "history")
         if choice_of(req, "group", ("code",)):
-            groups = await self._worker.records.letter_groups(query)
-            resp.data = orjson.dumps({"groups": [counted(group) for group in groups]})
+            resp.data = orjson.dumps(await self._groups(req, query))
             return
+        if req.get_param("history") is not None:
+            raise invalid("history", "left out, or sent with group=code")
         limit = limit_of(req)
         found = await self._worker.records.letters(query, limit, req.get_param("after") or "", newest=is_newest_first(req))
         more = found[-1].id if len(found) == limit else None
         resp.data = orjson.dumps({"deadletters": [listed(letter) for letter in found], "next": more})
+
+    async def _groups(self, req: Request, query: LetterQuery) -> dict[str, Any]:
+        seconds = number_of(req, "history", 0, MIN_HISTORY_S, MAX_HISTORY_S)
+        until = wall()
+        history = History(until - seconds, seconds / STEPS) if seconds else None
+        groups = await self._worker.records.letter_groups(query, history)
+        found: dict[str, Any] = {"groups": [counted(group, has_history=history is not None) for group in groups]}
+        if history is not None:
+            found["history"] = {"since": rfc3339(history.since), "until": rfc3339(until), "step_s": history.step_s}
+        return found
 
     @operation(
         "Delete the dead letters that match; at least one criterion is needed",
@@ -238,6 +235,25 @@ class DeadLetters:
     )
     async def on_get_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
         resp.data = await whole(await self._letter(req, id), self._worker.hiding)
+
+    @operation(
+        "The document of a dead letter as it was accepted, to compare with the packet that failed",
+        {
+            200: Answer(
+                "packet is the document as it entered the graph: with its fields if it is JSON, else with its text, or bytes in "
+                "base64, as data. It is null if it cannot be told, for the reason: its body is not kept, or it is larger than a "
+                "mebibyte. start: of a replay that began at this filter, packet is the one with which it did. Values whose names "
+                "match redact in [observe] are (hidden).",
+                POSTED,
+            )
+        },
+        errors={404: UNKNOWN, 503: BUSY},
+        scope="read",
+    )
+    async def on_get_posted(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
+        await self._letter(req, id)
+        worker = self._worker
+        resp.data = await document(await worker.records.origin(id), worker.config.limits, worker.hiding)
 
     @operation(
         "Replace the packet of a dead letter, for a later replay",

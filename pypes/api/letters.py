@@ -8,16 +8,70 @@ from typing import Any, Final
 
 import orjson
 
+from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, TEXT, TIME, Schema, obj
+from pypes.api.receipts import MAYBE_TEXT, VERSION
 from pypes.core.limits import KIB, Limits
 from pypes.errors import PypesError
 from pypes.ingest.codecs.encodings import inflate
-from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup
+from pypes.ingest.deadletter import SHOWN_BYTES, STEPS, KeptLetter, LetterGroup, Origin
 from pypes.ingest.outcome import DeadLetter
 from pypes.ingest.receipt import rfc3339
 from pypes.observe.hiding import Hiding
+from pypes.runtime.worker.posted import posted
 
 #: Larger ones are looked through in a thread.
 AT_ONCE_BYTES: Final = 128 * KIB
+
+LETTER_FIELDS: dict[str, Schema] = {
+    "id": TEXT,
+    "graph": TEXT,
+    "version": VERSION,
+    "filter": TEXT,
+    "component": TEXT,
+    "code": TEXT,
+    "error": TEXT,
+    "attempts": COUNT,
+    "receipt": TEXT,
+    "time": TIME,
+    "document": {
+        **obj(index={"type": ["integer", "null"], "minimum": 0}, id=MAYBE_TEXT, file=MAYBE_TEXT, route=MAYBE_TEXT),
+        "description": "What failed: its ordinal in the delivery (of several documents the first, null: the whole delivery), "
+        "its id, the name of its file and its route, as far as it has them.",
+    },
+}
+PACKET = obj({"meta": JSON_OBJECT, "field_meta": JSON_OBJECT}, fields=JSON_OBJECT)
+DELIVERY = obj({"base64": BOOLEAN}, content_type=TEXT, encoding=TEXT, bytes=COUNT, body={"type": ["string", "null"]})
+#: Only there in a dead letter that stands for many packets which failed alike.
+MANY: dict[str, Schema] = {"failures": COUNT, "documents": COUNT}
+LETTER = obj(MANY, **LETTER_FIELDS)
+WHOLE_LETTER = obj(
+    {**MANY, "delivery": {"oneOf": [DELIVERY, {"type": "null"}]}, "edited": BOOLEAN},
+    **LETTER_FIELDS,
+    packet={"oneOf": [PACKET, {"type": "null"}]},
+    traceback=TEXT,
+)
+POSTED = obj(
+    index={"type": ["integer", "null"], "minimum": 0},
+    id=MAYBE_TEXT,
+    file=MAYBE_TEXT,
+    route=MAYBE_TEXT,
+    content_type=TEXT,
+    encoding=TEXT,
+    bytes=COUNT,
+    start=TEXT,
+    packet={"oneOf": [PACKET, {"type": "null"}]},
+    reason=TEXT,
+)
+COUNTS: Schema = {"type": "array", "items": COUNT, "minItems": STEPS, "maxItems": STEPS}
+GROUP = obj(
+    {"history": {**COUNTS, "description": "Letters by step, the oldest first."}},
+    graph=TEXT,
+    filter=TEXT,
+    code=TEXT,
+    count=COUNT,
+    failures=COUNT,
+    latest=TIME,
+)
 
 
 def listed(letter: DeadLetter) -> dict[str, Any]:
@@ -39,10 +93,18 @@ def listed(letter: DeadLetter) -> dict[str, Any]:
     }
 
 
-def counted(group: LetterGroup) -> dict[str, Any]:
+def counted(group: LetterGroup, *, has_history: bool) -> dict[str, Any]:
     """An entry of a list of groups."""
+    history = {"history": group.history or (0,) * STEPS} if has_history else {}
     names = {"graph": group.graph, "filter": group.filter, "code": group.code}
-    return {**names, "count": group.count, "failures": group.failures, "latest": rfc3339(group.latest)}
+    return {**names, "count": group.count, "failures": group.failures, "latest": rfc3339(group.latest), **history}
+
+
+async def document(origin: Origin, limits: Limits, hiding: Hiding) -> bytes:
+    """The document of a dead letter as it was accepted, as JSON."""
+    if not origin.spool and len(origin.body or b"") <= AT_ONCE_BYTES and not (origin.header and origin.header.encoding):
+        return _document(origin, limits, hiding)
+    return await asyncio.to_thread(_document, origin, limits, hiding)
 
 
 async def whole(kept: KeptLetter, hiding: Hiding) -> bytes:
@@ -73,6 +135,21 @@ def _whole(kept: KeptLetter, hiding: Hiding) -> bytes:
     if kept.is_edited:
         shown["edited"] = True
     return orjson.dumps(shown)
+
+
+def _document(origin: Origin, limits: Limits, hiding: Hiding) -> bytes:
+    found = posted(origin, limits)
+    return orjson.dumps(
+        {
+            **listed(origin.letter)["document"],
+            "content_type": found.content_type,
+            "encoding": found.encoding,
+            "bytes": found.size,
+            "start": found.start,
+            "packet": hiding.packet(orjson.loads(found.packet)) if found.packet else None,
+            "reason": found.reason,
+        }
+    )
 
 
 def _delivery(kept: KeptLetter, hiding: Hiding) -> dict[str, Any] | None:

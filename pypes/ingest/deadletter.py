@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from pypes.access.client import is_among
+from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import DeadLetter
 
 
@@ -44,7 +45,8 @@ class LetterQuery(msgspec.Struct, frozen=True, gc=False):
 class LetterGroup(msgspec.Struct, frozen=True, gc=False):
     """Count of dead letters that failed alike; ``latest`` is the time of the last one, seconds since the epoch.
 
-    ``failures`` is how many packets they stand for.
+    ``failures`` is how many packets they stand for. ``history`` are the letters of each of :data:`STEPS` steps of a time, the
+    oldest first, if they were asked for.
     """
 
     graph: str
@@ -53,6 +55,14 @@ class LetterGroup(msgspec.Struct, frozen=True, gc=False):
     count: int
     latest: float
     failures: int = 0
+    history: tuple[int, ...] = ()
+
+
+class History(msgspec.Struct, frozen=True, gc=False):
+    """The time of which a history is told: :data:`STEPS` steps of ``step_s`` from ``since``, seconds since the epoch."""
+
+    since: float
+    step_s: float
 
 
 class Replayed(msgspec.Struct, frozen=True, gc=False):
@@ -85,5 +95,21 @@ class KeptLetter(msgspec.Struct, frozen=True, gc=False):
     size: int = 0
 
 
+class Origin(msgspec.Struct, frozen=True, gc=False):
+    """A dead letter without its packet, and the delivery that it is of: its header, its body, and when it was accepted.
+
+    ``received`` is in seconds since the epoch. Of a body in a spool file, ``spool`` is the path; ``body`` is ``None`` then, or if
+    none is kept.
+    """
+
+    letter: DeadLetter
+    received: float
+    header: Header | None
+    body: bytes | None
+    spool: str = ""
+
+
+#: Steps of a history.
+STEPS = 60
 #: A larger body is not shown with a dead letter.
 SHOWN_BYTES = 1 << 20

@@ -40,6 +40,7 @@ OTHERS: Mapping[str, str] = {
     "GET /deadletters/{id}": HIDDEN,
     "PUT /deadletters/{id}": HIDDEN,
     "DELETE /deadletters/{id}": HIDDEN,
+    "GET /deadletters/{id}/posted": HIDDEN,
     "POST /deadletters/{id}/replay": HIDDEN,
     "GET /filters": LEFT_OUT,
     "POST /filters": REFUSED,

@@ -44,6 +44,7 @@ def test_what_the_issue_lists_is_there() -> None:
         "/deadletters": {"get", "delete"},
         "/deadletters/replay": {"post"},
         "/deadletters/{id}": {"get", "put", "delete"},
+        "/deadletters/{id}/posted": {"get"},
         "/deadletters/{id}/replay": {"post"},
         "/filters": {"get", "post"},
         "/filters/{id}": {"get", "put", "delete"},

@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from pypes.api import deadletters, receipts
+from pypes.api import letters, receipts
 from pypes.testing.node import Node, running, until
 from tests.api.records import COMPONENTS, Hook, finished, get, post
 from tests.api.test_docs import NDJSON
@@ -208,13 +208,13 @@ class TestDeadLetters:
     def test_one_has_all_that_is_known(self, node: Node) -> None:
         id = failed(node, title="x")
         letter = get(node, f"/deadletters/{id}")
-        jsonschema_rs.validator_for(dict(deadletters.WHOLE_LETTER)).validate(letter)
-        assert list(letter) == [*deadletters.LETTER_FIELDS, "packet", "traceback"]
+        jsonschema_rs.validator_for(dict(letters.WHOLE_LETTER)).validate(letter)
+        assert list(letter) == [*letters.LETTER_FIELDS, "packet", "traceback"]
         assert (letter["filter"], letter["component"], letter["code"]) == ("refuse", "Refuse", "test.refused")
         assert letter["packet"]["fields"] == {"refuse": True, "title": "x"}
         assert letter["receipt"] == id.rpartition("-")[0]
         [listed] = [one for one in get(node, "/deadletters?limit=1000")["deadletters"] if one["id"] == id]
-        assert listed == {name: letter[name] for name in deadletters.LETTER_FIELDS}
+        assert listed == {name: letter[name] for name in letters.LETTER_FIELDS}
 
     def test_they_are_listed_and_counted_by_what_failed(self, node: Node) -> None:
         ids = {failed(node, code="test.counted", n=n) for n in range(6)}
@@ -340,7 +340,7 @@ class TestDeadLetters:
         bad = get(node, f"/receipts/{answer['receipt']}/documents")["documents"][1]
         assert bad["outcome"] == "failed"
         letter = get(node, f"/deadletters/{bad['deadletter']}")
-        jsonschema_rs.validator_for(dict(deadletters.WHOLE_LETTER)).validate(letter)
+        jsonschema_rs.validator_for(dict(letters.WHOLE_LETTER)).validate(letter)
         assert letter["code"] == "ingest.malformed"
         assert "line 2" in letter["error"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from pypes.api import deadletters
+from pypes.api import letters
 from pypes.testing.node import running, until
 from tests.api.harness import serving
 from tests.api.records import COMPONENTS, Hook, finished, get, post
@@ -67,7 +67,7 @@ def test_a_delivery_that_never_ran_shows_its_body(tmp_path: Path, body: bytes, s
         listed = until(lambda: server.get("/deadletters").json()["deadletters"], 10, "the dead letter")
         assert [(one["receipt"], one["code"], one["filter"]) for one in listed] == [(receipt, "graph.gone", "")]
         letter = server.get(f"/deadletters/{listed[0]['id']}").json()
-        jsonschema_rs.validator_for(dict(deadletters.WHOLE_LETTER)).validate(letter)
+        jsonschema_rs.validator_for(dict(letters.WHOLE_LETTER)).validate(letter)
         assert letter["packet"] is None
         assert letter["delivery"] == {"content_type": "text/plain", "encoding": "", "bytes": len(body), **shown}
 

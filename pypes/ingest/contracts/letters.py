@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pypes.access.audit import ITSELF, Cause
-from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
+from pypes.ingest.deadletter import History, KeptLetter, LetterGroup, LetterQuery, Origin, Replayed
 from pypes.ingest.outcome import DeadLetter
 
 
@@ -27,8 +27,12 @@ class Letters(Protocol):
         """One dead letter with the kept part of its delivery's body."""
         ...
 
-    async def groups(self, query: LetterQuery | None = None) -> list[LetterGroup]:
-        """The dead letters that match, counted by graph, filter and code; most first."""
+    async def origin(self, id: str) -> Origin | None:
+        """A dead letter without its packet, with the delivery that it is of, as far as that is kept."""
+        ...
+
+    async def groups(self, query: LetterQuery | None = None, history: History | None = None) -> list[LetterGroup]:
+        """The dead letters that match, counted by graph, filter and code; most first. With ``history``, also step by step."""
         ...
 
     async def edit(self, id: str, packet: bytes, cause: Cause = ITSELF) -> bool:

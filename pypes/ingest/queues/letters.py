@@ -9,7 +9,7 @@ from functools import partial
 from pypes.access.audit import ITSELF, Cause
 from pypes.errors import Conflict
 from pypes.ingest.contracts.blobs import Blobs
-from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
+from pypes.ingest.deadletter import History, KeptLetter, LetterGroup, LetterQuery, Origin, Replayed
 from pypes.ingest.delivery import Spooled
 from pypes.ingest.outcome import DeadLetter
 from pypes.ingest.queues.committer import Committer
@@ -55,9 +55,14 @@ class StoredLetters:
         found: KeptLetter | None = await self._reading.call(partial(self._reader.get, id))
         return found
 
-    async def groups(self, query: LetterQuery | None = None) -> list[LetterGroup]:
+    async def origin(self, id: str) -> Origin | None:
         await self._committer.settled()
-        found: list[LetterGroup] = await self._reading.call(partial(self._reader.groups, query or LetterQuery()))
+        found: Origin | None = await self._reading.call(partial(self._reader.origin, id))
+        return found
+
+    async def groups(self, query: LetterQuery | None = None, history: History | None = None) -> list[LetterGroup]:
+        await self._committer.settled()
+        found: list[LetterGroup] = await self._reading.call(partial(self._reader.groups, query or LetterQuery(), history))
         return found
 
     async def edit(self, id: str, packet: bytes, cause: Cause = ITSELF) -> bool:

@@ -12,9 +12,10 @@ from msgspec import structs
 from pypes.core.identity import Named
 from pypes.core.nodetime import Clock
 from pypes.errors import NotFound
-from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, LetterQuery
+from pypes.ingest.deadletter import SHOWN_BYTES, STEPS, History, KeptLetter, LetterGroup, LetterQuery, Origin
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import DeadLetter, receipt_of
+from pypes.ingest.receipt import received_of
 from pypes.ingest.replaying import from_the_start, is_versioned_part, together
 from pypes.ingest.store.schema import FAILURES, documents_of, of_graphs
 from pypes.ingest.store.spool import SpoolDir
@@ -86,14 +87,41 @@ class LetterReader:
         has_body = bool(spool or is_inline)
         return KeptLetter(letter, bool(is_edited), has_body, body, header.content_type, header.encoding, size)
 
-    def groups(self, query: LetterQuery) -> list[LetterGroup]:
+    def origin(self, id: str) -> Origin | None:
+        """One dead letter without its packet, and the delivery that it is of."""
+        rows = self._store.read(f"SELECT {_LETTER} FROM {_LETTERS} WHERE id = ?", (id,))
+        if not rows:
+            return None
+        receipt = receipt_of(id)
+        kept, received = self._body(receipt), self._times.shown(received_of(receipt))
+        body, spool = (None, kept.body.path) if isinstance(kept.body, Spooled) else (kept.body, "")
+        return Origin(self._shown(_letter(rows[0])), received, kept.header, body, spool)
+
+    def groups(self, query: LetterQuery, history: History | None = None) -> list[LetterGroup]:
         where, parameters = self._where(query)
         sql = (
             f"SELECT graph, filter, code, count(*), max(time), sum({FAILURES}) FROM {_LETTERS} WHERE 1 {where} "
             "GROUP BY graph, filter, code ORDER BY count(*) DESC, graph, filter, code"
         )
         rows = self._store.read(sql, tuple(parameters))
-        return [structs.replace(group, latest=self._times.shown(group.latest)) for group in (LetterGroup(*row) for row in rows)]
+        counts = self._history(where, parameters, history) if history is not None else {}
+        return [
+            structs.replace(group, latest=self._times.shown(group.latest), history=tuple(counts.get(tuple(row[:3]), ())))
+            for group, row in ((LetterGroup(*row), row) for row in rows)
+        ]
+
+    def _history(self, where: str, parameters: list[Any], history: History) -> dict[tuple[str, ...], list[int]]:
+        """Letters by step, of each graph, filter and code that has any since then."""
+        first = self._times.first(history.since)
+        sql = (
+            f"SELECT graph, filter, code, CAST((time - ?) / ? AS INTEGER), count(*) FROM {_LETTERS} WHERE time >= ? {where} "
+            "GROUP BY 1, 2, 3, 4"
+        )
+        counts: dict[tuple[str, ...], list[int]] = {}
+        for *group, step, count in self._store.read(sql, (first, history.step_s, first, *parameters)):
+            # what came since it was asked belongs to the last step
+            counts.setdefault(tuple(group), [0] * STEPS)[min(step, STEPS - 1)] += count
+        return counts
 
     def _shown(self, letter: DeadLetter) -> DeadLetter:
         return structs.replace(letter, time=self._times.shown(letter.time))

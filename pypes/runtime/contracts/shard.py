@@ -9,7 +9,7 @@ import msgspec
 from pypes.access.audit import ITSELF, AuditQuery, Cause, Entry, Kept
 from pypes.ingest.contracts.intake import Key
 from pypes.ingest.contracts.queue import GraphUse, QueueStats
-from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
+from pypes.ingest.deadletter import History, KeptLetter, LetterGroup, LetterQuery, Origin, Replayed
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import DeadLetter, KeptTrace
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptQuery
@@ -52,7 +52,10 @@ class ShardCalls(Protocol):
     async def letter(self, id: str) -> KeptLetter | None:
         """As ``Queue.letter``."""
 
-    async def letter_groups(self, query: LetterQuery) -> list[LetterGroup]:
+    async def origin(self, id: str) -> Origin | None:
+        """As ``Queue.letters.origin``."""
+
+    async def letter_groups(self, query: LetterQuery, history: History | None = None) -> list[LetterGroup]:
         """As ``Queue.letter_groups``."""
 
     async def edit_letter(self, id: str, packet: bytes, cause: Cause = ITSELF) -> bool:

@@ -30,6 +30,7 @@ class ShardDesk:
         self.receipts = queue.receipts.find
         self.letters = queue.letters.find
         self.letter = queue.letters.get
+        self.origin = queue.letters.origin
         self.letter_groups = queue.letters.groups
         self.edit_letter = queue.letters.edit
         self.delete_letters = queue.letters.delete

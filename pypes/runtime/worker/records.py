@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 
 from pypes.access.audit import ITSELF, Cause
 from pypes.errors import NotFound, PypesError, StoreError, Unavailable
-from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
+from pypes.ingest.deadletter import History, KeptLetter, LetterGroup, LetterQuery, Origin, Replayed
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.outcome import DeadLetter, KeptTrace, receipt_of
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptQuery
@@ -127,10 +128,17 @@ class Records:
             raise no_letter()
         return found
 
-    async def letter_groups(self, query: LetterQuery) -> list[LetterGroup]:
-        """Dead letters of all shards that match, counted by graph, filter and code; most first."""
+    async def origin(self, id: str) -> Origin:
+        """A dead letter with the delivery that it is of; raises :class:`NotFound`."""
+        found = await self._owner_of_letter(id).origin(id)
+        if found is None:
+            raise no_letter()
+        return found
+
+    async def letter_groups(self, query: LetterQuery, history: History | None = None) -> list[LetterGroup]:
+        """Dead letters of all shards that match, counted by graph, filter and code; most first. As ``Letters.groups``."""
         groups: dict[tuple[str, str, str], LetterGroup] = {}
-        for part in await asyncio.gather(*(owner.letter_groups(query) for owner in self._peers.every())):
+        for part in await asyncio.gather(*(owner.letter_groups(query, history) for owner in self._peers.every())):
             for group in part:
                 key = (group.graph, group.filter, group.code)
                 if (known := groups.get(key)) is not None:
@@ -255,7 +263,9 @@ class Records:
 def _sum(one: LetterGroup, other: LetterGroup) -> LetterGroup:
     """The same group in two shards."""
     latest, failures = max(one.latest, other.latest), one.failures + other.failures
-    return LetterGroup(one.graph, one.filter, one.code, one.count + other.count, latest, failures)
+    # a shard that has none of late has none
+    history = tuple(map(sum, zip_longest(one.history, other.history, fillvalue=0)))
+    return LetterGroup(one.graph, one.filter, one.code, one.count + other.count, latest, failures, history)
 
 
 def _of_another_node(node: int, here: int) -> NotFound:

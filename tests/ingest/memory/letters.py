@@ -9,9 +9,10 @@ from msgspec import structs
 
 from pypes.access.audit import ITSELF, Cause
 from pypes.errors import NotFound
-from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, LetterQuery, Replayed
+from pypes.ingest.deadletter import SHOWN_BYTES, STEPS, History, KeptLetter, LetterGroup, LetterQuery, Origin, Replayed
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import DeadLetter, receipt_of
+from pypes.ingest.receipt import received_of
 from pypes.ingest.replaying import from_filter, from_the_start, is_versioned_part, link_of, together, traced
 from pypes.ingest.replaying import from_start as start_again
 from pypes.ingest.store.write_batch import DELETE, EDIT, REPLAY
@@ -47,7 +48,16 @@ class MemoryLetters:
         is_edited = id in self._shelf.edited
         return KeptLetter(letter, is_edited, remains.has_body, body, header.content_type, header.encoding, size)
 
-    async def groups(self, query: LetterQuery | None = None) -> list[LetterGroup]:
+    async def origin(self, id: str) -> Origin | None:
+        await step()
+        letter = self._shelf.letters.get(id)
+        if letter is None:
+            return None
+        remains = self._shelf.bodies[letter.receipt]
+        named = structs.replace(letter, packet=b"", traceback="")
+        return Origin(named, received_of(letter.receipt), Header.decode(remains.header or b""), remains.body, remains.spool or "")
+
+    async def groups(self, query: LetterQuery | None = None, history: History | None = None) -> list[LetterGroup]:
         await step()
         query = query or LetterQuery()
         alike = [letter for letter in self._shelf.letters.values() if query.matches(letter)]
@@ -56,8 +66,13 @@ class MemoryLetters:
         for letter in alike:
             failures[letter.graph, letter.filter, letter.code] += letter.failures
         latest = {(letter.graph, letter.filter, letter.code): letter.time for letter in sorted(alike, key=lambda a: a.time)}
+        steps: dict[tuple[str, str, str], list[int]] = {}
+        for letter in alike:
+            if history is not None and letter.time >= history.since:
+                at = min(int((letter.time - history.since) / history.step_s), STEPS - 1)
+                steps.setdefault((letter.graph, letter.filter, letter.code), [0] * STEPS)[at] += 1
         return [
-            LetterGroup(*place, count, latest[place], failures[place])
+            LetterGroup(*place, count, latest[place], failures[place], tuple(steps.get(place, ())))
             for place, count in sorted(counts.items(), key=lambda c: (-c[1], c[0]))
         ]
 

@@ -12,9 +12,10 @@ from pypes.access.audit import AuditQuery, Cause
 from pypes.core.identity import Named
 from pypes.errors import Conflict, NotFound, QueueFull
 from pypes.ingest.contracts.queue import Queue
-from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery
+from pypes.ingest.deadletter import STEPS, History, KeptLetter, LetterGroup, LetterQuery
 from pypes.ingest.delivery import PACKETS, Header, Spooled
 from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id, many_letter_id
+from pypes.ingest.receipt import received_of
 from tests.ingest.harness import MANY, header, lease_any, letter, some, take
 
 
@@ -131,6 +132,35 @@ def test_dead_letters_are_found_grouped_and_shown(play: Callable[..., None]) -> 
         kept = await queue.letters.get(first[0].id)
         assert kept == KeptLetter(first[0], False, True, b"x", "text/plain", "", 1)
         assert await queue.letters.get(f"{first[0].receipt}-0000000000") is None
+
+    play(scenario)
+
+
+def test_groups_are_counted_step_by_step(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        await fail(queue, ("html", "rejected", 50.0), ("pdf", "component.failed", 2.0), documents=3)
+        for time in (100.0, 119.9, 120.0, 9999.0):
+            await fail(queue, ("html", "rejected", time))
+        html, pdf = await queue.letters.groups(LetterQuery(graph="g"), History(100.0, 20.0))
+        assert (html.count, html.history) == (5, (2, 1, *(0,) * (STEPS - 3), 1))
+        # what was before is no part of it
+        assert (pdf.count, pdf.history) == (1, ())
+        assert [group.history for group in await queue.letters.groups()] == [(), ()]
+        assert await queue.letters.groups(LetterQuery(graph="x"), History(0.0, 1.0)) == []
+
+    play(scenario)
+
+
+def test_the_delivery_of_a_dead_letter_is_told(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        (dead,) = await fail(queue, ("html", "rejected", 1.0), documents=3, body=b"abc")
+        found = await queue.letters.origin(dead.id)
+        assert found is not None
+        assert (found.letter.id, found.letter.packet, found.letter.traceback) == (dead.id, b"", "")
+        assert found.header is not None
+        assert (found.header.documents, found.body, found.spool) == (3, b"abc", "")
+        assert found.received == pytest.approx(received_of(dead.receipt))
+        assert await queue.letters.origin(f"{dead.receipt}-0000000000") is None
 
     play(scenario)
 
