@@ -1,0 +1,10 @@
+/** What the model says, in words: without anything of a browser, for the tests of it. */
+
+import type { Said } from "../model/json";
+import type { ModelTexts } from "./model.en";
+
+/** The text of what is said; its key where there is none. */
+export function filled(texts: ModelTexts, { key, params }: Said): string {
+  const text: string = Object.hasOwn(texts, key) ? texts[key as keyof ModelTexts] : key;
+  return text.replace(/(?<!\$)\{(\w+)\}/g, (place, name: string) => (Object.hasOwn(params, name) ? String(params[name]) : place));
+}

@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { said } from "../src/model/json";
+import { filled } from "../src/texts/filled";
+import { modelDe } from "../src/texts/model.de";
+import { modelEn } from "../src/texts/model.en";
+
+// from where the bundle is made, beside these folders
+const MODEL = fileURLToPath(new URL("../src/model", import.meta.url));
+const KEYS = Object.keys(modelEn) as (keyof typeof modelEn)[];
+
+/** The keys in the sources as patterns: what is put into them may be anything. */
+function saidKeys(): RegExp[] {
+  const sources = readdirSync(MODEL).map((name) => readFileSync(join(MODEL, name), "utf8"));
+  const found = sources.flatMap((source) => [...source.matchAll(/\b(?:said|problem)\(\s*(?:"([^"]+)"|`([^$`]+)\$)/g)]);
+  return found.map(([, whole, start]) => new RegExp(whole ? `^${whole}$` : `^${start ?? ""}`));
+}
+
+test("all that the model says has a text, and no text is left over", () => {
+  const patterns = saidKeys();
+  assert.ok(patterns.length > 30);
+  for (const pattern of patterns) assert.ok(KEYS.some((key) => pattern.test(key)), String(pattern));
+  for (const key of KEYS) assert.ok(patterns.some((pattern) => pattern.test(key)), key);
+});
+
+test("texts name the same in both languages", () => {
+  const names = (text: string): string[] => [...text.matchAll(/(?<!\$)\{\w+\}/g)].map(([name]) => name).sort();
+  for (const key of KEYS) assert.deepEqual(names(modelDe[key]), names(modelEn[key]), key);
+});
+
+test("a text is filled with what is said, which is taken as it is", () => {
+  assert.equal(filled(modelEn, said("ports.own", { filter: "$& {x}" })), "$& {x} cannot feed itself.");
+  assert.match(filled(modelEn, said("schema.hidden")), /\$\{NAME\}/);
+  assert.equal(filled(modelEn, said("constructor")), "constructor");
+});
