@@ -15,8 +15,9 @@ from pypes.core.graph_limits import GraphLimits
 from pypes.core.naming import NAMING
 from pypes.core.pools import Pool
 from pypes.errors import InvalidGraph, Problem
+from pypes.graph.drawing import read_comments, read_layout
 from pypes.graph.limits import read_limits
-from pypes.graph.model import Graph, GraphNode, Wire
+from pypes.graph.model import Comment, Graph, GraphNode, Wire
 from pypes.graph.pools import read_node_pool, read_pools
 from pypes.graph.schedule import why_invalid
 
@@ -49,6 +50,7 @@ _KEYS: Final = (
     "nodes",
     "wires",
     "layout",
+    "comments",
     "tests",
 )
 
@@ -113,12 +115,9 @@ def to_obj(graph: Graph) -> dict[str, Any]:
         obj["trace"] = graph.trace
     if graph.provenance:
         obj["provenance"] = True
-    if graph.schedule:
-        obj["schedule"] = graph.schedule
-    if graph.missed != "once":
-        obj["missed"] = graph.missed
-    if graph.firing != "node":
-        obj["firing"] = graph.firing
+    for key, default in (("schedule", ""), ("missed", "once"), ("firing", "node")):
+        if (value := getattr(graph, key)) != default:
+            obj[key] = value
     if graph.pools:
         obj["pools"] = {name: graph.pools[name].to_obj() for name in sorted(graph.pools)}
     nodes = sorted(graph.nodes.values(), key=lambda node: node.name)
@@ -127,16 +126,18 @@ def to_obj(graph: Graph) -> dict[str, Any]:
     obj["wires"] = [[f"{source}.{output}", f"{target}.{input}"] for source, output, target, input in ends]
     if graph.layout:
         obj["layout"] = {name: list(graph.layout[name]) for name in sorted(graph.layout)}
+    if graph.comments:
+        obj["comments"] = {name: graph.comments[name].to_obj() for name in sorted(graph.comments)}
     if graph.tests:
         obj["tests"] = [dict(test) for test in graph.tests]
     return obj
 
 
 def dumps(graph: Graph) -> str:
-    """The canonical text of a graph: equal graphs give equal text, with one line per filter, wire, place and test."""
+    """The canonical text of a graph: equal graphs give equal text, with one line per filter, wire, place, comment and test."""
     lines = []
     for key, value in to_obj(graph).items():
-        if key in ("nodes", "layout", "pools") and value:
+        if key in ("nodes", "layout", "comments", "pools") and value:
             items = ",\n".join(f"  {_line(name)}: {_line(item)}" for name, item in value.items())
             lines.append(f"{_line(key)}: {{\n{items}\n }}")
         elif key in ("wires", "tests") and value:
@@ -192,6 +193,7 @@ def _read(obj: Any, problems: list[Problem]) -> Graph:
         nodes=reader.nodes(obj.get("nodes")),
         wires=reader.wires(obj.get("wires", [])),
         layout=reader.layout(obj.get("layout", {})),
+        comments=reader.comments(obj.get("comments", {})),
         tests=reader.tests(obj.get("tests", [])),
     )
     if problems:
@@ -372,13 +374,10 @@ class _Reader:
         return tuple(wires)
 
     def layout(self, value: Any) -> dict[str, tuple[float, float]]:
-        layout: dict[str, tuple[float, float]] = {}
-        for name, place in self._object(value, "layout").items():
-            if isinstance(place, list) and len(place) == 2 and all(type(x) in (int, float) and math.isfinite(x) for x in place):
-                layout[name] = (place[0], place[1])
-            else:
-                self.add(f"layout.{name}", "must be a place: [x, y]")
-        return layout
+        return read_layout(self._object(value, "layout"), self.add)
+
+    def comments(self, value: Any) -> dict[str, Comment]:
+        return read_comments(self._object(value, "comments"), self.add)
 
     def tests(self, value: Any) -> tuple[Mapping[str, Any], ...]:
         tests = self._array(value, "tests")

@@ -8,7 +8,7 @@ from typing import Any
 from pypes.core.graph_limits import GraphLimits
 from pypes.core.pools import Pool
 from pypes.graph.codec import FILTER_OPTIONS
-from pypes.graph.model import Graph, GraphNode
+from pypes.graph.model import Comment, Graph, GraphNode
 
 #: Fields that are compared as a whole, apart from filters and wires. Where filters are drawn changes nothing that runs.
 _GRAPH_FIELDS = (
@@ -25,6 +25,7 @@ _GRAPH_FIELDS = (
     "missed",
     "firing",
     "pools",
+    "comments",
     "tests",
 )
 
@@ -60,7 +61,7 @@ def diff(old: Graph, new: Graph) -> dict[str, Any]:
 def only_parameters(old: Graph, new: Graph) -> set[str] | None:
     """The filters whose parameters are all that differs in what runs; ``None`` if anything else does.
 
-    Description, routes, limits, schedule, firing and tests do not count: no instance knows of them.
+    Description, routes, limits, schedule, firing, comments and tests do not count: no instance knows of them.
     """
     found = diff(old, new)
     filters = found.pop("filters", {})
@@ -97,7 +98,7 @@ def _ends(graph: Graph) -> set[tuple[str, str]]:
 
 
 def _option(value: Any) -> Any:
-    return value.to_obj() if isinstance(value, Pool) else value
+    return value.to_obj() if isinstance(value, (Pool, Comment)) else value
 
 
 def _plain(value: Any) -> Any:

@@ -45,6 +45,20 @@ class Wire:
 
 
 @dataclass(frozen=True, slots=True)
+class Comment:
+    """A note on the canvas of an editor: its text, the place of its upper left corner, and its width and height if it has any."""
+
+    text: str
+    at: tuple[float, float]
+    size: tuple[float, float] | None = None
+
+    def to_obj(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        size = {} if self.size is None else {"size": list(self.size)}
+        return {"text": self.text, "at": list(self.at), **size}
+
+
+@dataclass(frozen=True, slots=True)
 class Graph:
     """A named DAG of filters and wires; ``nodes`` by name in the order in which they were written.
 
@@ -55,7 +69,8 @@ class Graph:
     was there: ``"once"`` (they run when one is) or ``"skip"``, ``firing`` where they run each time: on every ``"node"``, or on
     one of the ``"fleet"``. ``limits`` bounds what it may take of the node, and changes nothing that runs.
     ``pools`` are those that several filters may share, by name. ``trace`` is the share of its deliveries that are traced, 0 to 1;
-    with ``provenance``, the metadata of fields say which filter set them.
+    with ``provenance``, the metadata of fields say which filter set them. ``layout`` says where an editor draws filters, and
+    ``comments`` are its notes beside them, by any name: nothing that runs.
     """
 
     name: str
@@ -68,6 +83,7 @@ class Graph:
     missed: str = "once"
     firing: str = "node"
     layout: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    comments: Mapping[str, Comment] = field(default_factory=dict)
     tests: tuple[Mapping[str, Any], ...] = ()
     weight: int = 1
     max_instances: int | None = None

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pypes.graph.behind import digest_behind
-from pypes.graph.model import Graph, GraphNode, Wire
+from pypes.graph.model import Comment, Graph, GraphNode, Wire
 
 GRAPH = Graph(
     "g",
@@ -53,6 +53,7 @@ ELSEWHERE: dict[str, Callable[[Graph], Graph]] = {
     "wire to it": wires(Wire("json", "out", "same", "in")),
     "order of wires": lambda graph: replace(graph, wires=graph.wires[::-1]),
     "layout": lambda graph: replace(graph, layout={"same": (1.0, 2.0)}, description="x", weight=3),
+    "comments": lambda graph: replace(graph, comments={"a": Comment("slow", (0, 0))}),
 }
 
 

@@ -14,7 +14,7 @@ from pypes.core.graph_limits import GraphLimits
 from pypes.core.pools import LEAST_MEMORY, Pool
 from pypes.errors import InvalidGraph
 from pypes.graph.codec import dumps, from_obj, loads, to_obj
-from pypes.graph.model import Graph, GraphNode, Wire
+from pypes.graph.model import Comment, Graph, GraphNode, Wire
 
 names = st.text("abcXYZ019_-", min_size=1, max_size=8)
 ports = st.text(st.characters(codec="utf-8"), min_size=1, max_size=6)
@@ -35,6 +35,9 @@ processes = st.builds(
     memory=st.none() | st.integers(LEAST_MEMORY, 2**40),
     python=st.sampled_from(["", "/opt/models/bin/python"]),
 )
+texts = st.text(st.characters(codec="utf-8"))
+places = st.tuples(st.integers(-(2**63), 2**64 - 1), st.floats(0, 999))
+sizes = st.tuples(st.integers(1, 999), st.floats(0.5, 999))
 pools = processes | st.builds(Pool, threads=st.integers(1, 256))
 params = st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=5), json_values, max_size=3)
 
@@ -71,9 +74,8 @@ def graphs(draw: st.DrawFn) -> Graph:
         pools=draw(st.dictionaries(names, pools, max_size=2)),
         missed=draw(st.sampled_from(["once", "skip"])),
         firing=draw(st.sampled_from(["node", "fleet"])),
-        layout=draw(
-            st.dictionaries(st.sampled_from(nodes), st.tuples(st.integers(-(2**63), 2**64 - 1), st.floats(0, 999)), max_size=3)
-        ),
+        layout=draw(st.dictionaries(st.sampled_from(nodes), places, max_size=3)),
+        comments=draw(st.dictionaries(names, st.builds(Comment, texts, places, st.none() | sizes), max_size=2)),
         tests=tuple(draw(st.lists(params, max_size=2))),
     )
 
@@ -87,6 +89,7 @@ def test_what_was_written_is_read_again(graph: Graph) -> None:
         dict(graph.nodes),
         dict(graph.layout),
     )
+    assert dict(again.comments) == dict(graph.comments)
     assert sorted(map(str, again.wires)) == sorted(map(str, graph.wires))
     assert sorted(again.routes) == sorted(graph.routes)
     assert sorted(again.inherit) == sorted(graph.inherit)
@@ -110,6 +113,7 @@ def test_one_line_per_filter_and_wire() -> None:
         {"index": GraphNode("index", "SQLiteSearch", {"path": "a.db"}), "html": GraphNode("html", "HTML")},
         (Wire("html", "out", "index", "in"),),
         layout={"html": (80, 120)},
+        comments={"b": Comment("slow", (8, 8), (160, 80)), "a": Comment("two\nlines", (0, 0))},
     )
     assert dumps(graph) == (
         '{"pypes": 1,\n'
@@ -123,6 +127,10 @@ def test_one_line_per_filter_and_wire() -> None:
         " ],\n"
         ' "layout": {\n'
         '  "html": [80, 120]\n'
+        " },\n"
+        ' "comments": {\n'
+        '  "a": {"at": [0, 0], "text": "two\\nlines"},\n'
+        '  "b": {"at": [8, 8], "size": [160, 80], "text": "slow"}\n'
         " }}\n"
     )
 
@@ -200,6 +208,16 @@ GOOD: dict[str, Any] = {"pypes": 1, "name": "g", "nodes": {"a": {"component": "A
         ({"wires": ["a.out"]}, "wires.0", "graph.form"),
         ({"layout": {"a": [1]}}, "layout.a", "graph.form"),
         ({"layout": {"a": [1, True]}}, "layout.a", "graph.form"),
+        ({"comments": []}, "comments", "graph.form"),
+        ({"comments": {"a b": {"text": "", "at": [0, 0]}}}, "comments.a b", "graph.form"),
+        ({"comments": {"a": "text"}}, "comments.a", "graph.form"),
+        ({"comments": {"a": {"at": [0, 0]}}}, "comments.a.text", "graph.form"),
+        ({"comments": {"a": {"text": "x" * 10_001, "at": [0, 0]}}}, "comments.a.text", "graph.form"),
+        ({"comments": {"a": {"text": ""}}}, "comments.a.at", "graph.form"),
+        ({"comments": {"a": {"text": "", "at": [0, "0"]}}}, "comments.a.at", "graph.form"),
+        ({"comments": {"a": {"text": "", "at": [0, 0], "size": [1]}}}, "comments.a.size", "graph.form"),
+        ({"comments": {"a": {"text": "", "at": [0, 0], "size": [1, 0]}}}, "comments.a.size", "graph.form"),
+        ({"comments": {"a": {"text": "", "at": [0, 0], "color": "red"}}}, "comments.a.color", "graph.form"),
         ({"tests": [1]}, "tests.0", "graph.form"),
         ({"missed": "twice"}, "missed", "graph.form"),
         ({"firing": "fleets"}, "firing", "graph.form"),

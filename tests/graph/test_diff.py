@@ -7,7 +7,7 @@ from dataclasses import replace
 from pypes.core.graph_limits import GraphLimits
 from pypes.core.pools import Pool
 from pypes.graph.diff import diff, only_parameters
-from pypes.graph.model import Graph, GraphNode, Wire
+from pypes.graph.model import Comment, Graph, GraphNode, Wire
 
 OLD = Graph(
     "g",
@@ -28,6 +28,12 @@ def with_set(**changes: object) -> Graph:
 def test_equal_graphs_do_not_differ_wherever_they_are_drawn() -> None:
     assert diff(OLD, replace(OLD, layout={}, wires=OLD.wires[::-1])) == {}
     assert only_parameters(OLD, OLD) == set()
+
+
+def test_comments_are_compared_and_no_instance_knows_of_them() -> None:
+    new = replace(OLD, comments={"a": Comment("slow", (0, 0))})
+    assert diff(OLD, new) == {"comments": [{}, {"a": {"text": "slow", "at": [0, 0]}}]}
+    assert only_parameters(OLD, new) == set()
 
 
 def test_filters_wires_and_parameters() -> None:
