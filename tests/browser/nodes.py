@@ -27,6 +27,20 @@ class Judge(Transformer):
         return packet
 
 
+class Strict(Transformer):
+    class Params(Parameters):
+        years: str = "arabic"
+
+    def process(self, packet):
+        if self.params.years == "arabic":
+            packet.set("century", year_of(packet) // 100 + 1)
+        return packet
+
+
+def year_of(packet):
+    return int(packet.get("year"))
+
+
 class Absent(Transformer):
     class Params(Parameters):
         reason: str = ""

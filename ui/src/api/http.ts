@@ -30,6 +30,10 @@ export interface Sent {
   readonly signal?: AbortSignal;
   /** The page asks by itself, nobody has done anything: no session goes on by it. */
   readonly isUnasked?: boolean;
+  /** It is sent although the page is left at this moment. */
+  readonly isLast?: boolean;
+  /** The answer is wanted as the text that it is: numbers in it lose no digits. */
+  readonly asText?: boolean;
 }
 
 export interface Answer<T> {
@@ -67,6 +71,7 @@ export async function ask<T>(method: string, address: string, sent: Sent = {}): 
   if (sent.isUnasked) headers.set("pypes-again", "1");
   const init: RequestInit = { method, headers };
   if (sent.signal) init.signal = sent.signal;
+  if (sent.isLast) init.keepalive = true;
   if (sent.body !== undefined) {
     const isRaw = typeof sent.body === "string" || sent.body instanceof Blob || sent.body instanceof ArrayBuffer;
     init.body = isRaw ? (sent.body as BodyInit) : JSON.stringify(sent.body);
@@ -81,7 +86,7 @@ export async function ask<T>(method: string, address: string, sent: Sent = {}): 
   }
   const text = await response.text();
   const isJson = (response.headers.get("content-type") ?? "").includes("json");
-  const body: unknown = isJson && text ? JSON.parse(text) : text;
+  const body: unknown = isJson && text && !(sent.asText && response.ok) ? JSON.parse(text) : text;
   if (response.status < 400) return { status: response.status, body: body as T, headers: response.headers };
   if (response.status === 401) ended();
   const problem = (isJson ? body : {}) as { code?: string; detail?: string; title?: string; errors?: Fault[] };

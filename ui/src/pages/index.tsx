@@ -5,6 +5,7 @@ import type { Place } from "../router";
 import { t } from "../texts";
 import { Graph } from "./graph/Graph";
 import { Graphs } from "./graphs/Graphs";
+import { Repair } from "./repair/Repair";
 
 export interface Page {
   /** The first part of its address. */
@@ -16,8 +17,9 @@ export interface Page {
 }
 
 const graphs: Page = { name: "graphs", label: t.shell.graphs, title: ({ parts }) => parts[1] ?? t.shell.graphs, View: ({ place }) => (place.parts[1] === undefined ? <Graphs /> : <Graph place={place} />) };
+const repair: Page = { name: "repair", label: t.shell.repair, title: ({ parts }) => (parts[1] ? t.repair.letter : t.shell.repair), View: Repair };
 
-export const PAGES: readonly Page[] = [graphs];
+export const PAGES: readonly Page[] = [graphs, repair];
 
 export function pageAt(place: Place): Page {
   return PAGES.find((page) => page.name === place.parts[0]) ?? graphs;
