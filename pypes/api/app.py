@@ -45,6 +45,7 @@ from pypes.api.tokens import Tokens
 from pypes.api.trials import Trials
 from pypes.api.triggers import Triggers
 from pypes.api.versions import Versions
+from pypes.api.whereabouts import Whereabouts
 from pypes.runtime.worker.config import WorkerConfig
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def routes(
         ("/receipts/{id}", receipts, "one"),
         ("/receipts/{id}/documents", receipts, "documents"),
         ("/receipts/{id}/trace", receipts, "trace"),
+        ("/documents", Whereabouts(worker), ""),
         ("/deadletters", deadletters, ""),
         ("/deadletters/replay", deadletters, "replay"),
         ("/deadletters/{id}", deadletters, "one"),

@@ -218,7 +218,7 @@ class Receipts:
         await self._check(req.client, id)
         found = await self._worker.records.documents(id, limit, after)
         more = found[-1].index if len(found) == limit else None
-        resp.data = orjson.dumps({"documents": [_shown(document) for document in found], "next": more})
+        resp.data = orjson.dumps({"documents": [shown(document) for document in found], "next": more})
 
     @operation(
         "What each filter did with a delivery that was traced",
@@ -261,8 +261,9 @@ async def wait_receipt(worker: IngestWorker, stopping: asyncio.Event, client: Cl
         ended.cancel()
 
 
-def _shown(document: DocumentReport) -> dict[str, Any]:
-    shown: dict[str, Any] = {
+def shown(document: DocumentReport) -> dict[str, Any]:
+    """A document of a delivery, as it is answered."""
+    found: dict[str, Any] = {
         "index": document.index,
         "id": document.id,
         "outcome": document.outcome,
@@ -273,7 +274,7 @@ def _shown(document: DocumentReport) -> dict[str, Any]:
         "route": document.route,
     }
     if (replay := document.replay) is not None:
-        shown["replay"] = {"receipt": replay.receipt, "index": replay.index, "outcome": replay.outcome}
+        found["replay"] = {"receipt": replay.receipt, "index": replay.index, "outcome": replay.outcome}
     if (origin := document.origin) is not None:
-        shown["origin"] = {"receipt": origin.receipt, "index": origin.index}
-    return shown
+        found["origin"] = {"receipt": origin.receipt, "index": origin.index}
+    return found

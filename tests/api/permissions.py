@@ -34,6 +34,7 @@ OTHERS: Mapping[str, str] = {
     "GET /receipts/{id}": HIDDEN,
     "GET /receipts/{id}/documents": HIDDEN,
     "GET /receipts/{id}/trace": HIDDEN,
+    "GET /documents": LEFT_OUT,
     "GET /deadletters": LEFT_OUT,
     "DELETE /deadletters": LEFT_OUT,
     "POST /deadletters/replay": LEFT_OUT,

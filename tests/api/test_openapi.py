@@ -41,6 +41,7 @@ def test_what_the_issue_lists_is_there() -> None:
         "/receipts": {"get"},
         "/receipts/{id}": {"get"},
         "/receipts/{id}/documents": {"get"},
+        "/documents": {"get"},
         "/deadletters": {"get", "delete"},
         "/deadletters/replay": {"post"},
         "/deadletters/{id}": {"get", "put", "delete"},

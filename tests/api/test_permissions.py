@@ -136,6 +136,7 @@ def request_of(stage: Stage, row: Row, name: str) -> tuple[str, Any, dict[str, s
     path += {
         "GET /search": f"?q=x&graph={name}",
         "DELETE /deadletters": f"?graph={name}&filter=nothing" if name == OWN else f"?graph={name}",
+        "GET /documents": "?q=1",
         "GET /logs": "?limit=1000",
         "GET /receipts": "?limit=1000",
         # with an error that comes after the token was looked at: the stream has no end

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from pypes.ingest.outcome import KeptTrace
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptQuery
+from pypes.ingest.whereabouts import DocumentQuery, Looked
 
 
 class Receipts(Protocol):
@@ -35,6 +36,13 @@ class Receipts(Protocol):
 
         Raises also :class:`NotFound` if it is not finished (``trace.not_finished``) or was not traced (``trace.not_traced``), and
         :class:`Gone` (``trace.forgotten``).
+        """
+        ...
+
+    async def look(self, query: DocumentQuery, limit: int, before: int = 0) -> Looked:
+        """The newest deliveries with a document, of the commits before one, or (0) of all: a bounded part of those kept.
+
+        Ends behind the commit with which ``limit`` documents are found.
         """
         ...
 

@@ -44,6 +44,7 @@ from pypes.ingest.queues.refill import Refill
 from pypes.ingest.queues.retention import Retention
 from pypes.ingest.queues.rewriting import REWRITE_S, SPARE_BYTES, Rewriting
 from pypes.ingest.queues.room import Room
+from pypes.ingest.queues.searching import DocumentSearch
 from pypes.ingest.queues.statistics import stats_of
 from pypes.ingest.queues.store_thread import StoreThread
 from pypes.ingest.queues.tallying import QueueTallies
@@ -55,6 +56,7 @@ from pypes.ingest.store.ledger import Ledger
 from pypes.ingest.store.letter_reading import LetterReader
 from pypes.ingest.store.recovery import Recovered, recover
 from pypes.ingest.store.rows import index_bytes
+from pypes.ingest.store.search import LedgerSearch
 from pypes.ingest.store.shards import Shard
 from pypes.ingest.store.spool import SpoolDir
 from pypes.ingest.store.store import Store
@@ -175,6 +177,7 @@ class EmbeddedQueue:
             self._reading,
             self._committer,
             clock,
+            DocumentSearch(maker, self._backlog, ledger, LedgerSearch(store), self._reading, self._committer),
         )
         reader = LetterReader(store, spool, clock)
         self.letters = StoredLetters(reader, self._reading, self._committer, self.intake, self.receipts, spool)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 
 from pypes.core.nodetime import Clock
@@ -18,12 +19,14 @@ from pypes.ingest.queues.committer import Committer
 from pypes.ingest.queues.lending import Lending
 from pypes.ingest.queues.receipt_maker import ReceiptMaker
 from pypes.ingest.queues.replays import LinkedReceipts, Replay
+from pypes.ingest.queues.searching import DocumentSearch
 from pypes.ingest.queues.store_thread import StoreThread
 from pypes.ingest.queues.traces import forgotten_trace, not_finished, not_traced
-from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptQuery, first_key
+from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptQuery, first_key, rfc3339, time_of
 from pypes.ingest.replaying import Link
 from pypes.ingest.store.blocks import Entry
 from pypes.ingest.store.ledger import Ledger
+from pypes.ingest.whereabouts import DocumentQuery, Looked
 
 #: Greater than the key of any commit.
 _LAST_KEY = 1 << 62
@@ -41,6 +44,7 @@ class StoredReceipts(LinkedReceipts):
         reading: StoreThread,
         committer: Committer,
         clock: Clock,
+        search: DocumentSearch,
     ) -> None:
         self._maker = maker
         self._backlog = backlog
@@ -49,6 +53,7 @@ class StoredReceipts(LinkedReceipts):
         self._reading = reading
         self._committer = committer
         self._times = clock
+        self._search = search
         #: True if anything was ever replayed; ``None`` as long as the store was not asked.
         self._knows_replays: bool | None = None
 
@@ -152,6 +157,12 @@ class StoredReceipts(LinkedReceipts):
         if self._knows_replays is None:
             self._knows_replays = await self._reading.call(self._ledger.has_replays)
         return self._knows_replays
+
+    async def look(self, query: DocumentQuery, limit: int, before: int = 0) -> Looked:
+        looked = await self._search.look(query, limit, before)
+        found = [replace(each, documents=await self.linked(each.receipt.receipt, each.documents)) for each in looked.found]
+        since = rfc3339(self._times.shown(time_of(looked.until))) if looked.until else ""
+        return replace(looked, found=found, since=since)
 
     # -- lists -------------------------------------------------------------------------------------------
 

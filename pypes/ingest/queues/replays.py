@@ -58,8 +58,10 @@ class LinkedReceipts(ABC):
 
     async def documents(self, id: str, limit: int, after: int = -1) -> list[DocumentReport] | None:
         found = await self.plain_documents(id, limit, after)
-        if not found:
-            return found
+        return await self.linked(id, found) if found else found
+
+    async def linked(self, id: str, found: list[DocumentReport]) -> list[DocumentReport]:
+        """Documents of a delivery, of which there are some, in their order, with what replays say of them."""
         if (link := await self.link_of(ReceiptId.parse(id))) is not None:
             found = [replace(one, origin=ReplayedDocument(link.origin, link.document_of(one.index))) for one in found]
         if any(one.outcome == "failed" for one in found):

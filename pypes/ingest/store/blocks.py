@@ -237,6 +237,24 @@ class Block:
                 account = Account(kind, started[i] - 1, finished[i] - 1, ids[i] if ids is not None else None)
                 yield Entry(keys[at], position, salts[at], account)
 
+    def having(self, text: str) -> Iterator[tuple[Entry, Details | None]]:
+        """The deliveries whose one document has this id, or in whose details the text stands somewhere, with the details."""
+        sought = text.encode(errors="replace")
+        try:
+            # PERF: most blocks have it nowhere, and are not taken apart
+            has_account = sought in zstd.decompress(self._data)
+        except zstd.ZstdError as error:
+            raise damaged(error) from error
+        try:
+            ordinals = {ordinal for ordinal, data in self._details_by_ordinal.items() if sought in bytes(data)}
+        except (zstd.ZstdError, msgspec.MsgspecError) as error:
+            raise damaged(error) from error
+        if not has_account and not ordinals:
+            return
+        for ordinal, entry in enumerate(self.entries(0, 1 << 62)):
+            if entry.account.id == text or ordinal in ordinals:
+                yield entry, self.details(ordinal)
+
     def details(self, ordinal: int) -> Details | None:
         """The fates of the documents of a delivery, where they are more than its account says."""
         try:

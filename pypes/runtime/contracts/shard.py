@@ -13,6 +13,7 @@ from pypes.ingest.deadletter import History, KeptLetter, LetterGroup, LetterQuer
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import DeadLetter, KeptTrace
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptQuery
+from pypes.ingest.whereabouts import DocumentQuery, Looked
 from pypes.runtime.rpc.contract import once
 
 
@@ -45,6 +46,9 @@ class ShardCalls(Protocol):
 
     async def receipts(self, query: ReceiptQuery, limit: int, after: str = "", *, newest: bool = False) -> list[Receipt]:
         """As ``Queue.receipts``."""
+
+    async def look(self, query: DocumentQuery, limit: int, before: int = 0) -> Looked:
+        """As ``Queue.receipts.look``."""
 
     async def letters(self, query: LetterQuery, limit: int = 100, after: str = "", *, newest: bool = False) -> list[DeadLetter]:
         """As ``Queue.letters``."""

@@ -28,6 +28,7 @@ class ShardDesk:
         self.documents = queue.receipts.documents
         self.trace = queue.receipts.trace
         self.receipts = queue.receipts.find
+        self.look = queue.receipts.look
         self.letters = queue.letters.find
         self.letter = queue.letters.get
         self.origin = queue.letters.origin

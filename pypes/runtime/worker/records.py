@@ -14,6 +14,7 @@ from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.outcome import DeadLetter, KeptTrace, receipt_of
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptQuery
 from pypes.ingest.replaying import starts_over
+from pypes.ingest.whereabouts import DocumentQuery, Looked, merged
 from pypes.runtime.contracts.shard import ShardCalls
 from pypes.runtime.worker.peers import Peers
 
@@ -113,6 +114,11 @@ class Records:
         found = await asyncio.gather(*(owner.receipts(query, limit, after, newest=newest) for owner in self._peers.every()))
         merged = sorted((receipt for part in found for receipt in part), key=lambda receipt: receipt.receipt, reverse=newest)
         return [self._explained(receipt) for receipt in merged[:limit]]
+
+    async def look(self, query: DocumentQuery, limit: int, before: int) -> Looked:
+        """The deliveries with a document, as ``Receipts.look`` has them, of all shards."""
+        looked = merged(await asyncio.gather(*(owner.look(query, limit, before) for owner in self._peers.every())))
+        return replace(looked, found=[replace(each, receipt=self._explained(each.receipt)) for each in looked.found])
 
     # -- dead letters -----------------------------------------------------------------------------------
 

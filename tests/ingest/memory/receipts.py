@@ -9,6 +9,7 @@ from pypes.ingest.queues.replays import LinkedReceipts, Replay
 from pypes.ingest.queues.traces import not_finished, not_traced
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptIds, ReceiptQuery, first_key
 from pypes.ingest.replaying import Link
+from pypes.ingest.whereabouts import DocumentQuery, Looked, Whereabouts
 from tests.ingest.memory.shelf import Shelf
 from tests.ingest.memory.step import step
 
@@ -69,6 +70,29 @@ class MemoryReceipts(LinkedReceipts):
         await step()
         found = [(receipt, link) for receipt, link in sorted(self._shelf.links.items(), reverse=True) if link.origin == origin]
         return found[:latest]
+
+    async def look(self, query: DocumentQuery, limit: int, before: int = 0) -> Looked:
+        shelf = self._shelf
+        found: list[Whereabouts] = []
+        keys = [key for key in sorted({*shelf.groups, *shelf.backlog.groups}, reverse=True) if not before or key < before]
+        count = 0
+        for key in keys:
+            id = ReceiptIds(shelf.node, shelf.shard, key, 0)[0]
+            rid, receipt = ReceiptId.parse(id), await self.plain(id)
+            if receipt is None or not query.has(receipt.graph):
+                continue
+            if (delivery := self._waiting(rid)) is not None:
+                reports = query.in_waiting(delivery.header, limit)
+            else:
+                account = self._account(rid)
+                assert account is not None
+                reports = query.in_finished(account, shelf.details.get(key), limit)
+            if reports:
+                found.append(Whereabouts(receipt, await self.linked(id, reports)))
+                count += len(reports)
+            if count >= limit and key != keys[-1]:
+                return Looked(found, len(keys), key)
+        return Looked(found, len(keys), 0)
 
     async def find(self, query: ReceiptQuery, limit: int, after: str = "", *, newest: bool = False) -> list[Receipt]:
         shelf = self._shelf

@@ -12,6 +12,7 @@ from pypes.ingest.contracts.queue import Queue
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Details, Fate, Outcome
 from pypes.ingest.receipt import DocumentReport, ReceiptId, ReceiptQuery, received_of
+from pypes.ingest.whereabouts import DocumentQuery
 from tests.ingest.harness import header, letter, take
 
 
@@ -50,6 +51,61 @@ def test_a_receipt_follows_its_delivery(play: Callable[..., None]) -> None:
             assert receipt is not None
             assert (receipt.state, receipt.failed) == ("failed", 1)
             assert [found.error for found in await queue.letters.find()] == ["boom"]
+
+    play(scenario)
+
+
+def test_a_document_is_looked_for_by_its_id_and_its_file(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        async def looked(text: str, limit: int = 9, before: int = 0, **more: Any) -> list[tuple[str, str, list[int]]]:
+            found = await queue.receipts.look(DocumentQuery(text, **more), limit, before)
+            return [(one.receipt.receipt, one.receipt.state, [each.index for each in one.documents]) for one in found.found]
+
+        single = await queue.intake.append(header(), b"x")
+        (lease,) = await take(queue)
+        assert queue.leasing.ack(lease, published("index"), "a")
+        several = await queue.intake.append(header(4), b"x")
+        (lease,) = await take(queue)
+        fates = (Fate("published", ("index",)), Fate("failed", (), "f"))
+        dead = letter(lease.id, 3)
+        details = Details(fates, (3, 0, 1, 1), {1: "a", 2: "a-b", 3: "a"}, {3: dead.id}, None, {3: "x.csv"}, None, "r")
+        assert queue.leasing.ack(lease, Outcome(3, 0, 1, (dead,), version=1, details=details))
+        waiting = await queue.intake.append(structs.replace(header(), id="a", filename="x.csv"), b"x")
+        other = await queue.intake.append(structs.replace(header(), graph="h", id="a"), b"x")
+        for _ in range(2):  # before and after it is in the store
+            new, kept = (waiting, "queued", [0]), (several, "failed", [1, 3])
+            assert await looked("a", graph="g") == [new, kept, (single, "done", [0])]
+            assert await looked("x.csv") == [new, (several, "failed", [3])]
+            assert await looked("x.csv", is_file=False) == await looked("a", is_id=False) == await looked("b") == []
+            assert await looked("a-b") == [(several, "failed", [2])]
+            assert await looked("a", among=("h",)) == [(other, "queued", [0])]
+            assert await looked("a", among=("x*",)) == []
+            await queue.leasing.settled()
+        found = (await queue.receipts.look(DocumentQuery("a", graph="g"), 9)).found[1].documents
+        assert found == [
+            DocumentReport(1, "published", "a", ("index",), route="r"),
+            DocumentReport(3, "failed", "a", (), "f", dead.id, "x.csv", "r"),
+        ]
+
+    play(scenario)
+
+
+def test_a_search_ends_behind_what_it_has_found_and_goes_on_there(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        ids = []
+        for _ in range(5):
+            ids.append(await queue.intake.append(header(), b"x"))
+            (lease,) = await take(queue)
+            assert queue.leasing.ack(lease, published("index"), "a")
+            await queue.leasing.settled()
+        found, before, times = [], 0, 0
+        while not times or before:
+            looked = await queue.receipts.look(DocumentQuery("a"), 2, before)
+            assert looked.deliveries > 0 or times
+            found += [one.receipt.receipt for one in looked.found]
+            before, times = looked.until, times + 1
+            assert times < 9
+        assert found == ids[::-1]
 
     play(scenario)
 

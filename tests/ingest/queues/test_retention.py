@@ -18,9 +18,11 @@ from pypes.core.nodetime import Clock
 from pypes.errors import Gone, StoreError
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Details, Fate, Outcome
+from pypes.ingest.queues import searching
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptQuery
 from pypes.ingest.store.forgetting import forget
+from pypes.ingest.whereabouts import DocumentQuery, Whereabouts
 from tests.ingest.harness import letter, open_queue, run, take
 from tests.ingest.queues.test_letters import ADA
 
@@ -55,16 +57,27 @@ async def finish(queue: EmbeddedQueue, *graphs: str, rng: random.Random | None =
 
 
 async def seen(queue: EmbeddedQueue, ids: list[str]) -> list[object]:
-    """All that is told of these receipts, one by one and in lists."""
+    """All that is told of these receipts, one by one, in lists and in searches."""
     found: list[object] = []
     for id in ids:
-        found += [await queue.receipts.get(id), await queue.receipts.documents(id, 9)]
+        found += [await queue.receipts.get(id), await queue.receipts.documents(id, 9), await looked(queue, f"id-{id[-4:]}")]
     for state in (None, "done", "failed"):
         for graph, among in (("", ()), ("g", ()), ("other", ()), ("", ("none", "o*r")), ("", ("g", "other"))):
             for newest in (True, False):
                 for page in (3, 1000):
                     found.append(await listed(queue, state, graph, page, among, newest=newest))
     return found
+
+
+async def looked(queue: EmbeddedQueue, text: str) -> list[Whereabouts]:
+    found, until = [], 0
+    while True:
+        looked = await queue.receipts.look(DocumentQuery(text), 1, until)
+        found += looked.found
+        if not looked.until:
+            return found
+        assert not until or looked.until < until
+        until = looked.until
 
 
 async def listed(
@@ -85,7 +98,7 @@ def counted(path: Path, table: str) -> int:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_what_is_folded_is_found_as_before(tmp_path: Path, seed: int) -> None:
+def test_what_is_folded_is_found_as_before(tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         rng, time = random.Random(seed), Time()
         queue = await open_queue(tmp_path, clock=time.clock)
@@ -103,6 +116,8 @@ def test_what_is_folded_is_found_as_before(tmp_path: Path, seed: int) -> None:
         await queue._retention.look()
         assert (counted(tmp_path, "receipts"), counted(tmp_path, "details") < 3) == (1, True)
         assert await seen(queue, ids) == before
+        assert any(isinstance(each, Whereabouts) for part in before if isinstance(part, list) for each in part)
+        monkeypatch.setattr(searching, "MOST_BLOCKS", 1)
         never = ReceiptId.parse(ids[0])
         for other in (never._replace(salt=never.salt ^ 1), never._replace(position=99), never._replace(key=never.key + 1)):
             assert await queue.receipts.get(str(other)) is None
