@@ -38,18 +38,24 @@ COUNTS = {
     ),
 }
 ERROR = {**TEXT, "description": "Reason why the graph cannot run, while its state is failed or stalled."}
+ERROR_FILTER = {**TEXT, "description": "The filter that is the reason, as far as it is one."}
 STATE = {
     **TEXT,
     "description": "live; starting; paused; closing; failed: it could not be set up; stalled: a pool of it has lost all of its "
     "processes, and none can be set up again.",
 }
 GRAPH = obj(
-    {"code": TEXT, "error": ERROR, "resting": RESTING, "counts": COUNTS}, name=TEXT, version=COUNT, state=STATE, graph=JSON_OBJECT
+    {"code": TEXT, "error": ERROR, "error_filter": ERROR_FILTER, "resting": RESTING, "counts": COUNTS},
+    name=TEXT,
+    version=COUNT,
+    state=STATE,
+    graph=JSON_OBJECT,
 )
 CREATED = obj({"code": TEXT}, name=TEXT, version=COUNT, state=TEXT, graph=JSON_OBJECT, report=PROBLEMS)
 SUMMARY = obj(
     {
         "error": ERROR,
+        "error_filter": ERROR_FILTER,
         "resting": RESTING,
         "counts": COUNTS,
     },

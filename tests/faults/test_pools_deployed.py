@@ -223,6 +223,7 @@ def test_a_graph_whose_pool_has_lost_all_processes_is_not_live(tmp_path: Path) -
         reason = f"no process of pool g.work can be set up again: {failure}"
         until(lambda: node.get("/readyz").json().get("degraded"), 20.0, f"it is told\n{node.log()}")
         assert seen() == (200, {"g": reason}, "stalled", "stalled", reason)
+        assert node.get("/graphs/g").json()["error_filter"] == "work"
         answer = node.post(b'{"n": 1}', "/docs/g")
         assert answer.status == 202
         receipt = answer.json()["receipt"]

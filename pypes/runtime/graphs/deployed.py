@@ -173,17 +173,21 @@ class DeployedGraphs:
         return graph
 
     def _told(self, graph: StoredGraph) -> dict[str, Any]:
-        """``error`` of a graph that cannot run; ``resting`` and ``counts`` as its instances have told them, if there are any."""
-        error = self._error(graph.name)
+        """``error`` of a graph that cannot run, and the filter that is the reason, ``error_filter``, as far as it is one.
+
+        ``resting`` and ``counts`` as its instances have told them, if there are any.
+        """
+        error, filter = self._error(graph.name)
         resting = self._generations.resting(graph.name)
         filters = self._generations.counts(graph.name).items()
         counts = {name: totals for name, totals in filters if name in graph.graph["nodes"]}
-        found = {"error": error, "resting": resting, "counts": counts}
+        found = {"error": error, "error_filter": filter, "resting": resting, "counts": counts}
         return {name: value for name, value in found.items() if value}
 
-    def _error(self, name: str) -> str:
+    def _error(self, name: str) -> tuple[str, str]:
         if name in self.failed:
-            return scrub(str(self.failed[name].error()), [self.live[name].graph])
+            failure = self.failed[name]
+            return scrub(str(failure.error()), [self.live[name].graph]), failure.filter
         return self._stalled(name)
 
     def reasons(self) -> dict[str, str]:
@@ -196,13 +200,15 @@ class DeployedGraphs:
 
     def stalled(self) -> dict[str, str]:
         """The reasons why graphs that were set up cannot run now, by name: a pool of theirs has lost all of its processes."""
-        return {name: reason for name in self.live if name not in self.failed and (reason := self._stalled(name))}
+        return {name: reason for name in self.live if name not in self.failed and (reason := self._stalled(name)[0])}
 
-    def _stalled(self, name: str) -> str:
+    def _stalled(self, name: str) -> tuple[str, str]:
+        """The reason why a pool of a graph cannot work, and the filter that works in it; both empty if all can."""
         generation = self._generations.hosting(name)
         uses = {} if generation is None else generation.template.pools.get(name, {})
-        reasons = (reason for use in uses.values() if (reason := self._pools.stalled(use.pool)))
-        return scrub(next(reasons, ""), [self.live[name].graph])
+        reasons = ((reason, filter) for filter, use in uses.items() if (reason := self._pools.stalled(use.pool)))
+        reason, filter = next(reasons, ("", ""))
+        return scrub(reason, [self.live[name].graph]), filter
 
     def _state(self, name: str) -> str:
         if name in self.failed:
@@ -213,7 +219,7 @@ class DeployedGraphs:
             return "paused"
         if not self._generations.live:
             return "starting"
-        return "stalled" if self._stalled(name) else "live"
+        return "stalled" if self._stalled(name)[0] else "live"
 
     @property
     def paths(self) -> Paths:
@@ -341,13 +347,21 @@ class DeployedGraphs:
         found = differences(stored.code, self.code_of(stored.graph, known)) if stored.code else []
         return {"other_code": found} if found else {}
 
+    def _gone(self, graph: StoredGraph) -> str:
+        """The distributions with which a graph ran that are not there now, and what installs them again."""
+        assert self.catalogue is not None
+        here = {spec.distribution for spec in self.catalogue.values()}
+        gone = [code for code in graph.code if code.version and code.name not in here]
+        told = f": it ran with {', '.join(map(str, gone))}; run pip install {' '.join(code.name for code in gone)}"
+        return told if gone else ""
+
     def missing(self, graph: StoredGraph) -> SetupFailure | None:
         """A stored graph was valid once; what it needs may be gone since."""
         assert self.catalogue is not None
         for filter, node in graph.graph["nodes"].items():
             spec = self.catalogue.get(node["component"])
             if spec is None:
-                reason = f"component {node['component']!r} is not installed any more"
+                reason = f"component {node['component']!r} is not installed any more{self._gone(graph)}"
                 return SetupFailure(graph.name, filter, "; ".join([reason, *self.catalogue.unread]))
             if spec.error:
                 return SetupFailure(graph.name, filter, f"component {node['component']!r} cannot be used: {spec.error}")

@@ -15,7 +15,7 @@ from pypes.config import load_settings
 from pypes.core.graph_limits import GraphLimits
 from pypes.errors import InvalidGraph
 from pypes.ingest.outcome import ExitReason
-from pypes.registry import discover
+from pypes.registry import Code, discover
 from pypes.runtime.generations.generation import Generation, Instance
 from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.deployed import DeployedGraphs
@@ -140,6 +140,24 @@ def test_a_component_that_is_missing_may_be_in_a_load_file_that_cannot_be_read(t
         failure = found.missing(StoredGraph("g", 1, graph, 0.0))
         assert failure is not None
         assert failure.message == f"component 'Bad' is not installed any more; {said}"
+
+
+def test_a_component_that_is_missing_names_what_the_graph_ran_with(tmp_path: Path) -> None:
+    graph = {"pypes": 1, "name": "g", "nodes": {"bad": {"component": "Bad"}}, "wires": []}
+    here, gone, file = Code("pypes-basic", "1.0", "a"), Code("acme-parts", "2.1", "b"), Code("mine.py", "", "c")
+    stored = StoredGraph("g", 1, graph, 0.0, code=(here, gone, file))
+    with deployed(tmp_path) as found:
+        found.catalogue = discover([], Path(os.environ[DESCRIPTIONS]))
+        failure = found.missing(stored)
+        assert failure is not None
+        assert failure.message == (
+            "component 'Bad' is not installed any more: it ran with acme-parts 2.1; run pip install acme-parts"
+        )
+        found.live["g"], found.failed["g"] = stored, failure
+        shown = found.get("g")
+        assert (shown["state"], shown["error_filter"]) == ("failed", "bad")
+        assert failure.message in shown["error"]
+        assert found.summaries()[0]["error_filter"] == "bad"
 
 
 @pytest.mark.parametrize(("name", "shown"), [(None, "null"), (True, "true"), ({"a": "\u00fc"}, '{"a": "\u00fc"}'), ("h", '"h"')])
