@@ -16,7 +16,7 @@ import { useSession } from "./session";
 import { language, speak, t } from "./texts";
 import { paint, type Theme } from "./theme";
 
-const LINES: Readonly<Record<Line, { kind: string; text: string }>> = {
+const LINES: Readonly<Record<Exclude<Line, "idle">, { kind: string; text: string }>> = {
   open: { kind: "ok", text: t.shell.live },
   connecting: { kind: "off", text: t.shell.connecting },
   away: { kind: "bad", text: t.shell.away },
@@ -35,8 +35,9 @@ function signOut(): void {
 }
 
 function LineState() {
-  const [line, setLine] = useState<Line>("connecting");
+  const [line, setLine] = useState<Line>("idle");
   useEffect(() => watchLine(setLine), []);
+  if (line === "idle") return null;
   return (
     <span className={`state ${LINES[line].kind}`} role="status">
       <span className={line === "away" ? "" : "wide"}>{LINES[line].text}</span>

@@ -8,7 +8,8 @@ export interface NodeEvent {
 }
 
 type Listener = (event: NodeEvent) => void;
-export type Line = "connecting" | "open" | "away";
+/** Idle: no page that is seen wants to hear of anything. */
+export type Line = "idle" | "connecting" | "open" | "away";
 
 interface Wish {
   readonly kinds: readonly string[];
@@ -23,7 +24,7 @@ const wishes = new Set<Wish>();
 const watchers = new Set<(line: Line) => void>();
 let source: EventSource | null = null;
 let address = "";
-let line: Line = "connecting";
+let line: Line = "idle";
 let failures = 0;
 let timer = 0;
 
@@ -48,7 +49,10 @@ function close(): void {
 }
 
 function refresh(): void {
-  if (wishes.size === 0 || document.hidden) return close();
+  if (wishes.size === 0 || document.hidden) {
+    close();
+    return tell("idle");
+  }
   const next = wanted();
   if (source && next === address) return;
   close();
