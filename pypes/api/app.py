@@ -113,6 +113,7 @@ def routes(
         ("/graphs/{name}/deploy", drafts, "deploy"),
         ("/graphs/{name}/validate", trials, "validate"),
         ("/graphs/{name}/dryrun", trials, "dryrun"),
+        ("/graphs/{name}/test", trials, "test"),
         ("/graphs/{name}/shadow", shadows, ""),
         ("/graphs/{name}/shadow/{id}", shadows, "one"),
         ("/graphs/{name}/stores", stores, ""),

@@ -26,7 +26,7 @@ from pypes.api.reception import Reception, grown_bytes
 from pypes.api.request import Request
 from pypes.api.sampling import Sampling, context_of
 from pypes.core.identity import id_of
-from pypes.core.media_types import media_type_of
+from pypes.core.media_types import PACKETS, media_type_of
 from pypes.core.trace_context import TraceContext
 from pypes.errors import BadId, BadRequest, PypesError
 from pypes.ingest.codecs import Survey, check, normalize
@@ -34,7 +34,7 @@ from pypes.ingest.codecs.file_names import filename_of, plain_name
 from pypes.ingest.codecs.given import MAX_META, MAX_META_BYTES, PREFIX, given_of, one_id
 from pypes.ingest.contracts.intake import Waiter
 from pypes.ingest.contracts.leasing import Stream
-from pypes.ingest.delivery import PACKETS, GivenMeta, Header, Spooled
+from pypes.ingest.delivery import GivenMeta, Header, Spooled
 from pypes.runtime.worker.config import WorkerConfig
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import orjson
 from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, TEXT, TIME, Schema, obj
 from pypes.api.receipts import MAYBE_TEXT, VERSION
 from pypes.core.limits import KIB, Limits
-from pypes.errors import PypesError
+from pypes.errors import Conflict, PypesError
 from pypes.ingest.codecs.encodings import inflate
 from pypes.ingest.deadletter import SHOWN_BYTES, STEPS, KeptLetter, LetterGroup, Origin
 from pypes.ingest.outcome import DeadLetter
@@ -124,6 +124,23 @@ def edited(packet: Any, letter: DeadLetter, hiding: Hiding) -> Any:
     if not letter.packet or not isinstance(packet, dict) or not isinstance(packet.get("meta", {}), dict):
         return packet
     return {**packet, "meta": {**(former.get("meta") or {}), **packet.get("meta", {})}}
+
+
+def sample_of(kept: KeptLetter, packet: Any, at: str, hiding: Hiding) -> dict[str, Any]:
+    """A dead letter as a sample for a trial: its packet at the filter where it failed, or its body.
+
+    ``packet``: the packet as somebody has edited what was shown of it; ``at``: another place to enter; both may be missing.
+    Raises :class:`Conflict` (``deadletters.not_kept``) if nothing is kept that could run.
+    """
+    letter = kept.letter
+    if packet is not None or letter.packet:
+        form = orjson.loads(letter.packet) if packet is None else edited(packet, letter, hiding)
+        return {"packet": form, "at": at or letter.filter}
+    if kept.body is None:
+        raise Conflict("neither a packet nor a small body is kept with the dead letter", code="deadletters.not_kept")
+    named = {"route": letter.named.route, "id": letter.named.id, "filename": letter.named.file, "at": at or None}
+    body = {"content_type": kept.content_type, "encoding": kept.encoding, "body": {"base64": b64encode(kept.body).decode()}}
+    return body | {name: value for name, value in named.items() if value is not None}
 
 
 def _whole(kept: KeptLetter, hiding: Hiding) -> bytes:

@@ -22,7 +22,8 @@ from pypes.graph.cases import Post
 from pypes.graph.codec import loads
 from pypes.runtime.graphs.check import check
 from pypes.runtime.making import Site
-from pypes.runtime.trials.trial import Report, Step, Trial
+from pypes.runtime.trials.report import Report, Step
+from pypes.runtime.trials.trial import Trial
 
 #: Of a value, so much is shown.
 SHOWN_CHARS = 200
@@ -48,7 +49,7 @@ def debug(graph: Path, file: Path, content_type: str | None, publish: bool, as_j
     with (
         site.secrets.kept(),
         cleaned_prints(site.secrets.redact),
-        Trial(parsed, catalogue, site=site, publishes=publish) as trial,
+        Trial(parsed, catalogue, site=site, publishes=publish, is_stepped=True) as trial,
     ):
         report = trial.run([post])
     report = report.shown(site.hiding)

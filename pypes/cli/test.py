@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,29 +18,29 @@ from pypes.component import Publisher
 from pypes.core.paths import Paths
 from pypes.core.printed import cleaned_prints
 from pypes.core.secrets import VARIABLE
-from pypes.errors import InvalidGraph, Problem, PypesError
-from pypes.graph.cases import Case, Difference, compare, read_cases
+from pypes.errors import InvalidGraph, Problem
+from pypes.graph.cases import Case, read_cases
 from pypes.graph.codec import loads
 from pypes.graph.model import Graph
 from pypes.registry import Catalogue
 from pypes.runtime.graphs.check import check
 from pypes.runtime.making import Site
-from pypes.runtime.trials.trial import Trial
+from pypes.runtime.trials.testing import Failure, run_case
 
 
 @dataclass
 class Result:
-    """Result of one test; ``error`` if the test could not be run at all."""
+    """Result of one test of the graph in a file; ``error`` if the test could not be run at all."""
 
     graph: str
     name: str
-    differences: list[Difference] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
     error: str = ""
     seconds: float = 0.0
 
     @property
     def passed(self) -> bool:
-        return not self.differences and not self.error
+        return not self.failures and not self.error
 
 
 @click.command()
@@ -89,21 +88,12 @@ def _environ(graph: Graph, catalogue: Catalogue) -> Mapping[str, str]:
 
 
 def _try(graph: Graph, case: Case, catalogue: Catalogue, environ: Mapping[str, str], path: str) -> Result:
-    begin = time.perf_counter()
-    result = Result(path, case.name)
     site = Site(environ=environ)
     logs.plain(site.hiding)
-    try:
-        with site.secrets.kept(), cleaned_prints(site.secrets.redact), Trial(graph, catalogue, site=site) as trial:
-            report = trial.run(case.posts)
-        differences = compare(case, report.arrived, report.dropped, report.failures)
-        result.differences = [
-            Difference(d.what, site.secrets.shown(d.expected), site.secrets.shown(d.found)) for d in differences
-        ]
-    except PypesError as error:
-        result.error = f"{error} [{error.code}]"
-    result.seconds = time.perf_counter() - begin
-    return result
+    with cleaned_prints(site.secrets.redact):
+        done = run_case(graph, case, catalogue, site)
+    error = "" if done.error is None else f"{done.error['message']} [{done.error['code']}]"
+    return Result(path, case.name, done.failures, error, done.seconds)
 
 
 def _show(result: Result) -> None:
@@ -114,10 +104,10 @@ def _show(result: Result) -> None:
 
 def _lines(result: Result) -> list[str]:
     lines = result.error.splitlines()
-    for difference in result.differences:
-        lines.append(f"{difference.what}:")
-        lines.append(f"  expected {_json(difference.expected)}")
-        lines.append(f"  found    {_json(difference.found)}")
+    for failure in result.failures:
+        lines.append(f"{failure.what}:")
+        lines.append(f"  expected {_json(failure.expected)}")
+        lines.append(f"  found    {_json(failure.found)}")
     return lines
 
 
@@ -130,7 +120,7 @@ def _junit(results: list[Result]) -> bytes:
     suites = ElementTree.Element("testsuites")
     for path in dict.fromkeys(result.graph for result in results):
         own = [result for result in results if result.graph == path]
-        counts = {"tests": len(own), "failures": sum(bool(r.differences) for r in own), "errors": sum(bool(r.error) for r in own)}
+        counts = {"tests": len(own), "failures": sum(bool(r.failures) for r in own), "errors": sum(bool(r.error) for r in own)}
         attributes = {"name": path, **{name: str(count) for name, count in counts.items()}}
         suite = ElementTree.SubElement(suites, "testsuite", {**attributes, "time": f"{sum(r.seconds for r in own):.3f}"})
         for result in own:

@@ -13,6 +13,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 OCTETS = "application/octet-stream"
+#: Media type of a body that carries packets with their metadata.
+PACKETS = "application/vnd.pypes.packets+json"
 
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 _ODF = "application/vnd.oasis.opendocument"

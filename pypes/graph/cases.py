@@ -8,11 +8,13 @@ A test is one JSON object::
      "dropped": 0, "failed": [{"filter": "html", "code": "rejected"}]}
 
 ``post`` is one POST or a list of them: ``body`` is text, ``{"base64": …}`` or any other JSON value, which is sent as JSON;
-``route``, ``id``, ``filename`` and ``encoding`` are as in a request. ``expect`` says what arrives at filters, usually publishers:
-``packets`` how many, ``fields`` and ``meta`` what one of them has at least, ``exact`` that its fields are no others, ``patterns``
-what regular expressions are found in a field's text. Expectations about one filter are met by different packets. ``dropped`` is
-the number of documents that are neither published nor failed; ``failed`` the dead letters, as far as each entry says. Both
-are checked where they are given, and without ``failed`` nothing may fail.
+``route``, ``id``, ``filename`` and ``encoding`` are as in a request; ``at`` is a filter, or ``filter.port``, at which it enters
+instead of at the adapters, and ``packet`` a whole packet (``{"fields": …, "meta": …}``) in the place of a body.
+``expect`` says what arrives at filters, usually publishers: ``packets`` how many, ``fields`` and ``meta`` what one of them has at
+least, ``exact`` that its fields are no others, ``patterns`` what regular expressions are found in a field's text. Expectations
+about one filter are met by different packets. ``dropped`` is the number of documents that are neither published nor failed;
+``failed`` the dead letters, as far as each entry says. Both are checked where they are given, and without ``failed`` nothing may
+fail.
 """
 
 from __future__ import annotations
@@ -24,9 +26,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pypes.core.media_types import PACKETS
+from pypes.core.wording import counted
 from pypes.errors import Problem
 
-_POST_KEYS = frozenset({"content_type", "body", "route", "id", "filename", "encoding", "method"})
+_POST_KEYS = frozenset({"content_type", "body", "route", "id", "filename", "encoding", "method", "at", "packet"})
 _EXPECT_KEYS = frozenset({"node", "packets", "fields", "meta", "exact", "patterns"})
 _CASE_KEYS = frozenset({"name", "post", "expect", "dropped", "failed", "description"})
 
@@ -42,6 +46,8 @@ class Post:
     filename: str | None = None
     encoding: str = ""
     method: str = "POST"
+    #: The input at which it enters, a filter or ``filter.port``; empty: at the adapters.
+    at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +87,31 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A difference between the expected and the actual result: ``expected`` and ``found`` are JSON values."""
+    """A difference between the expected and the actual result: ``expected`` and ``found`` are JSON values.
+
+    ``filter`` is the one that it is about, empty if it is about none.
+    """
 
     what: str
     expected: Any
     found: Any
+    filter: str = ""
+
+    @property
+    def text(self) -> str:
+        """The difference in a sentence."""
+        filter, expected, found = self.filter, self.expected, self.found
+        match self.what:
+            case "documents dropped":
+                return f"{counted(found, 'document is', 'documents are')} dropped, where {expected} should be"
+            case "a dead letter":
+                return f"nothing fails as it should: {_text(expected)}"
+            case "dead letters":
+                return f"{filter or 'the body'} fails, and should not: {found['error']} [{found['code']}]"
+            case _ if type(expected) is int:
+                return f"{counted(found, 'packet arrives', 'packets arrive')} at {filter}, where {expected} should"
+        like = f"the one that is most like it has {_text(found)}" if found is not None else "none is left that could"
+        return f"no packet at {filter} has {_text(expected)}; {like}"
 
 
 def read_cases(tests: Sequence[Mapping[str, Any]], nodes: Sequence[str]) -> tuple[list[Case], list[Problem]]:
@@ -102,15 +128,15 @@ def compare(
     differences = []
     left = {node: list(packets) for node, packets in arrived.items()}
     for expected in case.expectations:
-        packets = arrived.get(expected.node, ())
+        node, packets = expected.node, arrived.get(expected.node, ())
         if expected.packets is not None and len(packets) != expected.packets:
-            differences.append(Difference(f"packets at {expected.node}", expected.packets, len(packets)))
+            differences.append(Difference(f"packets at {node}", expected.packets, len(packets), node))
         if expected.fields is None and expected.meta is None and not expected.patterns:
             continue
-        candidates = left.get(expected.node, [])
+        candidates = left.get(node, [])
         met = next((packet for packet in candidates if expected.is_met_by(packet)), None)
         if met is None:
-            differences.append(Difference(f"a packet at {expected.node}", _wanted(expected), _nearest(expected, candidates)))
+            differences.append(Difference(f"a packet at {node}", _wanted(expected), _nearest(expected, candidates), node))
         else:
             candidates.remove(met)
     if case.dropped is not None and case.dropped != dropped:
@@ -119,10 +145,12 @@ def compare(
     for wanted in case.failed:
         found = next((f for f in unmatched if all(f.get(key) == value for key, value in wanted.items())), None)
         if found is None:
-            differences.append(Difference("a dead letter", dict(wanted), [_brief(f) for f in unmatched]))
+            filter = wanted.get("filter")
+            filter = filter if isinstance(filter, str) else ""
+            differences.append(Difference("a dead letter", dict(wanted), [_brief(f) for f in unmatched], filter))
         else:
             unmatched.remove(found)
-    differences += [Difference("dead letters", "none more", _brief(f)) for f in unmatched]
+    differences += [Difference("dead letters", "none more", _brief(f), f.get("filter") or "") for f in unmatched]
     return differences
 
 
@@ -159,6 +187,12 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def read_post(post: Any, nodes: Sequence[str]) -> tuple[Post | None, list[Problem]]:
+    """One POST in the form of a test, of a graph with filters ``nodes``, and everything that is wrong with its form."""
+    reader = _Reader(nodes)
+    return reader.post("", post), reader.problems
+
+
 class _Reader:
     """Reads tests, gathering what is wrong instead of stopping at it."""
 
@@ -178,9 +212,7 @@ class _Reader:
             self._add(f"{path}.name", "must be text")
         posts = test.get("post")
         many = posts if isinstance(posts, list) else [posts]
-        read = [
-            self._post(f"{path}.post.{n}" if isinstance(posts, list) else f"{path}.post", post) for n, post in enumerate(many)
-        ]
+        read = [self.post(f"{path}.post.{n}" if isinstance(posts, list) else f"{path}.post", post) for n, post in enumerate(many)]
         expect = test.get("expect", [])
         if not isinstance(expect, list):
             self._add(f"{path}.expect", "must be an array")
@@ -205,22 +237,45 @@ class _Reader:
     def _known(self, obj: Mapping[str, Any], keys: frozenset[str], path: str) -> None:
         for key in obj:
             if key not in keys:
-                self._add(f"{path}.{key}", f"unknown key; there are {', '.join(sorted(keys))}")
+                self._add(_within(path, key), f"unknown key; there are {', '.join(sorted(keys))}")
 
-    def _post(self, path: str, post: Any) -> Post | None:
+    def post(self, path: str, post: Any) -> Post | None:
         if not isinstance(post, dict):
             self._add(path, 'must be the posted document: {"content_type": TYPE, "body": …}')
             return None
         self._known(post, _POST_KEYS, path)
+        if "packet" in post:
+            return self._packet(path, post)
         content_type = post.get("content_type", "application/json")
         texts = {"content_type": content_type, "encoding": post.get("encoding", ""), "method": post.get("method", "POST")}
-        texts |= {key: post[key] for key in ("route", "id", "filename") if post.get(key) is not None}
+        texts |= {key: post[key] for key in ("route", "id", "filename", "at") if post.get(key) is not None}
         for key, value in texts.items():
             if not isinstance(value, str):
-                self._add(f"{path}.{key}", "must be text")
+                self._add(_within(path, key), "must be text")
                 return None
-        body = self._body(f"{path}.body", post.get("body", ""), content_type)
+        if not self._is_filter(path, texts.get("at", "")):
+            return None
+        body = self._body(_within(path, "body"), post.get("body", ""), content_type)
         return None if body is None else Post(body=body, **texts)
+
+    def _packet(self, path: str, post: Mapping[str, Any]) -> Post | None:
+        packet, at = post["packet"], post.get("at")
+        if not isinstance(packet, dict):
+            self._add(_within(path, "packet"), 'must be a packet: {"fields": {…}, "meta": {…}}')
+        elif not isinstance(at, str) or not at:
+            self._add(_within(path, "at"), "must name the filter at which the packet enters")
+        elif others := post.keys() - {"packet", "at"}:
+            self._add(_within(path, min(others)), "does not go with a packet, which has all of it in its metadata")
+        elif self._is_filter(path, at):
+            return Post(PACKETS, json.dumps(packet, ensure_ascii=False).encode(), at=at)
+        return None
+
+    def _is_filter(self, path: str, at: str) -> bool:
+        filter = at.partition(".")[0]
+        if at and filter not in self._nodes:
+            self._add(_within(path, "at"), f"there is no filter {filter!r}; there are {', '.join(self._nodes)}")
+            return False
+        return True
 
     def _body(self, path: str, body: Any, content_type: str) -> bytes | None:
         if isinstance(body, dict) and set(body) == {"base64"}:
@@ -257,3 +312,7 @@ class _Reader:
         return Expectation(
             obj["node"], packets, obj.get("fields"), obj.get("meta"), obj.get("exact") is True, obj.get("patterns") or {}
         )
+
+
+def _within(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key

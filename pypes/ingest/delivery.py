@@ -14,9 +14,6 @@ from pypes.core.trace_context import TraceContext
 #: Names of metadata that a head gives, and the value of each, or the values.
 GivenMeta = tuple[tuple[str, str | tuple[str, ...]], ...]
 
-#: Media type of a body that carries packets with their metadata.
-PACKETS = "application/vnd.pypes.packets+json"
-
 
 class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Properties of a delivery besides its body; written before the body in the store and on the wire.

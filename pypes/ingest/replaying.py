@@ -9,8 +9,9 @@ import orjson
 from msgspec import structs
 
 from pypes.core.identity import Identity
+from pypes.core.media_types import PACKETS
 from pypes.errors import Conflict
-from pypes.ingest.delivery import PACKETS, Header, Spooled
+from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.ordering import EVERY
 from pypes.ingest.outcome import DeadLetter, spans_of
 

@@ -34,6 +34,9 @@ UNTOLD = {
     "DELETE /outbox/{name}/{cursor}": "the other end of the way of a document",
     "POST /graphs/{name}/validate": "it changes nothing",
     "POST /graphs/{name}/dryrun": "it changes nothing",
+    "POST /graphs/{name}/test": "it changes nothing",
+    "POST /graphs/{name}/file": "it changes nothing",
+    "POST /graphs/{name}/convert": "it changes nothing",
 }
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

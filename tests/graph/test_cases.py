@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pypes.graph.cases import Case, Difference, Expectation, Post, compare, read_cases
+from pypes.core.media_types import PACKETS
+from pypes.graph.cases import Case, Difference, Expectation, Post, compare, read_cases, read_post
 
 TEST: dict[str, Any] = {
     "name": "t",
@@ -89,14 +90,14 @@ def test_what_is_as_expected_makes_no_difference() -> None:
 def test_differences_say_what_was_there_instead() -> None:
     wanted = case(expect=[{"node": "out", "packets": 1, "fields": {"t": "c", "n": 1}}], dropped=0)
     assert compare(wanted, {"out": [A, B]}, 1, [{"filter": "x", "code": "c", "error": "e", "more": 1}]) == [
-        Difference("packets at out", 1, 2),
-        Difference("a packet at out", {"fields": {"t": "c", "n": 1}}, {"fields": {"n": 1, "t": "a"}}),
+        Difference("packets at out", 1, 2, "out"),
+        Difference("a packet at out", {"fields": {"t": "c", "n": 1}}, {"fields": {"n": 1, "t": "a"}}, "out"),
         Difference("documents dropped", 0, 1),
-        Difference("dead letters", "none more", {"filter": "x", "code": "c", "error": "e"}),
+        Difference("dead letters", "none more", {"filter": "x", "code": "c", "error": "e"}, "x"),
     ]
     assert compare(wanted, {}, 0, []) == [
-        Difference("packets at out", 1, 0),
-        Difference("a packet at out", {"fields": {"t": "c", "n": 1}}, None),
+        Difference("packets at out", 1, 0, "out"),
+        Difference("a packet at out", {"fields": {"t": "c", "n": 1}}, None, "out"),
     ]
 
 
@@ -104,3 +105,38 @@ def test_one_packet_meets_one_expectation() -> None:
     twice = case(expect=[{"node": "out", "fields": {"t": "a"}}, {"node": "out", "fields": {"n": 1}}])
     assert [d.what for d in compare(twice, {"out": [A]}, 0, [])] == ["a packet at out"]
     assert compare(twice, {"out": [A, dict(A)]}, 0, []) == []
+
+
+def test_differences_are_sentences_about_a_filter() -> None:
+    wanted = case(
+        expect=[{"node": "out", "packets": 1, "fields": {"t": "c"}}], dropped=0, failed=[{"filter": "html", "code": "rejected"}]
+    )
+    found = compare(wanted, {"out": [A, B]}, 2, [{"filter": "", "code": "c", "error": "e"}])
+    assert [(difference.filter, difference.text) for difference in found] == [
+        ("out", "2 packets arrive at out, where 1 should"),
+        ("out", 'no packet at out has {"fields": {"t": "c"}}; the one that is most like it has {"fields": {"t": "a"}}'),
+        ("", "2 documents are dropped, where 0 should be"),
+        ("html", 'nothing fails as it should: {"filter": "html", "code": "rejected"}'),
+        ("", "the body fails, and should not: e [c]"),
+    ]
+    [_, absent, *_] = compare(wanted, {}, 0, [])
+    assert absent.text == 'no packet at out has {"fields": {"t": "c"}}; none is left that could'
+
+
+def test_a_post_may_enter_at_a_filter_with_a_whole_packet() -> None:
+    packet = {"fields": {"n": 1}, "meta": {"id": "a"}}
+    assert read_post({"packet": packet, "at": "out.left"}, ["out"]) == (
+        Post(PACKETS, b'{"fields": {"n": 1}, "meta": {"id": "a"}}', at="out.left"),
+        [],
+    )
+    assert read_post({"body": "x", "content_type": "text/plain", "at": "out"}, ["out"])[0] == Post("text/plain", b"x", at="out")
+    wrong = [
+        ({"packet": 1, "at": "out"}, "packet"),
+        ({"packet": packet}, "at"),
+        ({"packet": packet, "at": "in"}, "at"),
+        ({"packet": packet, "at": "out", "id": "b"}, "id"),
+        ({"body": "x", "at": "in.left"}, "at"),
+        ({"body": "x", "at": 1}, "at"),
+        ({"colour": 1}, "colour"),
+    ]
+    assert [[problem.path for problem in read_post(post, ["out"])[1]] for post, _ in wrong] == [[path] for _, path in wrong]

@@ -21,9 +21,8 @@ from pypes.cli.feeding.loading import WHOLE_BYTES, Loaded, Window, load
 from pypes.cli.feeding.report import Report, Sent
 from pypes.cli.feeding.walking import File
 from pypes.core.file_names import shown
-from pypes.core.media_types import media_type_of
+from pypes.core.media_types import PACKETS, media_type_of
 from pypes.errors import InvalidInput, PypesError
-from pypes.ingest.delivery import PACKETS
 
 #: A batch is closed at this size.
 BATCH_BYTES = WHOLE_BYTES

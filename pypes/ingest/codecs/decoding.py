@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, cast
 
 from pypes.core.identity import OWN_METADATA
 from pypes.core.limits import MIB, Limits
+from pypes.core.media_types import PACKETS
 from pypes.errors import InternalError
 from pypes.ingest.codecs import json, multipart, ndjson, packets
 from pypes.ingest.codecs.content import HEAD_BYTES, content_of, is_plainly, needs_head
@@ -19,7 +20,7 @@ from pypes.ingest.codecs.passage import Passage
 from pypes.ingest.codecs.raw import StreamBody, UnwrappedBody
 from pypes.ingest.codecs.survey import Unreadable
 from pypes.ingest.codecs.unwrapping import Layers, Unwrapped, unwrapped
-from pypes.ingest.delivery import PACKETS, Header, Spooled
+from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.receipt import rfc3339
 from pypes.packet import Packet
 

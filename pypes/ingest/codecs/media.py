@@ -9,9 +9,8 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
-from pypes.core.media_types import OCTETS
+from pypes.core.media_types import OCTETS, PACKETS
 from pypes.errors import UnsupportedMedia
-from pypes.ingest.delivery import PACKETS
 
 JSON = "application/json"
 

@@ -159,8 +159,15 @@ class TrialCalls(Protocol):
         """Everything that would keep a graph from being deployed under a name."""
 
     @while_wanted
-    async def dryrun(self, name: str, content_type: str, body: Any, graph: Any = None, *, rights: str = ALL) -> Shown:
-        """One document through a graph, the deployed one unless it is given: a report filter by filter."""
+    async def dryrun(self, name: str, sample: Shown, graph: Any = None, record: str | None = None, *, rights: str = ALL) -> Shown:
+        """One document through a graph, the deployed one unless it is given: a report filter by filter.
+
+        ``sample`` is what is posted, as in the tests of a graph. ``record`` names a test that is to be made of it.
+        """
+
+    @while_wanted
+    async def test(self, name: str, graph: Any = None, tests: list[str] | None = None, *, rights: str = ALL) -> Shown:
+        """The tests of a graph, all or some of them: ``{passed, failed, seconds, tests}``."""
 
     async def shadow(
         self,

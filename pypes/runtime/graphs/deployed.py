@@ -16,6 +16,7 @@ from pypes.core.secrets import variables_in
 from pypes.errors import Conflict, Forbidden, InvalidGraph, NotFound, Problem
 from pypes.graph import codec
 from pypes.graph.beside import route_problems
+from pypes.graph.model import Graph
 from pypes.graph.privileges import Nodes, newly_privileged, outboxes_in
 from pypes.graph.schedule import sources
 from pypes.ingest.dispatch.topology import Topology
@@ -25,6 +26,7 @@ from pypes.runtime.folders import paths_of
 from pypes.runtime.generations.generation import SetupFailure
 from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.check import NO_FLEET, check, scrub
+from pypes.runtime.graphs.reached import Part, part_of
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
 from pypes.runtime.pools.node_pools import NodePools
 
@@ -290,26 +292,11 @@ class DeployedGraphs:
 
         Raises :class:`Forbidden` for what may not be deployed with these ``rights`` (:class:`pypes.access.client.Client`).
         """
-        if not isinstance(obj, dict):
-            raise InvalidGraph("a graph is a JSON object", where=name)
-        if rights == LIMITED:
+        if rights == LIMITED and isinstance(obj, dict):
             self._permit_routes(name, obj)
-        if obj.get("name", name) != name:
-            problem = Problem(
-                "name",
-                f"is {json.dumps(obj['name'], ensure_ascii=False)}, but the graph is deployed as {name!r}; make them the same",
-                "graph.name",
-            )
-            raise InvalidGraph("the graph is not valid", where=name, problems=[problem])
-        for part, most in (("nodes", MOST_FILTERS), ("wires", MOST_WIRES)):
-            if isinstance(found := obj.get(part), (list, dict)) and len(found) > most:
-                message = f"has {len(found)} entries, at most {most} are possible; split the graph"
-                raise InvalidGraph("the graph is too large", where=name, problems=[Problem(part, message, "graph.too_large")])
-        graph = codec.from_obj({"pypes": 1, **obj, "name": name})
+        graph = self._read(name, obj)
+        problems = self._problems(graph)
         assert self.catalogue is not None
-        has_fleet = self.settings.server.fleet is not None
-        pools = self.settings.pool_rules
-        problems = check(graph, self.catalogue, os.environ, has_fleet=has_fleet, paths=self.paths, pools=pools)
         if any(problem.code == "graph.unknown_component" for problem in problems):
             problems += [Problem("nodes", reason, "component.broken") for reason in self.catalogue.unread]
         others = [(n, live.graph.get("routes", ())) for n, live in self.live.items() if n != name]
@@ -322,6 +309,43 @@ class DeployedGraphs:
         if rights != ALL:
             self._permit(name, canonical, rights)
         return canonical
+
+    def tried(self, name: str, obj: Any, at: str = "", rights: str = ALL) -> tuple[Part, dict[str, Any]]:
+        """The part of a graph that documents reach, from the adapters or from a filter, and that part in canonical form.
+
+        It need not be whole: what is not reached does not matter. Raises as :meth:`checked`.
+        """
+        assert self.catalogue is not None
+        part = part_of(self._read(name, obj), self.catalogue, at)
+        if problems := part.problems(self._problems, enters=not at):
+            raise InvalidGraph("the graph is not valid", where=name, problems=problems)
+        canonical: dict[str, Any] = codec.to_obj(part.graph)
+        if rights != ALL:
+            reached = {n: node for n, node in canonical["nodes"].items() if n not in part.absent}
+            self._permit(name, {**canonical, "nodes": reached}, rights)
+        return part, canonical
+
+    def _read(self, name: str, obj: Any) -> Graph:
+        """A graph that is to be called ``name``; raises :class:`InvalidGraph` for what is no graph by its form, or too large."""
+        if not isinstance(obj, dict):
+            raise InvalidGraph("a graph is a JSON object", where=name)
+        if obj.get("name", name) != name:
+            problem = Problem(
+                "name",
+                f"is {json.dumps(obj['name'], ensure_ascii=False)}, but the graph is deployed as {name!r}; make them the same",
+                "graph.name",
+            )
+            raise InvalidGraph("the graph is not valid", where=name, problems=[problem])
+        for part, most in (("nodes", MOST_FILTERS), ("wires", MOST_WIRES)):
+            if isinstance(found := obj.get(part), (list, dict)) and len(found) > most:
+                message = f"has {len(found)} entries, at most {most} are possible; split the graph"
+                raise InvalidGraph("the graph is too large", where=name, problems=[Problem(part, message, "graph.too_large")])
+        return codec.from_obj({"pypes": 1, **obj, "name": name})
+
+    def _problems(self, graph: Graph) -> list[Problem]:
+        assert self.catalogue is not None
+        has_fleet = self.settings.server.fleet is not None
+        return check(graph, self.catalogue, os.environ, has_fleet=has_fleet, paths=self.paths, pools=self.settings.pool_rules)
 
     def components_of(self, *graphs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """The descriptions of the components that graphs use, as JSON values, by name."""

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import orjson
 
 from pypes.component import Adapter, Component, is_told, kind_of
+from pypes.core.media_types import PACKETS
 from pypes.graph.model import Graph
 from pypes.graph.schedule import loose_sources
 from pypes.ingest.codecs import media
-from pypes.ingest.delivery import PACKETS
 from pypes.packet import Packet
 
 #: Media types and content types whose adapters are remembered.

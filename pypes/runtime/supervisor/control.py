@@ -259,6 +259,7 @@ class _Trials:
         self._dryruns = dryruns
         self._shadows = shadows
         self.dryrun = dryruns.run
+        self.test = dryruns.test
         self.shadow = shadows.start
         self.end_shadow = shadows.end
 

@@ -1,27 +1,16 @@
-"""Trials: a graph run in this process over a few documents, with every packet on its way seen and nothing published.
-
-``python -m pypes.runtime.trials.trial LIFELINE`` does one for the node, which imports no components itself: a JSON object on
-standard input (a :class:`Job`), the report as one line on standard output. It ends with the node.
-"""
+"""Trials: a graph run in this process over a few documents, with every packet on its way seen and nothing published."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from pypes import logs
 from pypes.component import Component, is_publisher
 from pypes.core.clock import wall
-from pypes.core.lifeline import die_with, watch
 from pypes.core.limits import Limits
 from pypes.core.pools import NO_POOLS, Pool
-from pypes.core.printed import clean_prints
-from pypes.errors import PypesError
-from pypes.graph import codec
 from pypes.graph.cases import Post
 from pypes.graph.model import Graph
 from pypes.graph.plan import Plan
@@ -30,58 +19,18 @@ from pypes.ingest.codecs import check
 from pypes.ingest.delivery import Header
 from pypes.ingest.protocol import Item
 from pypes.ingest.receipt import ReceiptIds, commit_key
-from pypes.observe.hiding import Hiding
 from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.instance.intake import Intake
 from pypes.runtime.instance.routing import Router
-from pypes.runtime.instance.watchdog import limit_memory
 from pypes.runtime.making import Site
 from pypes.runtime.pools.placing import place
 from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Failure, Feed, Scheduler
+from pypes.runtime.scheduler.loop_driver import LoopDriver
+from pypes.runtime.scheduler.process_driver import ProcessDriver
 from pypes.runtime.scheduler.provenance import Marks, marks_of
-from pypes.runtime.trials.dryrun_job import MAX_REPORT_BYTES, Job
-from pypes.runtime.trials.sight import Probe, Sight
-
-
-class Step(msgspec.Struct):
-    """The work of one filter: packets (JSON form) that came in, and went out by port; how many it dropped; its error."""
-
-    filter: str
-    component: str
-    taken: list[dict[str, Any]] = msgspec.field(name="in", default_factory=list)
-    out: dict[str, list[dict[str, Any]]] = msgspec.field(default_factory=dict)
-    dropped: int = 0
-    error: dict[str, Any] | None = None
-    ms: float = 0.0
-
-
-class Report(msgspec.Struct):
-    """The result of a trial; the numbers count documents. ``failures`` are ``{filter, code, error, traceback}``."""
-
-    steps: list[Step]
-    published: int
-    dropped: int
-    failures: list[dict[str, Any]]
-
-    @property
-    def arrived(self) -> dict[str, list[dict[str, Any]]]:
-        """Packets that came in, by filter."""
-        return {step.filter: step.taken for step in self.steps}
-
-    def shown(self, hiding: Hiding) -> Report:
-        """The report as people may read it."""
-        show, secrets = hiding.packet, hiding.secrets
-        steps = [
-            msgspec.structs.replace(
-                step,
-                taken=[show(packet) for packet in step.taken],
-                out={port: [show(packet) for packet in packets] for port, packets in step.out.items()},
-                error=secrets.redacted(step.error),
-            )
-            for step in self.steps
-        ]
-        return msgspec.structs.replace(self, steps=steps, failures=secrets.redacted(self.failures))
-
+from pypes.runtime.trials.report import Counts, Report, Step
+from pypes.runtime.trials.sight import MAX_SHOWN, Probe, Sight
+from pypes.runtime.trials.stage import Stage
 
 #: The time at which documents run in a trial, in ms: the same in all, so that what comes of them can be compared.
 _RUN: Final = 1
@@ -99,7 +48,10 @@ class Trial:
     """One running copy of a graph whose publishers are probes (unless ``publishes``). Use it as a context manager.
 
     Set-up runs at once; raises :class:`ComponentError` naming the filter. The packets are seen by an observer, so that the graph
-    is the one that a node would run. Without ``has_wires``, only what arrives at publishers is kept.
+    is the one that a node would run. Without ``has_wires``, only what arrives at publishers is kept. ``is_stepped``: filters get
+    packets one by one, as far as they are made for single ones, and what goes to an output without a wire is seen, too, so that
+    each step can be shown; ``left_out`` are then filters that nothing reaches, which are not set up. ``at`` are the inputs, as
+    ``filter.port``, at which posts may enter.
     ``pools`` are those of the node; whatever runs in one runs in a process, or thread, of this trial.
     """
 
@@ -111,15 +63,20 @@ class Trial:
         site: Site | None = None,
         publishes: bool = False,
         has_wires: bool = True,
+        is_stepped: bool = False,
+        left_out: Collection[str] = (),
+        at: Iterable[str] = (),
         limits: Limits | None = None,
         pools: Mapping[str, Pool] = NO_POOLS,
     ) -> None:
-        self._graph = graph
         self._limits = limits or Limits()
         self._site = site or Site()
         self._ends: list[str] = []
+        #: The filters of the graph that are in the trial, in their order.
+        self._filters = [name for name in Plan(graph).order if name not in left_out]
         components: dict[str, Component] = {}
-        for name, node in graph.nodes.items():
+        for name in self._filters:
+            node = graph.nodes[name]
             spec = specs[node.component]
             # what is isolated needs no process of its own here: the trial is one, with bounds
             component = (
@@ -130,9 +87,18 @@ class Trial:
             if is_publisher(component) and not publishes:
                 component = Probe(component.get_in_ports(), is_told=component.complete is not None)
                 self._ends.append(name)
+            if is_stepped and node.pool is None and component.concurrency > 1:
+                component.concurrency = 1
             components[name] = component
+        stage = Stage(graph, components)
+        stage.leave_out(left_out)
+        self._starts = {input: stage.entry(input) for input in at}
+        if is_stepped:
+            stage.catch_loose_ends()
+        self._graph = graph = stage.graph
         self._router = Router(graph, components)
-        self._sight = Sight(graph, self._ends, has_wires)
+        holding = [name for name, component in components.items() if component.holds]
+        self._sight = Sight(graph, self._ends, has_wires, stage.hidden, holding)
         self._done: list[Epoch] = []
         self._scheduler = Scheduler(
             graph,
@@ -145,6 +111,8 @@ class Trial:
             observer=self._sight,
             marks=Marks(marks_of(graph, 0, {name: spec.version for name, spec in specs.items()})) if graph.provenance else None,
         )
+        self._scheduler.core.keeps_causes = has_wires
+        self._is_stepped = is_stepped
         self._scheduler.setup()
 
     def __enter__(self) -> Trial:
@@ -163,6 +131,12 @@ class Trial:
         """Seconds that each filter took during the last run."""
         return self._sight.spent_s
 
+    def _go_apart(self) -> None:
+        """Have filters that are made for single packets take them one by one in the next run, so that each can be told of."""
+        for driver in self._scheduler.drivers if self._is_stepped else ():
+            if type(driver) in (ProcessDriver, LoopDriver) and not driver.is_join and driver.holding is None:
+                driver.alone = MAX_SHOWN
+
     def run(self, posts: Sequence[Post]) -> Report:
         """Push what was posted through the graph, and wait until all of it is done. Blocks.
 
@@ -172,6 +146,7 @@ class Trial:
 
     def push(self, deliveries: Sequence[Arrived]) -> Report:
         """Push deliveries through the graph together; as :meth:`run`. Meant for a trial that has wires in sight."""
+        self._go_apart()
         self._sight.clear()
         intake = Intake(deliveries, self._router, self._limits, run=_RUN)
         intake.epoch = self._scheduler.submit(intake.feed())
@@ -204,12 +179,12 @@ class Trial:
             flags |= epoch.flags[0]
             letters += epoch.dead_letters
         fate = "failed" if flags & FAILED else "published" if flags & PUBLISHED else "dropped"
-        return Passage(self._sight.arrived, fate, _failures(letters))
+        return Passage(self._sight.arrived, fate, [_told(letter) for letter in letters])
 
     def _delivery(self, position: int, post: Post) -> Arrived:
         header = Header(
             self._graph.name, post.method, post.content_type, post.encoding, post.route, post.id, post.filename,
-            length=len(post.body),
+            length=len(post.body), start=self._starts.get(post.at, post.at),
         )  # fmt: skip
         count, decoded = check(header, post.body, self._limits)
         header = msgspec.structs.replace(header, documents=count)
@@ -218,60 +193,34 @@ class Trial:
         return Arrived(None, Item(position, receipt, header, len(body), is_decoded=decoded is not None), body)
 
     def _report(self, epoch: Epoch) -> Report:
-        failures = _failures(epoch.dead_letters)
+        failures = [self._failure(failure) for failure in epoch.dead_letters]
         dropped = [flag & (PUBLISHED | FAILED) for flag in epoch.flags].count(0)
         published = sum(1 for flag in epoch.flags if flag & PUBLISHED and not flag & FAILED)
-        steps = [self._step(name, failures) for name in Plan(self._graph).order]
-        return Report(steps, published, dropped, failures)
+        steps = [self._step(name, failures) for name in self._filters]
+        return Report(steps, published, dropped, failures, sum(1 for flag in epoch.flags if flag & FAILED))
+
+    def _failure(self, failure: Failure) -> dict[str, Any]:
+        passing = self._sight.passings.get(failure.filter)
+        place = None if passing is None or failure.cause is None else passing.fail(failure.cause[0])
+        return {**_told(failure), "attempts": failure.attempts, "in": place}
 
     def _step(self, name: str, failures: list[dict[str, Any]]) -> Step:
-        sight = self._sight
-        outs = {port: packets for (source, port), packets in sight.sent.items() if source == name}
-        if name in self._ends:
-            taken = sight.arrived[name]
-        else:
-            sources = [(wire.source, wire.output) for wire in self._graph.wires if wire.target == name]
-            taken = [packet for source in sources for packet in sight.sent[source]] + sight.entered.get(name, [])
-        error = next((f for f in failures if f["filter"] == name), None)
-        ms = round(sight.spent_s[name] * 1000, 3)
-        failed = sum(f["filter"] == name for f in failures)
-        is_end = name in self._ends or not outs
-        dropped = 0 if is_end else max(0, len(taken) - sum(map(len, outs.values())) - failed)
-        return Step(name, self._graph.nodes[name].component, taken, outs, dropped, error, ms)
+        passing = self._sight.passings[name]
+        return Step(
+            name,
+            self._graph.nodes[name].component,
+            passing.arrived,
+            passing.sent,
+            passing.dropped,
+            next((f for f in failures if f["filter"] == name), None),
+            round(passing.spent_s * 1000, 3),
+            round(passing.waited_s * 1000, 3),
+            Counts(passing.arrivals, passing.sendings),
+            passing.origins,
+            passing.parents,
+            passing.calls,
+        )
 
 
-def _failures(letters: Iterable[Failure]) -> list[dict[str, Any]]:
-    return [{"filter": f.filter, "code": f.code, "error": f.error, "traceback": f.traceback} for f in letters]
-
-
-def main(lifeline: int) -> None:
-    """One trial for the node: reads the job, writes the report or ``{"error": …}``."""
-    die_with(lifeline)
-    watch([lifeline])
-    job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
-    if job.max_memory_bytes:
-        limit_memory(job.max_memory_bytes)
-    # what components print must not get between the lines of the report
-    report_fd = os.dup(1)
-    os.dup2(2, 1)
-    graph = codec.from_obj(job.graph)
-    specs = {name: ComponentSpec.from_obj(obj) for name, obj in job.components.items()}
-    site = Site(job.paths, redact=job.hides)
-    logs.configure(f"trial-{os.getpid()}", json=False, hiding=site.hiding)
-    clean_prints(site.secrets.redact)
-    answer: Any
-    try:
-        with Trial(graph, specs, site=site, pools=job.pools) as trial:
-            answer = trial.run([msgspec.convert(post, Post) for post in job.posts]).shown(site.hiding)
-    except PypesError as error:
-        answer = {"error": {"code": error.code, "message": site.secrets.redact(error.message), "where": error.where}}
-    line = msgspec.json.encode(answer)
-    if len(line) >= MAX_REPORT_BYTES:
-        message = f"the report has {len(line)} bytes, at most {MAX_REPORT_BYTES} can be shown; try with a smaller document"
-        line = msgspec.json.encode({"error": {"code": "dryrun.too_large", "message": message, "where": graph.name}})
-    with os.fdopen(report_fd, "wb") as out:
-        out.write(line + b"\n")
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))
+def _told(failure: Failure) -> dict[str, Any]:
+    return {"filter": failure.filter, "code": failure.code, "error": failure.error, "traceback": failure.traceback}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from pypes.core.limits import Limits
+from pypes.core.media_types import PACKETS
 from pypes.ingest.codecs import Survey
 from pypes.ingest.codecs.packets import documents
-from pypes.ingest.delivery import PACKETS, Header
+from pypes.ingest.delivery import Header
 from pypes.ingest.protocol import Fetched
 
 

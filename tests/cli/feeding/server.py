@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
 
-from pypes.ingest.delivery import PACKETS
+from pypes.core.media_types import PACKETS
 
 
 class Server(ThreadingHTTPServer):

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pypes.core.limits import MIB, Limits
+from pypes.core.media_types import PACKETS
 from pypes.errors import BadRequest, InvalidInput, PypesError, TooLarge, UnsupportedMedia
 from pypes.ingest.codecs import Checker, Survey, check, json
-from pypes.ingest.delivery import PACKETS, Header
+from pypes.ingest.delivery import Header
 
 JSON = "application/json; charset=utf-8"
 NDJSON = "application/x-ndjson"

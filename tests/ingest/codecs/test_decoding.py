@@ -9,9 +9,10 @@ import pytest
 
 from pypes.core.identity import Version
 from pypes.core.limits import MIB, Limits
+from pypes.core.media_types import PACKETS
 from pypes.errors import BadRequest, TooLarge
 from pypes.ingest.codecs import check, documents
-from pypes.ingest.delivery import PACKETS, Header, Spooled
+from pypes.ingest.delivery import Header, Spooled
 from pypes.packet import Packet
 
 MULTIPART = "multipart/form-data; boundary=XX"

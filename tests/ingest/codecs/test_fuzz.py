@@ -17,12 +17,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pypes.core.limits import Limits
+from pypes.core.media_types import PACKETS
 from pypes.errors import InvalidInput
 from pypes.graph.codec import dumps, loads
 from pypes.graph.model import Graph
 from pypes.ingest.codecs import Checker, Survey, Unreadable, check, documents, ndjson, normalize, parse
 from pypes.ingest.codecs.media import MediaType, parameters_of
-from pypes.ingest.delivery import PACKETS, Header, Spooled
+from pypes.ingest.delivery import Header, Spooled
 from pypes.packet import Packet
 
 LIMITS = Limits(json_bytes=4000, line_bytes=400, decompressed_bytes=20_000, documents_per_post=30, json_depth=8, wave_packets=4)

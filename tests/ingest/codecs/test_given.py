@@ -6,10 +6,11 @@ import msgspec
 import pytest
 
 from pypes.core.limits import Limits
+from pypes.core.media_types import PACKETS
 from pypes.errors import BadRequest, PypesError
 from pypes.ingest.codecs import Checker, Survey, check, documents
 from pypes.ingest.codecs.given import MAX_META, NOTHING, given_of
-from pypes.ingest.delivery import PACKETS, Header
+from pypes.ingest.delivery import Header
 from pypes.ingest.ordering import key_of, pack_keys
 from pypes.packet import Packet
 

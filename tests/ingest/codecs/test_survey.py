@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pypes.core.limits import MIB, Limits
+from pypes.core.media_types import PACKETS
 from pypes.errors import InvalidInput, TooLarge
 from pypes.ingest.codecs import Checker, Survey, Unreadable, check, documents
-from pypes.ingest.delivery import PACKETS, Header
+from pypes.ingest.delivery import Header
 from pypes.ingest.ordering import EVERY, MAX_KEYS, key_of, pack_keys
 from pypes.packet import Packet
 

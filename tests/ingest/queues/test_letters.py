@@ -10,10 +10,11 @@ from msgspec import structs
 
 from pypes.access.audit import AuditQuery, Cause
 from pypes.core.identity import Named
+from pypes.core.media_types import PACKETS
 from pypes.errors import Conflict, NotFound, QueueFull
 from pypes.ingest.contracts.queue import Queue
 from pypes.ingest.deadletter import STEPS, History, KeptLetter, LetterGroup, LetterQuery
-from pypes.ingest.delivery import PACKETS, Header, Spooled
+from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id, many_letter_id
 from pypes.ingest.receipt import received_of
 from tests.ingest.harness import MANY, header, lease_any, letter, some, take

@@ -25,6 +25,8 @@ class Slow(Transformer):
     def process(self, packet):
         if packet.get("text") == "sleep":
             open(os.path.join(self.data_dir, "..", "trials", str(os.getpid())), "w").close()
+        if packet.get("text") == "die":
+            os._exit(3)
         while packet.get("text") == "sleep":
             time.sleep(1)
         return packet
@@ -53,13 +55,25 @@ def dry_run(node: Node, text: str) -> Any:
     return node.post(asked(text), "/graphs/slow/dryrun")
 
 
-def hanging(node: Node) -> socket.socket:
-    """A client that waits for a dry run that hangs."""
+def wanted_tests(*texts: str) -> bytes:
+    """A request for tests that post these texts."""
+    tests = [{"name": text, "post": {"body": {"text": text}}} for text in texts]
+    return json.dumps({"graph": {**GRAPH, "tests": tests}}).encode()
+
+
+def results_of(node: Node, *texts: str) -> list[tuple[bool, str]]:
+    answer = node.post(wanted_tests(*texts), "/graphs/slow/test")
+    assert answer.status == 200
+    return [(test["passed"], (test["error"] or {}).get("code", "")) for test in answer.json()["tests"]]
+
+
+def hanging(node: Node, what: str = "dryrun") -> socket.socket:
+    """A client that waits for a dry run, or for tests, that hang."""
     client = socket.create_connection(("127.0.0.1", node.port))
     client.settimeout(20)
-    body = asked("sleep")
+    body = asked("sleep") if what == "dryrun" else wanted_tests("hello", "sleep")
     head = (
-        f"POST /graphs/slow/dryrun HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        f"POST /graphs/slow/{what} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
     )
     client.sendall(f"{head}\r\n\r\n".encode() + body)
     return client
@@ -80,7 +94,7 @@ def trials(node: Node, count: int) -> None:
 
 def test_they_hold_up_nobody_and_end_with_their_client(tmp_path: Path) -> None:
     with slow_node(tmp_path, PYPES_LIMITS_DRYRUNS="2") as node:
-        with closing(hanging(node)), closing(hanging(node)) as second:
+        with closing(hanging(node, "test")), closing(hanging(node)) as second:
             trials(node, 2)
             refused = dry_run(node, "hello")
             assert (refused.status, refused.json()["code"], refused.headers["Retry-After"]) == (503, "dryrun.busy", "1")
@@ -108,6 +122,13 @@ def test_one_that_takes_too_long_is_ended(tmp_path: Path) -> None:
         answer = dry_run(node, "sleep")
         assert (answer.status, answer.json()["code"]) == (409, "dryrun.timeout")
         trials(node, 0)
+        assert results_of(node, "hello", "sleep", "hello")[1:] == [(False, "dryrun.timeout")] * 2
+        trials(node, 0)
+
+
+def test_tests_go_on_behind_one_that_ends_its_process(tmp_path: Path) -> None:
+    with slow_node(tmp_path) as node:
+        assert results_of(node, "hello", "die", "hello", "die") == [(True, ""), (False, "dryrun.died")] * 2
 
 
 @pytest.mark.parametrize("victim", ["supervisor", "worker"])

@@ -13,8 +13,9 @@ import pytest
 from pypes.component import Component, Filter, Publisher
 from pypes.core.identity import Completed, Identity
 from pypes.core.limits import Limits
+from pypes.core.media_types import PACKETS
 from pypes.graph.model import Graph, GraphNode, Wire
-from pypes.ingest.delivery import PACKETS, Header
+from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.protocol import Item
 from pypes.packet import Packet

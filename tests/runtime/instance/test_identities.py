@@ -11,7 +11,8 @@ import pytest
 from pypes.core.clock import wall
 from pypes.core.identity import Completed, Identity
 from pypes.core.limits import Limits
-from pypes.ingest.delivery import PACKETS, Header
+from pypes.core.media_types import PACKETS
+from pypes.ingest.delivery import Header
 from pypes.ingest.ordering import Overtaken
 from pypes.ingest.outcome import Poison
 from pypes.ingest.protocol import Rerun

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from pypes.core.limits import Limits
-from pypes.ingest.delivery import PACKETS, Header, Spooled
+from pypes.core.media_types import PACKETS
+from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.dispatch.dispatcher import Dispatcher
 from pypes.ingest.ordering import key_of, pack_keys
 from pypes.ingest.outcome import ExitReason

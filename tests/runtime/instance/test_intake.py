@@ -12,10 +12,11 @@ from msgspec.structs import replace
 from pypes.component import Adapter, Publisher
 from pypes.core.identity import Identity, Named
 from pypes.core.limits import Limits
+from pypes.core.media_types import PACKETS
 from pypes.errors import Retry
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.ingest.accounts import Account, kind_of, report
-from pypes.ingest.delivery import PACKETS, Header
+from pypes.ingest.delivery import Header
 from pypes.ingest.ordering import Overtaken, key_of
 from pypes.ingest.outcome import Details, Fate, Outcome, Poison
 from pypes.ingest.protocol import Item, Published, Rerun

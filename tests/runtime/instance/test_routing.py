@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pypes.component import Adapter, Component, Publisher, Source
+from pypes.core.media_types import PACKETS
 from pypes.graph.model import Graph, GraphNode, Wire
-from pypes.ingest.delivery import PACKETS
 from pypes.packet import Packet
 from pypes.runtime.instance.routing import Entry, Router, as_bytes
 

@@ -12,7 +12,8 @@ import pytest
 
 from pypes.errors import ComponentError
 from pypes.graph.cases import Post
-from pypes.runtime.trials.trial import Report, Trial
+from pypes.runtime.trials.report import Report
+from pypes.runtime.trials.trial import Trial
 from tests.runtime.pools.orders import SPECS, graph
 
 PROCESSES = {"processes": 2, "stride": 4}

@@ -7,6 +7,7 @@ from typing import Any
 from pypes.component import Component
 from pypes.packet import Packet
 from pypes.runtime.scheduler import Feed
+from pypes.runtime.trials.report import Origin
 from pypes.runtime.trials.sight import MAX_SHOWN, Probe, Sight
 from tests.runtime.scheduler.graphs import Pass, graph_of, packets, running
 
@@ -46,14 +47,16 @@ def numbers(kept: list[dict[str, Any]]) -> list[int]:
 
 def test_packets_on_several_wires_of_a_port_are_kept_once() -> None:
     sight = seen(Loop(), FORK, packets(2))
-    assert {port: numbers(kept) for port, kept in sight.sent.items()} == {("a", "out"): [0, 1]}
-    assert {name: numbers(kept) for name, kept in sight.entered.items()} == {"a": [0, 1]}
+    passing = sight.passings["a"]
+    assert {port: numbers(kept) for port, kept in passing.sent.items()} == {"out": [0, 1]}
+    assert (numbers(passing.arrived), passing.origins) == ([0, 1], [Origin("in")] * 2)
+    assert sight.passings["right"].origins == [Origin("in", "a", "out", 0), Origin("in", "a", "out", 1)]
     assert {name: numbers(kept) for name, kept in sight.arrived.items()} == {"left": [0, 1], "right": [0, 1]}
 
 
 def test_without_wires_only_the_ends_are_kept() -> None:
     sight = seen(Loop(), FORK, packets(2), has_wires=False)
-    assert (sight.sent, sight.entered) == ({}, {})
+    assert (sight.passings["a"].sent, sight.passings["a"].arrived) == ({"out": []}, [])
     assert numbers(sight.arrived["right"]) == [0, 1]
 
 
@@ -65,12 +68,14 @@ def test_the_original_style_is_timed_as_well() -> None:
 
 
 def test_no_more_is_kept_than_can_be_shown() -> None:
-    assert len(seen(Pass(), CHAIN, packets(MAX_SHOWN + 5)).arrived["end"]) == MAX_SHOWN
+    sight = seen(Pass(), CHAIN, packets(MAX_SHOWN + 5))
+    assert len(sight.arrived["end"]) == MAX_SHOWN
+    assert (sight.passings["a"].arrivals, sight.passings["a"].sendings) == (MAX_SHOWN + 5, {"out": MAX_SHOWN + 5})
 
 
 def test_packets_are_kept_as_they_were() -> None:
     sight = seen(Change(), CHAIN, packets(1))
-    assert (numbers(sight.entered["a"]), numbers(sight.sent["a", "out"])) == ([0], [-1])
+    assert (numbers(sight.passings["a"].arrived), numbers(sight.passings["a"].sent["out"])) == ([0], [-1])
 
 
 def test_a_packet_that_cannot_be_written_does_not_switch_the_sight_off() -> None:

@@ -17,8 +17,8 @@ import orjson
 import pytest
 
 from pypes.core.limits import Limits
+from pypes.core.media_types import PACKETS
 from pypes.ingest import protocol
-from pypes.ingest.delivery import PACKETS
 from pypes.ingest.dispatch.dispatcher import Dispatcher
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.protocol import FrameReader, Trigger

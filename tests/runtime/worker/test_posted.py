@@ -11,8 +11,9 @@ import pytest
 
 from pypes.core.identity import Named
 from pypes.core.limits import MIB, Limits
+from pypes.core.media_types import PACKETS
 from pypes.ingest.deadletter import SHOWN_BYTES, Origin
-from pypes.ingest.delivery import PACKETS, Header
+from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import DeadLetter
 from pypes.runtime.worker import posted as module
 from pypes.runtime.worker.posted import posted
