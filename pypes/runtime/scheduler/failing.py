@@ -273,7 +273,7 @@ class Failing:
     def forget_successes(self, epoch: Epoch) -> None:
         """Forget the attempts of packets that got through in this turn (those not yet due keep theirs)."""
         done = [key for key, attempt in self._filter.attempts.items() if not attempt.waiting and attempt.epoch is epoch]
-        if done and self._filter in self._resting.open:
+        if done and (self._filter.lone is not None or self._filter in self._resting.open):
             back = {id(value) for wire in self._filter.wires if epoch in wire.waiting for value in wire.waiting[epoch][0]}
             done = [key for key in done if key not in back]
         for key in done:

@@ -84,7 +84,7 @@ class ProcessDriver(Sending):
         for wires in self.inputs.values():
             chunk = self.take(wires, epoch)
             if chunk is not None:
-                if self.following is not None and not self.core.special:
+                if self.following is not None and not self.core.special and self.lone is None:
                     self.hand_on(epoch, *chunk)
                     return
                 self.work_on(*chunk)

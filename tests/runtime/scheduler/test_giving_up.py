@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from pypes.component import Component, Operator
+from pypes.component import Component, Operator, Transformer
 from pypes.core.limits import Limits
+from pypes.errors import Retry
 from pypes.packet import Packet
-from pypes.runtime.scheduler import Epoch
+from pypes.runtime.scheduler import Epoch, Feed
 from tests.runtime.clock import Clock
 from tests.runtime.scheduler.destinations import Highest, pass_time, settle, submit
-from tests.runtime.scheduler.graphs import Keep, Pass, running
+from tests.runtime.scheduler.graphs import Keep, Pass, packets, running
 from tests.runtime.scheduler.test_resting import (
     WIRES,
     AtOnce,
@@ -215,3 +216,25 @@ def test_a_wired_error_port_takes_what_is_given_up(kind: Any) -> None:
     assert (bad.numbers, sorted(end.numbers)) == ([0, 3], [1, 2, 4])
     assert [epoch.dead_letters for epoch in done] == [[], []]
     assert scheduler.in_flight == 0
+
+
+def test_what_waits_while_another_packet_is_tried_alone_keeps_its_attempts() -> None:
+    class Again(Transformer):
+        max_attempts = 3
+        tries: ClassVar[list[int]] = []
+
+        def process(self, packet: Packet) -> Packet:
+            self.tries.append(packet.get("n"))
+            if packet.get("n") or self.tries.count(0) == 1:
+                raise Retry(2.0)
+            return packet
+
+    clock, done = Clock(), list[Epoch]()
+    nodes = {"again": Again(), "end": Keep()}
+    with running(nodes, [("again.out", "end.in")], clock=clock, on_done=done.append) as scheduler:
+        scheduler.drivers[0].alone = 100
+        scheduler.submit(Feed(iter([("again", packets(2), range(2))]), 2))
+        while scheduler.in_flight:
+            pass_time(scheduler, clock)
+    assert sorted(Again.tries) == [0, 0, 1, 1, 1]
+    assert [letter.attempts for letter in done[0].dead_letters] == [3]
