@@ -63,6 +63,13 @@ def chromium() -> Iterator[Any]:
             browser.close()
 
 
+def expect(what: Any) -> Any:
+    """What is to become true of a part of a page, as Playwright waits for it."""
+    from playwright.sync_api import expect as expected
+
+    return expected(what)
+
+
 def violations(page: Any) -> list[str]:
     """What axe finds wrong with a page for people who do not see it, or not all colours; each in a line."""
     if not page.evaluate("'axe' in window"):

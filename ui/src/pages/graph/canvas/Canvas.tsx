@@ -62,7 +62,7 @@ const EDGE_TYPES = { wire: WireLine };
 const GRID: [number, number] = [8, 8];
 const FIT = { padding: 0.08, maxZoom: 1 };
 /** Below this zoom nobody reads what stands at ports and wires. */
-const FAR = 0.5;
+const FAR = 0.6;
 const LABELS: Partial<AriaLabelConfig> = {
   "node.a11yDescription.default": t.canvas.keysOfFilters,
   "node.a11yDescription.keyboardDisabled": t.canvas.keysOfFilters,
@@ -100,6 +100,13 @@ function Inner({ graph, specs, selected, onSelect, isEditable = false, onGesture
   );
   const wires = useMemo(() => edgesOf(graph, isLive), [graph, isLive]);
   const edges = useMemo(() => wires.map((edge) => (selected.has(edge.id) ? { ...edge, selected: true } : edge)), [wires, selected]);
+
+  // until somebody looks at a part of it, the whole is shown, however large the place is
+  const isLooking = useRef(false);
+  const fit = useCallback(() => {
+    isLooking.current = false;
+    void flow.fitView(FIT);
+  }, [flow]);
 
   // a click tells of filters and of wires apart, before anything is rendered again
   const chosen = useRef(selected);
@@ -166,11 +173,11 @@ function Inner({ graph, specs, selected, onSelect, isEditable = false, onGesture
   useCommands(
     useMemo(
       () => [
-        { id: "canvas-fit", name: t.canvas.fit, keys: "F", run: () => void flow.fitView(FIT) },
+        { id: "canvas-fit", name: t.canvas.fit, keys: "F", run: fit },
         { id: "canvas-in", name: t.canvas.zoomIn, keys: "+", run: () => void flow.zoomIn() },
         { id: "canvas-out", name: t.canvas.zoomOut, keys: "-", run: () => void flow.zoomOut() },
       ],
-      [flow],
+      [flow, fit],
     ),
   );
 
@@ -197,6 +204,9 @@ function Inner({ graph, specs, selected, onSelect, isEditable = false, onGesture
         onReconnect={(old, made) => onGesture?.({ kind: "reconnect", from: wireOfConnection(old), to: wireOfConnection(made) })}
         isValidConnection={(made) => isFitting?.(wireOfConnection(made)) ?? true}
         onConnectEnd={onConnectEnd}
+        onMove={(event) => {
+          if (event !== null) isLooking.current = true;
+        }}
         ariaLabelConfig={LABELS}
         snapToGrid
         snapGrid={GRID}
@@ -208,16 +218,29 @@ function Inner({ graph, specs, selected, onSelect, isEditable = false, onGesture
       >
         <Background gap={24} />
         <Distance box={box} />
+        <Refit isLooking={isLooking} />
         <MiniMap<CanvasNode> pannable zoomable position="bottom-right" nodeClassName={colourOf} />
         <Panel position="bottom-left" className="canvas-tools">
           <Button name={t.canvas.zoomIn} icon={<Plus size={16} aria-hidden />} onClick={() => void flow.zoomIn()} />
           <Button name={t.canvas.zoomOut} icon={<Minus size={16} aria-hidden />} onClick={() => void flow.zoomOut()} />
-          <Button name={t.canvas.fit} icon={<Maximize size={16} aria-hidden />} onClick={() => void flow.fitView(FIT)} />
+          <Button name={t.canvas.fit} icon={<Maximize size={16} aria-hidden />} onClick={fit} />
         </Panel>
         {children}
       </ReactFlow>
     </div>
   );
+}
+
+/** Shows the whole graph again when the place for it changes, unless somebody looks at a part of it. */
+function Refit({ isLooking }: { readonly isLooking: { readonly current: boolean } }) {
+  const { fitView, getNodes } = useReactFlow();
+  const width = useStore((state) => state.width);
+  const height = useStore((state) => state.height);
+  useEffect(() => {
+    // what is asked of an empty canvas would be done with the first filter that is put there
+    if (width > 0 && height > 0 && !isLooking.current && getNodes().length > 0) void fitView(FIT);
+  }, [width, height, isLooking, fitView, getNodes]);
+  return null;
 }
 
 /** Says in the document whether the graph is far away: style sheets leave out what nobody could read. */

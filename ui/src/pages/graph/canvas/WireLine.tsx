@@ -13,7 +13,12 @@ export const WireLine = memo(function WireLine({ id, data, sourceX, sourceY, tar
   return (
     <g ref={ref} className={data?.isError ? "wire error" : "wire"}>
       <BaseEdge path={path} className="wire-path" interactionWidth={20} />
-      {isLive && <text className="wire-text" x={x} y={y} dy={-6} textAnchor="middle" aria-hidden />}
+      {isLive && (
+        <>
+          <text className="wire-text wire-rate" x={x} y={y} dy={-8} textAnchor="middle" aria-hidden />
+          <text className="wire-text wire-depth" x={x} y={y} dy={16} textAnchor="middle" aria-hidden />
+        </>
+      )}
     </g>
   );
 });

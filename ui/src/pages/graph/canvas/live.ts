@@ -3,8 +3,9 @@
 import { createContext, useContext } from "react";
 
 export interface WireState {
-  /** Shown on the wire; empty: nothing passes. */
-  readonly text: string;
+  /** Shown above the wire and below it; empty: nothing passes, nothing waits. */
+  readonly rate: string;
+  readonly depth: string;
   readonly width: number;
   /** How near its bound it is. */
   readonly level: "" | "warn" | "bad";
@@ -28,7 +29,8 @@ interface WirePieces {
   readonly whole: Element;
   readonly label: string;
   readonly path: SVGPathElement | null;
-  readonly text: SVGTextElement | null;
+  readonly rate: Element | null;
+  readonly depth: Element | null;
 }
 
 interface FilterPieces {
@@ -64,7 +66,8 @@ export class Live {
       whole,
       label: whole.getAttribute("aria-label") ?? "",
       path: group.querySelector<SVGPathElement>(".wire-path"),
-      text: group.querySelector<SVGTextElement>(".wire-text"),
+      rate: group.querySelector(".wire-rate"),
+      depth: group.querySelector(".wire-depth"),
     };
     this.#wires.set(key, pieces);
     const state = this.#wireStates.get(key);
@@ -101,8 +104,9 @@ export class Live {
     if (pieces) this.#drawFilter(pieces, state);
   }
 
-  #drawWire({ whole, label, path, text }: WirePieces, state: WireState): void {
-    put(text, state.text);
+  #drawWire({ whole, label, path, rate, depth }: WirePieces, state: WireState): void {
+    put(rate, state.rate);
+    put(depth, state.depth);
     if (path) {
       const width = `${state.width.toFixed(1)}px`;
       if (path.style.strokeWidth !== width) path.style.strokeWidth = width;

@@ -1,0 +1,67 @@
+/** What the node counts each second, and how it is drawn. */
+
+export interface FilterCounters {
+  readonly in?: number;
+  readonly out?: number;
+  /** Seconds of work in a second, of all instances. */
+  readonly busy?: number;
+  readonly parked?: number;
+  readonly failures?: number;
+  readonly retries?: number;
+  /** Instances in which it rests. */
+  readonly resting?: number;
+}
+
+export interface WireCounters {
+  readonly packets?: number;
+  readonly parked?: number;
+  /** Packets that wait on it, and how many it holds before its sender is stopped. */
+  readonly depth?: number;
+  readonly bound?: number;
+}
+
+export interface Counters {
+  readonly filters: Readonly<Record<string, FilterCounters>>;
+  readonly wires: Readonly<Record<string, WireCounters>>;
+}
+
+export const NOTHING: Counters = { filters: {}, wires: {} };
+
+/** The queue of a graph; documents in a second, and what waits. */
+export interface Queue {
+  readonly accepted: number;
+  readonly published: number;
+  readonly dropped: number;
+  readonly failed: number;
+  readonly documents: number;
+  readonly deliveries: number;
+  readonly bytes: number;
+  readonly oldest_s: number;
+}
+
+export const EMPTY: Queue = { accepted: 0, published: 0, dropped: 0, failed: 0, documents: 0, deliveries: 0, bytes: 0, oldest_s: 0 };
+
+const THIN = 1.5;
+const THICK = 8;
+const WARN = 0.6;
+const BAD = 0.85;
+
+/** Pixels of a wire on which so many packets pass in a second: ten times as many are 1.4 more. */
+export const widthOf = (packets: number): number => (packets > 0 ? Math.min(THIN + 1.4 * Math.log10(1 + packets), THICK) : THIN);
+
+export function levelOf({ depth = 0, bound = 0 }: WireCounters): "" | "warn" | "bad" {
+  const full = bound > 0 ? depth / bound : 0;
+  return full >= BAD ? "bad" : full >= WARN ? "warn" : "";
+}
+
+/** The value below which this share of packets lies, from counts by bound; the last count is of those beyond all bounds. */
+export function quantile(counts: readonly number[], bounds: readonly number[], share: number): number | undefined {
+  const all = counts.reduce((sum, each) => sum + each, 0);
+  if (all === 0) return undefined;
+  let left = share * all;
+  for (const [at, each] of counts.entries()) {
+    left -= each;
+    if (left <= 0 && each > 0) return bounds[at] ?? Infinity;
+  }
+  return Infinity;
+}
