@@ -123,6 +123,12 @@ class Changed(InvalidInput):
     code = "changed"
 
 
+class Unconditional(InvalidInput):
+    """A change that has to say what it is a change of."""
+
+    code = "request.unconditional"
+
+
 class Forbidden(PypesError):
     code = "forbidden"
 

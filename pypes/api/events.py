@@ -21,10 +21,10 @@ MOST_RECENT = 1000
 
 _FORM = (
     "Server-sent events that do not end. The type of each is its kind, and its data a JSON object with kind, time and what the "
-    "kind has: deployment (state, graph, version), instance (state, instance, graphs, reason), breaker (a filter that rests, or "
-    "goes on), deadletters (graph, filter, code, count), log (warnings and errors), counters (rates of filters and wires of a "
-    "graph, and what waits on them, once a second), queue (what waits of a graph, and documents per second, once a second). "
-    "A gap says that events before it are not kept any more."
+    "kind has: deployment (state, graph, version), draft (graph, counter, by; deleted if it is gone), instance (state, instance, "
+    "graphs, reason), breaker (a filter that rests, or goes on), deadletters (graph, filter, code, count), log (warnings and "
+    "errors), counters (rates of filters and wires of a graph, and what waits on them, once a second), queue (what waits of a "
+    "graph, and documents per second, once a second). A gap says that events before it are not kept any more."
 )
 
 

@@ -28,6 +28,7 @@ PROBLEM: Schema = obj(
             "items": obj({"code": TEXT}, path=TEXT, message=TEXT),
             "description": "All problems, if there are several.",
         },
+        "draft": {"type": "object", "description": "The draft that there is, where it is not the one in If-Match."},
     },
     type=TEXT,
     title=TEXT,

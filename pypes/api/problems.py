@@ -33,6 +33,7 @@ STATUSES: Mapping[type[Exception], int] = {
     errors.Gone: 410,
     errors.Conflict: 409,
     errors.Changed: 412,
+    errors.Unconditional: 428,
     errors.Forbidden: 403,
     errors.Unauthorized: 401,
     errors.Unavailable: 503,

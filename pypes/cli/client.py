@@ -47,10 +47,17 @@ class Client:
         self._http.clear()
         self._http = self._pool(urllib3.Timeout(seconds))
 
-    def ask(self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:
+    def ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         """The JSON value of a successful answer, ``None`` if it has no body. ``None`` in ``query`` means not given."""
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        answer = self._answer(method, path, query or {}, headers, body=None if body is None else orjson.dumps(body))
+        fields = {**({"Content-Type": "application/json"} if body is not None else {}), **(headers or {})}
+        answer = self._answer(method, path, query or {}, fields, body=None if body is None else orjson.dumps(body))
         try:
             return orjson.loads(answer.data) if answer.data else None
         except orjson.JSONDecodeError:

@@ -19,7 +19,7 @@ from pypes.observe.events import KINDS
 @click.option("-n", "most", type=click.IntRange(1), help="End after so many events.")
 @node_options
 def events(client: Client, as_json: bool, graph: str | None, kind: str | None, recent: int | None, most: int | None) -> None:
-    """Show what happens on a node, until Ctrl-C: deployments, instances, filters that rest, dead letters.
+    """Show what happens on a node, until Ctrl-C: deployments, drafts, instances, filters that rest, dead letters.
 
     When the node is restarted, it goes on with what happened since.
     """

@@ -15,8 +15,8 @@ from pypes.errors import InvalidInput
 from pypes.graph import codec, pypes1_export
 from pypes.graph.spec import ComponentSpec
 
-#: Version of the form.
-FORM = 1
+#: Version of the form. In that before, the drafts of graphs were wires between filters.
+FORM = 2
 
 
 @click.command()
@@ -36,9 +36,11 @@ def export(client: Client, as_json: bool, form: str, name: str | None) -> None:
     if name is not None:
         raise InvalidInput("--graph goes with --format pypes1; without, all graphs are exported", code="export.graph")
     graphs = [_graph(client, summary["name"]) for summary in client.ask("GET", "/graphs")]
-    drafted = [filter_ for filter_ in client.ask("GET", "/filters") if "." not in filter_["id"]]
-    filters = [{key: filter_[key] for key in ("id", "component", "params")} for filter_ in drafted]
-    print_json({"pypes_node": FORM, "graphs": graphs, "drafts": {"filters": filters, "graphs": client.ask("GET", "/drafts")}})
+    drafted = [each for each in client.ask("GET", "/filters") if "." not in each["id"] and each["graph"] is None]
+    filters = [{key: each[key] for key in ("id", "component", "params")} for each in drafted]
+    whole = (client.ask("GET", f"/graphs/{head['name']}/draft") for head in client.ask("GET", "/drafts"))
+    drafts = [{key: each[key] for key in ("name", "base", "live", "graph")} for each in whole]
+    print_json({"pypes_node": FORM, "graphs": graphs, "drafts": {"filters": filters, "graphs": drafts}})
 
 
 def _export_project(client: Client, name: str | None) -> None:
@@ -84,13 +86,8 @@ def import_(client: Client, as_json: bool, file: Path) -> None:
         made = client.ask("POST", "/filters", body={"component": draft["component"], "params": draft["params"]})
         ids[draft["id"]] = made["id"]
     for draft in node["drafts"]["graphs"]:
-        for wire in draft["wires"]:
-            source, target = (_end(end, ids) for end in wire)
-            try:
-                client.ask("POST", f"/graphs/{draft['name']}/wires", body={"source": source, "target": target})
-            except InvalidInput as error:  # of an earlier release, whose drafts could lack filters
-                click.echo(f"{draft['name']}: draft: wire from {source} to {target} refused: {error}", err=True)
-                refused.append(draft["name"])
+        if not (_save(client, draft) if "graph" in draft else _draw(client, draft, ids)):
+            refused.append(draft["name"])
     if ids:
         click.echo(counted(len(ids), "drafted filter"))
     if refused:
@@ -102,8 +99,8 @@ def _read(file: Path) -> dict[str, Any]:
         node = orjson.loads(file.read_bytes())
     except orjson.JSONDecodeError as error:
         raise InvalidInput(f"{file} is not JSON: {error}", code="import.malformed") from error
-    if not isinstance(node, dict) or node.get("pypes_node") != FORM:
-        raise InvalidInput(f"{file} was not written by the `pypes export` of this release", code="import.form")
+    if not isinstance(node, dict) or node.get("pypes_node") not in range(1, FORM + 1):
+        raise InvalidInput(f"{file} was not written by the `pypes export` of this release, or one before", code="import.form")
     return node
 
 
@@ -123,6 +120,36 @@ def _deploy(client: Client, wanted: dict[str, Any]) -> bool:
         return False
     click.echo(f"{name}: version {deployed['version']}{', paused' if wanted['paused'] else ''}")
     return True
+
+
+def _save(client: Client, draft: dict[str, Any]) -> bool:
+    """Save the draft of a graph, if there is none. Its base is what is live, if that was so where it comes from."""
+    name, graph = draft["name"], draft["graph"]
+    live = next((each["version"] for each in client.ask("GET", "/graphs") if each["name"] == name), 0)
+    base = live if draft["base"] == draft["live"] > 0 else 0
+    is_there = any(head["name"] == name for head in client.ask("GET", "/drafts"))
+    if is_there and client.ask("GET", f"/graphs/{name}/draft")["graph"] == graph:
+        return True
+    try:
+        client.ask("PUT", f"/graphs/{name}/draft", None, {"graph": graph, "base": base}, {"If-None-Match": "*"})
+    except InvalidInput as error:
+        click.echo(f"{name}: draft refused: {error}", err=True)
+        return False
+    click.echo(f"{name}: draft")
+    return True
+
+
+def _draw(client: Client, draft: dict[str, Any], ids: dict[str, str]) -> bool:
+    """Draw the wires of a draft from a file of an earlier release, which could lack filters."""
+    is_whole = True
+    for wire in draft["wires"]:
+        source, target = (_end(end, ids) for end in wire)
+        try:
+            client.ask("POST", f"/graphs/{draft['name']}/wires", body={"source": source, "target": target})
+        except InvalidInput as error:
+            click.echo(f"{draft['name']}: draft: wire from {source} to {target} refused: {error}", err=True)
+            is_whole = False
+    return is_whole
 
 
 def _is_there(client: Client, name: str) -> bool:

@@ -123,9 +123,12 @@ class Limits:
     dryruns: int = _limit(4, "Dry runs at a time.", unit="dry runs", status=503)
     dryrun_s: float = _limit(60.0, "Longest time for a dry run, set-up included.", unit="seconds", status=409)
     drafts_kept: int = _limit(
-        1000, "Drafts of filters, and drafted wires, kept until they are deployed or deleted.", unit="drafts", status=409
+        1000,
+        "Drafts of graphs, and of filters that are in none, kept until they are deployed or deleted.",
+        unit="drafts",
+        status=409,
     )
-    drafts_bytes: int = _limit(64 * MIB, "Parameters of all drafts together.", unit="bytes", status=409)
+    drafts_bytes: int = _limit(64 * MIB, "All drafts together.", unit="bytes", status=409)
     idempotency_key_bytes: int = _limit(255, "Length of an Idempotency-Key.", unit="bytes", status=400)
     keys_s: float = _limit(
         3600.0, "Time for which idempotency keys are remembered, and at least until their delivery is done.", unit="seconds"

@@ -57,6 +57,8 @@ _KEYS: Final = (
 
 #: Fields of a filter besides component and params.
 FILTER_OPTIONS: Final = ("timeout_s", "max_attempts", *BATCH_OPTIONS, "pool")
+#: The identity of a filter in a draft, whatever its name is meanwhile. It is read, and is no part of the graph.
+UID: Final = "uid"
 
 
 def loads(text: bytes | str) -> Graph:
@@ -246,6 +248,7 @@ class _Reader:
 
     def nodes(self, value: Any) -> dict[str, GraphNode]:
         nodes: dict[str, GraphNode] = {}
+        uids: set[str] = set()
         if value is None:
             self.add("nodes", "the graph needs nodes: an object of filters by name")
             return nodes
@@ -257,8 +260,10 @@ class _Reader:
                 self.add(path, 'must be an object: {"component": NAME, "params": {…}}')
                 continue
             for key in node:
-                if key not in ("component", "params", *FILTER_OPTIONS):
+                if key not in ("component", "params", UID, *FILTER_OPTIONS):
                     self.add(f"{path}.{key}", f"unknown key; a filter has component, params, {', '.join(FILTER_OPTIONS)}")
+            if UID in node:
+                self._uid(node[UID], f"{path}.{UID}", uids)
             component = node.get("component")
             if not isinstance(component, str) or not component:
                 self.add(f"{path}.component", "is required: the name of a component")
@@ -273,6 +278,14 @@ class _Reader:
                 pool=read_node_pool(node.get("pool"), f"{path}.pool", self.add),
             )
         return nodes
+
+    def _uid(self, value: Any, path: str, others: set[str]) -> None:
+        if not isinstance(value, str) or not NAME.fullmatch(value):
+            self.add(path, f"is no uid; {_NAME_RULE}")
+        elif value in others:
+            self.add(path, f"another filter has the uid {value!r}; give this one another, or none")
+        else:
+            others.add(value)
 
     def order_by(self, value: Any) -> str:
         if value in ("", "id"):

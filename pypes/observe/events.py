@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 #: Kinds of events that are kept, and can be asked for again.
-KEPT: Final = ("deployment", "instance", "breaker", "deadletters", "log")
+KEPT: Final = ("deployment", "draft", "instance", "breaker", "deadletters", "log")
 #: All kinds that a viewer may ask for. A ``gap`` is told to all of them.
 KINDS: Final = (*KEPT, "counters", "queue")
 
@@ -38,8 +38,11 @@ class EventLog:
 
     def __init__(self, start: str, most: int, now: Callable[[], str]) -> None:
         self._start = start
-        self._kept: deque[Event] = deque(maxlen=most)
+        self._most = most
+        self._kept: deque[Event] = deque()
         self._last = 0
+        #: The number of the last event that had to go for newer ones.
+        self._gone = 0
         self._now = now
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -47,7 +50,16 @@ class EventLog:
         """Keep an event, and wake those who wait for one."""
         self._last += 1
         self._kept.append(Event(self._last, kind, tuple(graphs), {"time": self._now(), **body}))
+        if len(self._kept) > self._most:
+            self._gone = self._kept.popleft().number
         self.wake()
+
+    def replace(self, kind: str, graph: str, /, **body: Any) -> None:
+        """Keep an event instead of the one of its kind about its graph: whoever hears of the new one needs no older one."""
+        old = next((event for event in self._kept if event.kind == kind and event.graphs == (graph,)), None)
+        if old is not None:
+            self._kept.remove(old)
+        self.add(kind, (graph,), **body)
 
     @property
     def last(self) -> str:
@@ -73,8 +85,7 @@ class EventLog:
             return self.all(), "the node has started anew since, or the id is not one of its events"
         if int(number) == self._last:
             return [], ""
-        first = self._kept[0].number
-        missing = first - int(number) - 1
+        missing = self._gone - int(number)
         found = [event for event in self._kept if event.number > int(number)]
         return found, f"{missing} events are not kept any more" if missing > 0 else ""
 

@@ -16,6 +16,7 @@ from pypes.access.token import MAX_TOKENS, Token, digest_of, new_secret
 from pypes.errors import StoreError
 from pypes.runtime.graphs.store import ControlStore
 from tests.access.kept import control_file
+from tests.runtime.graphs.format_6 import AS_IT_WAS_IN_6
 
 
 def token(name: str, **more: object) -> Token:
@@ -84,7 +85,7 @@ def test_what_was_forgotten_gives_no_number_away(tmp_path: Path) -> None:
 def test_a_file_of_the_format_before_gets_the_table(tmp_path: Path) -> None:
     path = control_file(tmp_path)
     with closing(sqlite3.connect(path)) as db:
-        db.executescript("drop table tokens; pragma user_version = 3;")
+        db.executescript(f"drop table tokens; {AS_IT_WAS_IN_6} pragma user_version = 3;")
     with closing(TokenStore(control_file(tmp_path))) as store:
         store.put(token("a"))
         assert store.count() == 1
@@ -93,7 +94,7 @@ def test_a_file_of_the_format_before_gets_the_table(tmp_path: Path) -> None:
 def test_tokens_of_the_format_before_have_no_budget_and_a_place_each(tmp_path: Path) -> None:
     path = control_file(tmp_path)
     with closing(sqlite3.connect(path)) as db:
-        db.executescript(f"drop table tokens; {TOKENS} pragma user_version = 4;")
+        db.executescript(f"drop table tokens; {TOKENS} {AS_IT_WAS_IN_6} pragma user_version = 4;")
         values = [(name, b"d", '["read"]', "[]", 1.0, "", change) for change, name in enumerate("cab", 5)]
         sql = "insert into tokens (name, digest, scopes, graphs, created, author, change) values (?, ?, ?, ?, ?, ?, ?)"
         db.executemany(sql, values)

@@ -28,9 +28,18 @@ class Asker:
         self.node = node
         self.described = described
 
-    def __call__(self, method: str, path: str, body: Any = None, *, template: str | None = None) -> tuple[int, Any]:
+    def __call__(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        template: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> tuple[int, Any]:
         data = json.dumps(body).encode() if body is not None else None
-        answer = self.node.http.request(method, self.node.url + path, body=data, headers={"Content-Type": "application/json"})
+        fields = {"Content-Type": "application/json", **(headers or {})}
+        answer = self.node.http.request(method, self.node.url + path, body=data, headers=fields)
         responses = self.described["paths"][template or path.partition("?")[0]][method.lower()]["responses"]
         assert str(answer.status) in responses, f"{method} {path} answered {answer.status}: {answer.data!r}"
         content = responses[str(answer.status)].get("content", {})

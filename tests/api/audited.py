@@ -197,6 +197,11 @@ class Stage:
         self.ask("POST", f"/graphs/{name}/wires", {**wire, "target": f"{other}.in"})
         return Asked(f"/graphs/{name}/wires", wire, name, f"{wire['source']} > {wire['target']}")
 
+    def _put_graphs_name_draft(self) -> Asked:
+        name = f"draft-{next(self._numbers)}"
+        body = {"graph": graph(name), "base": 0}
+        return Asked(f"/graphs/{name}/draft", body, name, headers={"If-None-Match": "*"})
+
     def _delete_graphs_name_draft(self) -> Asked:
         name, *_ = self.drafted()
         return Asked(f"/graphs/{name}/draft", None, name)

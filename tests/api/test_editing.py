@@ -11,6 +11,7 @@ import pytest
 
 from pypes.testing.node import Node, running
 from tests.api.callers import ADMIN, Caller, make
+from tests.api.streams import Watching
 
 #: The graph of the limited token, and one of others.
 OWN, OTHER = "team-a", "zweiter"
@@ -223,16 +224,23 @@ def test_a_limited_token_gets_at_no_draft_by_a_wire(caller: Caller, limited: str
         ends = {"source": "team-d.json.out", "target": f"{id}.in"}
         assert refused(caller, "POST", "/graphs/team-d/wires", limited, ends) == "graph.forbidden"
         answers.append(caller.ask("POST", "/graphs/team-d/wires", limited, ends)[1]["detail"].replace(id, ""))
-        # nor by a filter of its own that is called so, and goes then
+        # a filter of its own that is called so is its own
         named = {**own, "nodes": {id: HARMLESS, **own["nodes"]}, "wires": [*own["wires"], ["json.out", f"{id}.in"]]}
         named["wires"].append([f"{id}.out", "null.in"])
         assert caller.ask("PUT", "/graphs/team-d", limited, named)[0] == 200
         status, answer = caller.ask("POST", "/graphs/team-d/wires", limited, ends)
-        assert status == (403 if id in (taken, free) else 201), answer
+        assert status == 201, answer
+        assert "theirs" not in json.dumps(answer)
+        # nor by one of its draft that has it as its uid
+        seen = answer["counter"]
+        claimed = {"graph": {**own, "nodes": {**own["nodes"], "set": {**HARMLESS, "uid": id}}}, "base": answer["base"]}
+        fields = {"If-Match": f'"{seen}"'}
+        status, _, content = caller.raw("PUT", "/graphs/team-d/draft", limited, claimed, fields)
+        assert status == 200, content
+        assert caller.ask("DELETE", "/graphs/team-d/draft", limited)[0] == 204
         assert caller.ask("PUT", "/graphs/team-d", limited, own)[0] == 200
     assert len(set(answers)) == 1
-    assert "theirs" not in json.dumps(caller.ask("GET", "/graphs/team-d/draft", limited)[1])
-    assert caller.ask("DELETE", "/graphs/team-d/draft", limited)[0] == 204
+    assert [caller.ask("GET", f"/filters/{id}", ADMIN)[1]["params"] for id in (taken, free)] == [secret["params"]] * 2
     # wires between filters of its graph are its own
     wire = {"source": "set.error", "target": "null.in"}
     assert caller.ask("POST", "/graphs/team-d/wires", limited, wire)[0] == 201
@@ -240,6 +248,73 @@ def test_a_limited_token_gets_at_no_draft_by_a_wire(caller: Caller, limited: str
     assert caller.ask("GET", f"/graphs/{OTHER}/draft", ADMIN)[1] == before
     assert caller.ask("DELETE", f"/graphs/{OTHER}/draft", ADMIN)[0] == 204
     assert caller.ask("DELETE", f"/filters/{free}", ADMIN)[0] == 204
+
+
+def saved(caller: Caller, secret: str, name: str, obj: dict[str, Any], base: int = 0, counter: int = 0) -> tuple[int, Any]:
+    """The answer to a draft that is saved in the place of the one with this counter, 0 for none."""
+    fields = {"If-Match": f'"{counter}"'} if counter else {"If-None-Match": "*"}
+    status, _, content = caller.raw("PUT", f"/graphs/{name}/draft", secret, {"graph": obj, "base": base}, fields)
+    return status, json.loads(content)
+
+
+def test_programs_come_into_a_whole_draft_by_an_administrator_only(caller: Caller, editor: str) -> None:
+    name, with_program = "whole", graph("whole", ["whole"], cat=PROGRAM)
+    malformed = {
+        **with_program,
+        "nodes": {**with_program["nodes"], "b": 1, "c": {"component": "Exec", "params": [1]}},
+        "wires": 7,
+    }
+    for obj in (with_program, malformed, {**with_program, "nodes": {"x": {**PROGRAM, "uid": "u", "colour": "red"}}}):
+        status, problem = saved(caller, editor, name, obj)
+        assert (status, problem["code"]) == (403, "component.privileged")
+    assert caller.ask("GET", f"/graphs/{name}/draft", editor)[0] == 404
+    status, draft = saved(caller, ADMIN, name, with_program)
+    assert status == 201
+    # it may stay, and the rest be changed; what an editor deploys is an editor's
+    status, draft = saved(
+        caller, editor, name, graph(name, [name], cat={**PROGRAM, "uid": "u1"}, set=HARMLESS), 0, draft["counter"]
+    )
+    assert (status, draft["by"], draft["errors"]) == (200, "editor", [])
+    other = {**PROGRAM, "params": {"program": "/bin/true"}}
+    for changed in ({"cat": other}, {"cat": PROGRAM, "other": PROGRAM}):
+        status, problem = saved(caller, editor, name, graph(name, [name], **changed), 0, draft["counter"])
+        assert (status, problem["code"]) == (403, "component.privileged")
+    assert refused(caller, "POST", f"/graphs/{name}/deploy", editor) == "component.privileged"
+    assert caller.ask("POST", f"/graphs/{name}/deploy", ADMIN)[0] == 200
+    # so may one that is live
+    status, draft = saved(caller, editor, name, graph(name, [name], cat=PROGRAM), 1)
+    assert (status, caller.ask("POST", f"/graphs/{name}/deploy", editor)[0]) == (201, 200)
+
+
+def test_a_limited_token_has_to_do_with_drafts_of_its_graphs_only(caller: Caller, limited: str, node: Node) -> None:
+    """Its own it may keep however they are; whether they may be deployed is asked of whoever deploys them."""
+    fields = {"Authorization": f"Bearer {limited}"}
+    with Watching(node.port, "/events?kind=draft", fields) as watching:
+        status, theirs = saved(caller, ADMIN, OTHER, graph(OTHER, [OTHER, "secret-route"]), 1)
+        assert status == 201
+        for method, path, body in (
+            ("GET", f"/graphs/{OTHER}/draft", None),
+            ("PUT", f"/graphs/{OTHER}/draft", {"graph": {}, "base": 0}),
+            ("DELETE", f"/graphs/{OTHER}/draft", None),
+            ("POST", f"/graphs/{OTHER}/deploy", None),
+        ):
+            status, problem = caller.ask(method, path, limited, body)
+            assert (status, problem["code"]) == (403, "graph.forbidden")
+        # a route that is taken names no other graph, nor does one that may not be given keep it from going on
+        status, draft = saved(caller, limited, "team-e", graph("team-e", ["shared"]))
+        assert status == 201
+        assert "another graph" in json.dumps(draft["errors"])
+        assert OTHER not in json.dumps(draft)
+        assert refused(caller, "POST", "/graphs/team-e/deploy", limited) == "graph.route_forbidden"
+        status, draft = saved(caller, limited, "team-e", graph("team-e", ["team-e"]), 0, draft["counter"])
+        assert (status, draft["errors"]) == (200, [])
+        assert [head["name"] for head in caller.ask("GET", "/drafts", limited)[1]] == ["team-e"]
+        assert caller.ask("POST", "/graphs/team-e/deploy", limited)[0] == 200
+        told = watching.until(lambda event: "deleted" in event.data)
+        assert {event.data["graph"] for event in told} == {"team-e"}
+        assert told[-1].data["counter"] == draft["counter"]
+    assert caller.ask("GET", f"/graphs/{OTHER}/draft", ADMIN)[1] == theirs
+    assert caller.ask("DELETE", f"/graphs/{OTHER}/draft", ADMIN)[0] == 204
 
 
 def test_the_author_of_a_version_is_the_token(caller: Caller, editor: str) -> None:

@@ -70,7 +70,7 @@ def test_what_the_issue_lists_is_there() -> None:
         "/graphs/{name}/stores": {"get"},
         "/graphs/{name}/stores/{filter}": {"delete"},
         "/graphs/{name}/wires": {"post", "delete"},
-        "/graphs/{name}/draft": {"get", "delete"},
+        "/graphs/{name}/draft": {"get", "put", "delete"},
         "/graphs/{name}/deploy": {"post"},
         "/graphs/{name}/trigger": {"get", "post"},
         "/healthz": {"get"},

@@ -51,11 +51,14 @@ def test_graphs_and_drafts_move(tmp_path: Path) -> None:
         assert [each["type"] for each in json.loads(project.stdout)["containers"]] == ["Adapters", "Publishers"]
         assert project.stderr == "first: routes: has no place in a project and is left out [pypes1.left_out]\n"
         drafted = ask(node, "GET", "/graphs/drafted/draft")["graph"]
+        changed = ask(node, "GET", "/graphs/second/draft")
+        assert (changed["base"], changed["live"]) == (2, 2)
     other = {**GRAPH, "name": "other", "routes": ["s"]}
     with running(tmp_path / "two", other, workers=1, instances=1) as node:
         done = run("import", node, str(file))
         assert done.exit_code == 0, done.output
-        assert done.stdout == "first: version 1\nsecond: version 1, paused\n4 drafted filters\n"
+        said = "first: version 1\nsecond: version 1, paused\n{}1 drafted filter\n"
+        assert done.stdout == said.format("drafted: draft\nsecond: draft\n")
         states = {each["name"]: each["state"] for each in ask(node, "GET", "/graphs")}
         assert states == {"first": "live", "other": "live", "second": "paused"}
         assert ask(node, "GET", "/graphs/second")["graph"] == {**{k: v for k, v in second.items() if v}, "description": "again"}
@@ -63,20 +66,36 @@ def test_graphs_and_drafts_move(tmp_path: Path) -> None:
         assert version["note"].startswith("imported, version 2 by ann of 2")
         assert version["note"].endswith(": why")
         assert ask(node, "GET", "/graphs/drafted/draft")["graph"] == drafted
-        assert [draft["name"] for draft in ask(node, "GET", "/drafts")] == ["drafted", "second"]
+        assert [(head["name"], head["base"]) for head in ask(node, "GET", "/drafts")] == [("drafted", 0), ("second", 1)]
+        assert ask(node, "GET", "/graphs/second/draft")["graph"] == changed["graph"]
         # once more: what is the same makes no version
         ask(node, "POST", "/graphs/second/resume")
-        assert run("import", node, str(file)).exit_code == 0
+        done = run("import", node, str(file))
+        assert (done.exit_code, done.stdout) == (0, said.format(""))
         assert len(ask(node, "GET", "/graphs/second/versions")) == 1
         assert ask(node, "GET", "/graphs/second")["state"] == "paused"
-        # a wire to a filter that is gone; it keeps the others from nothing
+        # another draft that is there is not overwritten; it keeps the others from nothing
         exported = json.loads(file.read_text())
-        exported["drafts"]["filters"] = [each for each in exported["drafts"]["filters"] if each["id"] != a]
+        exported["drafts"]["graphs"][0]["graph"] = {"name": "drafted"}
         file.write_text(json.dumps(exported))
         done = run("import", node, str(file))
-        assert done.exit_code == 1
-        assert f"drafted: draft: wire from {a}.out to " in done.stderr
-        assert done.stdout.endswith("3 drafted filters\n")
+        assert (done.exit_code, done.stdout) == (1, said.format(""))
+        assert done.stderr.startswith("drafted: draft refused: ")
+        assert ask(node, "GET", "/graphs/drafted/draft")["graph"] == drafted
+
+
+def test_drafts_in_a_file_of_an_earlier_release_are_wires(tmp_path: Path) -> None:
+    file = tmp_path / "node.json"
+    filters = [{"id": id, "component": component, "params": {}} for id, component in (("a", "JSON"), ("b", "Null"))]
+    wires = [["gone.out", "b.in"], ["a.out", "b.in"]]
+    drafts = {"filters": filters, "graphs": [{"name": "drafted", "wires": wires}]}
+    file.write_text(json.dumps({"pypes_node": 1, "graphs": [], "drafts": drafts}))
+    with running(tmp_path / "node", GRAPH, workers=1, instances=1) as node:
+        done = run("import", node, str(file))
+        # one lacked a filter
+        assert (done.exit_code, done.stdout) == (1, "2 drafted filters\n")
+        assert done.stderr.startswith("drafted: draft: wire from gone.out to ")
+        assert ask(node, "GET", "/graphs/drafted/draft")["graph"]["wires"] == [["json.out", "null.in"]]
 
 
 def test_what_is_refused_is_named_and_the_rest_is_moved(tmp_path: Path) -> None:

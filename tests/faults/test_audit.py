@@ -53,9 +53,10 @@ class Fragile(Transformer):
 DYING = """
 import asyncio, itertools, os, signal, sqlite3, sys
 from pathlib import Path
-from pypes.access.audit import Cause
+from pypes.access.audit import Cause, line_of
 from pypes.runtime.file_store import FileStores
-from pypes.runtime.graphs.store import ControlStore, Draft, StoredGraph
+from pypes.runtime.graphs.draft_store import DraftedFilter, GraphDraft
+from pypes.runtime.graphs.store import ControlStore, StoredGraph
 from pypes.runtime.graphs.stores import GraphStores
 from tests.component.test_store import put
 
@@ -63,7 +64,8 @@ base, what = Path(sys.argv[1]), sys.argv[2]
 cause = Cause("", "ada")
 DOING = {
     "deploy": lambda folder, store: store.deploy(StoredGraph("g", 1, {}, 5.0), cause),
-    "draft": lambda folder, store: store.put_draft(Draft("d", "Null", {}), cause),
+    "filter": lambda folder, store: store.drafts.put_filter(DraftedFilter("d", "Null", {}), cause),
+    "save": lambda folder, store: store.drafts.put(GraphDraft("g", 1, graph={}), [line_of(cause, "draft.save", graph="g")]),
     "clear": lambda folder, store: asyncio.run(GraphStores(folder, store).clear("g", "f", cause)),
     "finish": lambda folder, store: asyncio.run(GraphStores(folder, store).finish()),
 }
@@ -112,7 +114,7 @@ def died(base: Path, what: str) -> list[Path]:
     return sorted(base.iterdir())
 
 
-@pytest.mark.parametrize(("what", "table"), [("deploy", "live"), ("draft", "drafts")])
+@pytest.mark.parametrize(("what", "table"), [("deploy", "live"), ("filter", "filters"), ("save", "drafts")])
 def test_a_kill_at_any_statement_leaves_change_and_line_or_neither(tmp_path: Path, what: str, table: str) -> None:
     found = []
     for folder in died(tmp_path, what):
@@ -169,11 +171,14 @@ class Author(threading.Thread):
         self._number = 0
         self._drafts: list[str] = []
         self._tokens: list[str] = []
+        #: The last save of its draft that was sent, the last that was answered, and the counter that it was answered with.
+        self.sent, self.saved, self._counter = 0, 0, 0
         self.answered: list[tuple[str, str]] = []
         self.failure: Exception | None = None
 
     def run(self) -> None:
-        kinds = (self._draft, self._undraft, self._token, self._revoke, self._pause, self._version, self._edit, self._letter)
+        drafts = (self._draft, self._undraft, self._save)
+        kinds = (*drafts, self._token, self._revoke, self._pause, self._version, self._edit, self._letter)
         try:
             while not self._stop_asked.is_set():
                 with suppress(urllib3.exceptions.HTTPError):
@@ -183,13 +188,15 @@ class Author(threading.Thread):
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         """The answer to what was done; ``None`` if it was refused."""
+        status, answer = self._answer(method, path, body)
+        assert status < 300 or status in (404, 409, 502, 503), answer
+        return answer if status < 300 else None
+
+    def _answer(self, method: str, path: str, body: Any, more: dict[str, str] | None = None) -> tuple[int, Any]:
         data = None if body is None else json.dumps(body)
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {OWN}"}
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {OWN}", **(more or {})}
         answer = self._node.http.request(method, self._node.url + path, body=data, headers=headers, timeout=20)
-        if answer.status >= 300:
-            assert answer.status in (404, 409, 502, 503), answer.data
-            return None
-        return json.loads(answer.data) if answer.data else {}
+        return answer.status, json.loads(answer.data) if answer.data else {}
 
     def _note(self, kind: str, name: str, answer: Any) -> None:
         if answer is not None:
@@ -205,6 +212,20 @@ class Author(threading.Thread):
         if self._drafts:
             id = self._drafts.pop()
             self._note("filter.delete", id, self._ask("DELETE", f"/filters/{id}"))
+
+    def _save(self) -> None:
+        """Save a draft of its own, in the place of the last that it knows of."""
+        self.sent += 1
+        seen = {"If-Match": f'"{self._counter}"'} if self._counter else {"If-None-Match": "*"}
+        body = {"graph": {"description": str(self.sent)}, "base": 0}
+        status, answer = self._answer("PUT", f"/graphs/draft-{self.name}/draft", body, seen)
+        if status in (200, 201):
+            self.saved, self._counter = self.sent, answer["counter"]
+        elif status == 412:  # one that was not answered was kept all the same
+            assert self.saved < int(answer["draft"]["graph"]["description"]) < self.sent
+            self._counter = answer["draft"]["counter"]
+        else:
+            assert status in (502, 503), answer
 
     def _token(self) -> None:
         self._number += 1
@@ -346,8 +367,13 @@ def test_every_change_has_its_line_and_no_line_is_without_a_change(tmp_path: Pat
     findings += unlike("token", Counter(name for name, _ in tokens), named(lines, "token.create"))
     findings += unlike("revoked", Counter(name for name, is_revoked in tokens if is_revoked), named(lines, "token.revoke"))
     made, gone = named(lines, "filter.create"), named(lines, "filter.delete")
-    findings += unlike("draft", Counter(id for (id,) in rows_of(control, "select id from drafts")), made - gone)
+    findings += unlike("draft", Counter(id for (id,) in rows_of(control, "select id from filters")), made - gone)
     findings += [f"draft {id} was deleted and never made" for id in gone - made]
+    drafts = dict(rows_of(control, "select name, graph from drafts"))
+    for author in authors:
+        kept_save = int(json.loads(drafts.get(f"draft-{author.name}", '{"description": 0}'))["description"])
+        assert author.saved <= kept_save <= author.sent, f"{author.name} was answered save {author.saved}, {kept_save} is kept"
+        assert bool(kept_save) == any(line.operation == "draft.save" and line.graph == f"draft-{author.name}" for line in lines)
     states = [line.operation for line in lines if line.graph == "paused" and line.operation != "graph.deploy"]
     assert all(one != other for one, other in pairwise(states)), states
     is_paused = rows_of(control, "select name from paused") == [("paused",)]

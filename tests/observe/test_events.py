@@ -39,6 +39,31 @@ def test_events_behind_an_id_and_what_is_missing(id: str, numbers: list[int], ga
     assert bool(reason) == bool(gap)
 
 
+def test_an_event_that_takes_the_place_of_another_leaves_no_gap() -> None:
+    log = log_of(2)
+    for number in range(20):
+        log.replace("draft", "g", counter=number)
+        log.replace("draft", "h", counter=number)
+    assert [(event.kind, event.graphs, event.number) for event in log.all()] == [
+        ("instance", ("g",), 1),
+        ("instance", ("g",), 2),
+        ("draft", ("g",), 41),
+        ("draft", ("h",), 42),
+    ]
+    assert log.all()[-1].body == {"time": "now", "counter": 19}
+    # whoever has heard of the first event has missed nothing that matters
+    events, reason = log.after("a1-1")
+    assert ([event.number for event in events], reason) == ([2, 41, 42], "")
+    log.replace("draft", "g", counter=20)
+    assert log.after("a1-42")[0][0].body["counter"] == 20
+    # nor when the oldest one had to go
+    for _ in range(3):
+        log.add("log")
+    assert [event.number for event in log.all()] == [42, 43, 44, 45, 46]
+    assert log.after("a1-1") == (log.all(), "1 events are not kept any more")
+    assert log.after("a1-2") == (log.all(), "")
+
+
 def test_a_node_that_has_just_started_has_nothing_to_tell() -> None:
     log = log_of(0)
     assert log.last == "a1-0"

@@ -131,24 +131,30 @@ class VersionCalls(Protocol):
 
 
 class DraftCalls(Protocol):
-    """Graphs that are built step by step."""
+    """Graphs that are not deployed yet.
+
+    ``seen`` are counters of which the draft must have one: ``[0]`` for no draft yet, ``None`` for no condition.
+    """
 
     async def page(self, limit: int, after: str | None = None, among: tuple[str, ...] = ()) -> Page:
         """Drafts by name; ``among`` as for graphs."""
 
-    async def get(self, name: str) -> Shown:
-        """The draft of a graph: what it would be, and what is wrong with it yet."""
+    async def get(self, name: str, rights: str = ALL) -> Shown:
+        """The draft of a graph, and what is wrong with it yet."""
 
-    async def wire(self, name: str, source: str, target: str, *, rights: str = ALL, cause: Cause = ITSELF) -> Shown:
+    async def save(self, name: str, graph: Shown, base: int, seen: list[int], edit: Edit = OWN_EDIT) -> Shown:
+        """Keep a whole graph as the draft; returns it with ``created``."""
+
+    async def wire(self, name: str, source: str, target: str, edit: Edit = OWN_EDIT) -> Shown:
         """Draw a wire between two ends, ``filter.port``; returns the draft."""
 
-    async def unwire(self, name: str, source: str, target: str, cause: Cause = ITSELF) -> Shown:
+    async def unwire(self, name: str, source: str, target: str, edit: Edit = OWN_EDIT) -> Shown:
         """Take a drawn wire away; returns the draft."""
 
-    async def deploy(self, name: str, edit: Edit = OWN_EDIT) -> Shown:
+    async def deploy(self, name: str, edit: Edit = OWN_EDIT, seen: list[int] | None = None) -> Shown:
         """Deploy a draft, which is gone then."""
 
-    async def discard(self, name: str, cause: Cause = ITSELF) -> None:
+    async def discard(self, name: str, edit: Edit = OWN_EDIT, seen: list[int] | None = None) -> None:
         """Delete a draft with its filters."""
 
 

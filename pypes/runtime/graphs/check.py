@@ -9,13 +9,23 @@ from typing import Any
 from pypes.core.paths import Paths
 from pypes.core.pools import PoolRules
 from pypes.core.secrets import Secrets
-from pypes.errors import Problem
+from pypes.errors import InvalidGraph, Problem
 from pypes.graph.model import Graph
 from pypes.graph.spec import ComponentSpec
 from pypes.graph.validation import ANY_POOLS, validate
 
 #: The reason why a graph with ``firing: fleet`` cannot be deployed.
 NO_FLEET = "this node is in no fleet; say with --fleet (fleet in [server]) which folder its nodes share, or remove firing"
+#: Largest graph: beyond, to check it would keep the node from everything else for seconds.
+MOST_FILTERS, MOST_WIRES = 2000, 10_000
+
+
+def check_size(name: str, obj: Mapping[str, Any]) -> None:
+    """Raise :class:`InvalidGraph` for a graph, valid or not, that is too large to be looked at."""
+    for part, most in (("nodes", MOST_FILTERS), ("wires", MOST_WIRES)):
+        if isinstance(found := obj.get(part), (list, dict)) and len(found) > most:
+            message = f"has {len(found)} entries, at most {most} are possible; split the graph"
+            raise InvalidGraph("the graph is too large", where=name, problems=[Problem(part, message, "graph.too_large")])
 
 
 def check(

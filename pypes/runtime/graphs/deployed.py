@@ -25,13 +25,10 @@ from pypes.registry import Catalogue, Code, codes_of, differences, digest_of
 from pypes.runtime.folders import paths_of
 from pypes.runtime.generations.generation import SetupFailure
 from pypes.runtime.generations.generations import Generations
-from pypes.runtime.graphs.check import NO_FLEET, check, scrub
+from pypes.runtime.graphs.check import NO_FLEET, check, check_size, scrub
 from pypes.runtime.graphs.reached import Part, part_of
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
 from pypes.runtime.pools.node_pools import NodePools
-
-#: Largest graph: beyond, to check it would keep the node from everything else for seconds.
-MOST_FILTERS, MOST_WIRES = 2000, 10_000
 
 
 class DeployedGraphs:
@@ -294,6 +291,16 @@ class DeployedGraphs:
         """
         if rights == LIMITED and isinstance(obj, dict):
             self._permit_routes(name, obj)
+        canonical: dict[str, Any] = codec.to_obj(self.read(name, obj, rights))
+        if rights != ALL:
+            self._permit(name, canonical, rights)
+        return canonical
+
+    def read(self, name: str, obj: Any, rights: str = ALL) -> Graph:
+        """The graph that could be deployed as it is; raises :class:`InvalidGraph` as :meth:`checked`.
+
+        It need not be deployed: ``rights`` say what is told of other graphs.
+        """
         graph = self._read(name, obj)
         problems = self._problems(graph)
         assert self.catalogue is not None
@@ -305,10 +312,7 @@ class DeployedGraphs:
         problems += route_problems(graph.routes, {route: called[n] for n, routes in others for route in routes})
         if problems:
             raise InvalidGraph("the graph is not valid", where=name, problems=problems)
-        canonical: dict[str, Any] = codec.to_obj(graph)
-        if rights != ALL:
-            self._permit(name, canonical, rights)
-        return canonical
+        return graph
 
     def tried(self, name: str, obj: Any, at: str = "", rights: str = ALL) -> tuple[Part, dict[str, Any]]:
         """The part of a graph that documents reach, from the adapters or from a filter, and that part in canonical form.
@@ -336,10 +340,7 @@ class DeployedGraphs:
                 "graph.name",
             )
             raise InvalidGraph("the graph is not valid", where=name, problems=[problem])
-        for part, most in (("nodes", MOST_FILTERS), ("wires", MOST_WIRES)):
-            if isinstance(found := obj.get(part), (list, dict)) and len(found) > most:
-                message = f"has {len(found)} entries, at most {most} are possible; split the graph"
-                raise InvalidGraph("the graph is too large", where=name, problems=[Problem(part, message, "graph.too_large")])
+        check_size(name, obj)
         return codec.from_obj({"pypes": 1, **obj, "name": name})
 
     def _problems(self, graph: Graph) -> list[Problem]:

@@ -1,208 +1,258 @@
-"""Drafts of graphs: filters that were created one by one, and the wires drawn between them, until they are deployed.
+"""Drafts of graphs: whole documents, valid or not, that are kept on the server until they are deployed or deleted.
 
-An end of a wire is ``filter.port``: the filter is the id of a draft, or, to change a deployed graph, the name (or id,
-``graph.filter``) of one of its filters. A draft begins with what is deployed under its name. A filter that is a draft is in the
-draft of one graph only, and goes with it.
+Each change of a draft gives it another counter, by which whoever saves, deploys or deletes it says which one was seen. A draft
+begins from a live version, its base; it can be deployed while that version is live.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Final, Protocol
 
-from pypes.access.audit import ITSELF, Cause
-from pypes.access.client import ALL, LIMITED
-from pypes.errors import Conflict, Forbidden, InvalidGraph, InvalidInput, NotFound, Problem
-from pypes.graph import codec
+import msgspec
+
+from pypes.access.audit import Line, line_of
+from pypes.access.client import ALL
+from pypes.core.limits import Limits
+from pypes.errors import Changed, Conflict, InvalidGraph, InvalidInput, NotFound, Problem
 from pypes.graph.codec import NAME
+from pypes.ingest.receipt import rfc3339
 from pypes.runtime.contracts.control import OWN_EDIT, Edit
-from pypes.runtime.graphs.check import check
+from pypes.runtime.graphs.check import check_size
 from pypes.runtime.graphs.deployer import Deployer
-from pypes.runtime.graphs.store import ControlStore, Draft
+from pypes.runtime.graphs.document import Document, empty, is_same, names_of, nodes_of, plain, unmasked
+from pypes.runtime.graphs.draft_store import DraftedFilter, GraphDraft
+from pypes.runtime.graphs.store import ControlStore
+
+#: Seconds for which the saves of one author have one line in the audit log: an editor saves by itself, each second or so.
+NOTED_S: Final = 600.0
+
+
+class Tell(Protocol):
+    """Tells that a draft was changed, or is gone; ``counter`` is that of the draft, or of the one that is gone."""
+
+    def __call__(self, graph: str, counter: int, by: str, *, is_gone: bool) -> None: ...
 
 
 class GraphDrafts:
-    """Keeps drafts on the server until they are deployed or discarded."""
+    """Keeps drafts on the server until they are deployed or deleted."""
 
-    def __init__(self, store: ControlStore, deployer: Deployer) -> None:
-        self._store = store
+    def __init__(self, store: ControlStore, deployer: Deployer, tell: Tell) -> None:
+        self.store = store.drafts
+        self._versions = store
         self._deployer = deployer
+        self._clock = store.clock
+        self._tell = tell
+
+    # -- whole ------------------------------------------------------------------------------------------
 
     def all(self) -> list[dict[str, Any]]:
-        """All drafts of graphs: ``{name, wires}``, with the ids of filters in the ends."""
-        return [{"name": name, "wires": [list(wire) for wire in self._store.wires(name)]} for name in self._store.drafted()]
+        """All drafts of graphs: ``{name, base, live, counter, by, time}`` each."""
+        return [
+            {
+                "name": head.name,
+                "base": head.base,
+                "live": self._live(head.name),
+                "counter": head.counter,
+                "by": head.author,
+                "time": rfc3339(self._clock.shown(head.time)),
+            }
+            for head in self.store.all()
+        ]
 
-    def wire(self, name: str, source: str, target: str, *, rights: str = ALL, cause: Cause = ITSELF) -> dict[str, Any]:
-        """Draw a wire in the draft of a graph, which it begins if there is none; returns the draft.
+    def get(self, name: str, rights: str = ALL) -> dict[str, Any]:
+        """The draft: as in :meth:`all`, with its ``graph``, ``names`` of filters by uid, and the ``errors`` that it has now."""
+        return self.shown(self.draft(name), rights)
 
-        Raises :class:`NotFound` for a filter, :class:`InvalidInput` for a port that does not exist, :class:`Conflict` for one
-        that is in the draft of another graph (``filter.wired``) and if there are as many drafted wires as may be
-        (``drafts.full``), and, with rights in some graphs only, :class:`Forbidden` for all but filters of the deployed graph.
+    def save(self, name: str, graph: Document, base: int, expected: Sequence[int], edit: Edit = OWN_EDIT) -> dict[str, Any]:
+        """Keep a document as the draft of a graph; as :meth:`get`, with ``created`` telling whether there was none.
+
+        ``expected`` are the counters one of which the draft must have, 0 for none yet; otherwise :class:`Changed`, unless it is
+        just so already. Raises :class:`InvalidInput` for a base that never was, :class:`InvalidGraph` for what is too large to be
+        checked, :class:`Forbidden` for filters that may not be placed, and :class:`Conflict` (``drafts.full``).
         """
-        if not NAME.fullmatch(name):
-            raise InvalidInput("a graph's name has 1 to 64 letters, digits, - and _", code="graph.name", where=name)
-        ends = self._end(name, source, "outputs", rights), self._end(name, target, "inputs", rights)
-        most = self._deployer.settings.limits.drafts_kept
-        if self._store.wire_count() >= most and ends not in self._store.wires(name):
-            raise Conflict(f"there are {most} drafted wires (limits.drafts_kept); deploy or discard some", code="drafts.full")
-        self._store.put_wire(name, *ends, cause)
-        return self.get(name)
+        check_name(name)
+        check_size(name, graph)
+        before, live = self.store.get(name), self._deployer.live.get(name)
+        wanted = unmasked(graph, [each.graph for each in (before, live) if each is not None])
+        # a save whose answer was lost is repeated with the counter from before
+        if before is None or base != before.base or _text(wanted) != _text(before.graph):
+            self._expect(name, before, expected)
+            self._check_base(name, base, before)
+            self._permit(name, wanted, before, edit.rights)
+            now = self._clock.now()
+            is_noted = before is not None and before.author == edit.author and 0 <= now - before.noted < NOTED_S
+            lines = [] if is_noted else [line_of(edit.cause, "draft.save", graph=name, detail={"base": base})]
+            draft = before or GraphDraft(name, base, graph=wanted)
+            noted = draft.noted if is_noted else now
+            self.put(replace(draft, graph=wanted, base=base, noted=noted), edit, lines)
+        return {**self.get(name, edit.rights), "created": before is None}
 
-    def unwire(self, name: str, source: str, target: str, cause: Cause = ITSELF) -> dict[str, Any]:
-        """Take a drafted wire away; returns the draft, which is gone with its last one."""
-        self._wires(name)
-        self._store.delete_wire(name, self._plain(name, source), self._plain(name, target), cause)
-        return self._shown(name, self._store.wires(name))
+    async def deploy(self, name: str, edit: Edit = OWN_EDIT, seen: Sequence[int] | None = None) -> dict[str, Any]:
+        """Deploy the draft, as :meth:`Deployer.put`; then it is gone. If it cannot be deployed, it stays.
 
-    def get(self, name: str) -> dict[str, Any]:
-        """The draft: ``{name, graph, names, errors}``: ids of filters → their names in the graph, and what is wrong yet.
-
-        A wire to a filter that is gone is among the errors, and not in the graph.
+        ``seen`` are the counters one of which it must have; otherwise :class:`Changed`. Raises :class:`Conflict`
+        (``draft.outdated``) if its base is not live. A draft that is saved meanwhile stays.
         """
-        return self._shown(name, self._wires(name))
-
-    def _shown(self, name: str, wires: Sequence[tuple[str, str]]) -> dict[str, Any]:
-        graph, names, missing = self._build(name, wires)
+        draft = self.draft(name, seen)
+        before = self._live(name)
+        live = self._deployer.live.get(name)
+        # the node may have been killed when it was deployed, and the draft not gone yet
+        expected = [draft.base, *([live.version] if live is not None and is_same(draft.graph, live.graph) else [])]
         try:
-            assert self._deployer.catalogue is not None
-            has_fleet = self._deployer.settings.server.fleet is not None
-            problems = check(
-                codec.from_obj(graph),
-                self._deployer.catalogue,
-                os.environ,
-                has_fleet=has_fleet,
-                paths=self._deployer.paths,
-            )
-        except InvalidGraph as error:
-            problems = list(error.problems)
-        errors = [problem.to_obj() for problem in (*missing, *problems)]
-        return {"name": name, "graph": graph, "names": names, "errors": errors}
-
-    async def deploy(self, name: str, edit: Edit = OWN_EDIT) -> dict[str, Any]:
-        """Deploy the draft, as :meth:`Deployer.put`; then it is gone. If it cannot be deployed, it stays."""
-        graph, names, missing = self._build(name, self._wires(name))
-        if missing:
-            raise InvalidGraph("the draft is not whole", where=name, problems=missing)
-        before = self._version(name)
-        deployed = await self._deployer.put(name, graph, edit)
+            deployed = await self._deployer.put(name, draft.graph, msgspec.structs.replace(edit, expected=expected))
+        except Changed as error:
+            raise self._outdated(draft) from error
         # where nothing was to be deployed, that the draft goes is all there is to tell
-        self._discard(name, names, edit.cause if deployed["version"] == before else None)
+        line = line_of(edit.cause, "draft.delete", graph=name)
+        self._delete(draft, edit.author, [line] if deployed["version"] == before else [])
         return deployed
 
-    def _discard(self, name: str, filters: Iterable[str], cause: Cause | None) -> None:
-        # one may have been given to another draft while this one was deployed
-        holders = self._holders()
-        self._store.discard(name, [id for id in filters if holders.get(id, name) == name], cause)
+    def discard(self, name: str, edit: Edit = OWN_EDIT, seen: Sequence[int] | None = None) -> None:
+        """Throw the draft away, its filters included; raises :class:`NotFound`, and :class:`Changed` as :meth:`deploy`."""
+        self._delete(self.draft(name, seen), edit.author, [line_of(edit.cause, "draft.delete", graph=name)])
 
-    def _version(self, name: str) -> int:
+    # -- for those who change it --------------------------------------------------------------------------
+
+    def draft(self, name: str, seen: Sequence[int] | None = None) -> GraphDraft:
+        """The draft of a graph, which must have one of the counters that were ``seen``, if it is said which."""
+        draft = self.store.get(name)
+        if seen:
+            self._expect(name, draft, seen)
+        if draft is None:
+            raise NotFound(
+                f"there is no draft of graph {name!r}; PUT /graphs/{name}/draft begins one", code="graph.no_draft", where=name
+            )
+        return draft
+
+    def _expect(self, name: str, draft: GraphDraft | None, expected: Sequence[int]) -> None:
+        if (0 if draft is None else draft.counter) in expected:
+            return
+        if draft is None:
+            raise Changed(
+                f"the draft of graph {name!r} is gone: it was deployed or deleted; begin another one with If-None-Match: *",
+                code="draft.gone",
+                where=name,
+            )
+        by = f" by {draft.author}" if draft.author else ""
+        raise Changed(
+            f"the draft of graph {name!r} is not the one that was seen: it was saved{by} since; merge with it, and send its ETag",
+            code="draft.changed",
+            where=name,
+        )
+
+    def _outdated(self, draft: GraphDraft) -> Conflict:
+        live, name = self._live(draft.name), draft.name
+        now = f"version {live} is live" if live else "no version is live"
+        began = f"version {draft.base}" if draft.base else "none"
+        return Conflict(
+            f"{now} of graph {name!r}, and its draft began from {began}: merge what has changed since, save the draft with the "
+            f"base {live}, and deploy it then",
+            code="draft.outdated",
+            where=name,
+        )
+
+    def _check_base(self, name: str, base: int, before: GraphDraft | None) -> None:
+        if base in (0, self._live(name)) or (before is not None and base == before.base):
+            return
+        try:
+            self._versions.version(name, base)
+        except NotFound as error:
+            raise InvalidInput(error.message, code=error.code, where="base") from error
+
+    def _permit(self, name: str, graph: Document, before: GraphDraft | None, rights: str) -> None:
+        """Raise :class:`Forbidden` for filters that may not be placed, and are not just so in the draft or the live version."""
+        if rights == ALL:
+            return
+        drafted = {} if before is None else {filter: plain(node) for filter, node in nodes_of(before.graph).items()}
+        placed = {filter: plain(node) for filter, node in nodes_of(graph).items()}
+        new = {filter: node for filter, node in placed.items() if node != drafted.get(filter)}
+        live = self._deployer.live.get(name)
+        self._deployer.permit_filters({} if live is None else live.graph["nodes"], new, f"{name}.")
+
+    def _live(self, name: str) -> int:
         """The live version of a graph, 0 if there is none."""
         live = self._deployer.live.get(name)
         return 0 if live is None else live.version
 
-    def discard(self, name: str, cause: Cause = ITSELF) -> None:
-        """Throw the draft away, its filters included; raises :class:`NotFound`."""
-        _, names, _ = self._build(name, self._wires(name))
-        self._discard(name, names, cause)
+    def begun(self, name: str) -> GraphDraft:
+        """A draft as it begins, of what is live; it is not kept yet."""
+        base = self._live(name)
+        return GraphDraft(name, base, graph=self._beginning(name, base))
 
-    # -- parts ------------------------------------------------------------------------------------------
+    def _beginning(self, name: str, base: int) -> Document:
+        return self._versions.version(name, base).graph if base else empty(name)
 
-    def _wires(self, name: str) -> list[tuple[str, str]]:
-        wires = self._store.wires(name)
-        if not wires:
-            raise NotFound(f"there is no draft of graph {name!r}; draw a wire first", code="graph.no_draft", where=name)
-        return wires
+    def put(
+        self,
+        draft: GraphDraft,
+        edit: Edit,
+        lines: Sequence[Line],
+        taken: Iterable[str] = (),
+        freed: Sequence[DraftedFilter] = (),
+    ) -> None:
+        """Write a draft; the filters that were made one by one are in it as long as their uids are."""
+        taken = list(taken)
+        check_size(draft.name, draft.graph)
+        count, size = self.store.beside(draft.name, taken)
+        check_room(self._deployer.settings.limits, count, size + len(_text(draft.graph)))
+        uids = names_of(draft.graph)
+        filters = tuple(id for id in (*draft.filters, *taken) if id in uids)
+        counter = self.store.put(replace(draft, author=edit.author, filters=filters), lines, taken, freed)
+        self._tell(draft.name, counter, edit.author, is_gone=False)
 
-    def _build(self, name: str, wires: Sequence[tuple[str, str]]) -> tuple[dict[str, Any], dict[str, str], list[Problem]]:
-        """The graph, the names in it of the filters that are drafts, and the wires that lack a filter."""
-        live = self._deployer.live.get(name)
-        graph: dict[str, Any] = dict(live.graph) if live is not None else {"pypes": codec.FORM, "name": name}
-        deployed, holders = self._deployed(name), self._holders()
-        nodes = dict(deployed)
-        names: dict[str, str] = {}
-        drawn, missing = [], []
-        for wire in wires:
-            ends = []
-            for end in wire:
-                id, _, port = end.rpartition(".")
-                if id not in deployed and id not in names:
-                    draft = self._draft(id)
-                    if draft is None or holders[id] != name:
-                        missing.append(_missing(id, wire, is_gone=draft is None))
-                        continue
-                    names[id] = _free(draft.component.lower(), {*nodes, *names.values()})
-                    nodes[names[id]] = {"component": draft.component, "params": draft.params}
-                ends.append(f"{names.get(id, id)}.{port}")
-            if len(ends) == len(wire):
-                drawn.append(ends)
-        return {**graph, "nodes": nodes, "wires": [*graph.get("wires", []), *drawn]}, names, missing
+    def settle(
+        self, draft: GraphDraft, graph: Document, edit: Edit, lines: Sequence[Line], freed: Sequence[DraftedFilter] = ()
+    ) -> dict[str, Any]:
+        """Write a draft of which something was taken away, or delete it if that is all there was; returns it."""
+        changed = replace(draft, graph=graph)
+        if graph == self._beginning(draft.name, draft.base):
+            self._delete(draft, edit.author, lines, freed)
+            return self.shown(changed, edit.rights)
+        self.put(changed, edit, lines, freed=freed)
+        return self.get(draft.name, edit.rights)
 
-    def _deployed(self, name: str) -> Mapping[str, Mapping[str, Any]]:
-        """The filters of a graph as it is deployed; none if it is not."""
-        live = self._deployer.live.get(name)
-        return {} if live is None else live.graph["nodes"]
+    def _delete(self, draft: GraphDraft, author: str, lines: Sequence[Line], freed: Sequence[DraftedFilter] = ()) -> None:
+        """Delete a draft, unless it was saved meanwhile."""
+        if self.store.delete(draft.counter, lines, freed):
+            self._tell(draft.name, draft.counter, author, is_gone=True)
 
-    def _draft(self, id: str) -> Draft | None:
-        with suppress(NotFound):
-            return self._store.draft(id)
-        return None
-
-    def _holders(self) -> dict[str, str]:
-        """The graph in whose draft a filter is that belongs to none yet, by its id.
-
-        It is the first that drew a wire to it: earlier releases let in others.
-        """
-        holders: dict[str, str] = {}
-        for graph, *ends in self._store.drawn():
-            deployed = self._deployed(graph)
-            for id in (end.rpartition(".")[0] for end in ends):
-                if id not in deployed:
-                    holders.setdefault(id, graph)
-        return holders
-
-    def _end(self, name: str, end: str, side: str, rights: str) -> str:
-        """Check an end of a wire and bring it to the form in which it is stored."""
-        id, _, port = self._plain(name, end).rpartition(".")
-        node = self._deployed(name).get(id)
-        # one that is called as a draft would stand for the draft once it is gone
-        if rights == LIMITED and (node is None or self._draft(id) is not None):
-            raise Forbidden(
-                f"graph {name!r} has no filter {id!r}, and drafts of filters are only for tokens that are for all graphs",
-                code="graph.forbidden",
-                where=end,
-            )
-        component = node["component"] if node is not None else self._store.draft(id).component
-        if node is None and (other := self._holders().get(id, name)) != name:
-            raise Conflict(
-                f"filter {id!r} is in the draft of graph {other!r} already; configure another one (POST /filters)",
-                code="filter.wired",
-                where=end,
-            )
-        assert self._deployer.catalogue is not None
-        spec = self._deployer.catalogue.used(component, end)
-        if port not in getattr(spec, side) and not (side == "outputs" and port == "error"):
-            known = ", ".join(getattr(spec, side)) or "none"
-            raise InvalidInput(
-                f"{component} has no port {port!r} among its {side}: {known}", code="graph.unknown_port", where=end
-            )
-        return f"{id}.{port}"
-
-    def _plain(self, name: str, end: str) -> str:
-        if end.count(".") not in (1, 2):
-            raise InvalidInput('an end of a wire is "filter.port"', code="graph.form", where=end)
-        return end.removeprefix(f"{name}.") if end.count(".") == 2 else end
+    def shown(self, draft: GraphDraft, rights: str = ALL) -> dict[str, Any]:
+        """A draft as :meth:`get` has it."""
+        try:
+            self._deployer.read(draft.name, draft.graph, rights)
+            problems: tuple[Problem, ...] = ()
+        except InvalidGraph as error:
+            problems = error.problems or (Problem("", error.message, error.code),)
+        return {
+            "name": draft.name,
+            "graph": draft.graph,
+            "base": draft.base,
+            "live": self._live(draft.name),
+            "counter": draft.counter,
+            "by": draft.author,
+            "time": rfc3339(self._clock.shown(draft.time)),
+            "names": names_of(draft.graph),
+            "errors": [problem.to_obj() for problem in problems],
+        }
 
 
-def _free(base: str, taken: set[str]) -> str:
-    name, number = base, 2
-    while name in taken:
-        name, number = f"{base}-{number}", number + 1
-    return name
+def check_room(limits: Limits, count: int, size: int) -> None:
+    """Raise :class:`Conflict` if there are as many drafts already as may be, or if all would have more bytes than they may."""
+    if count >= limits.drafts_kept:
+        raise Conflict(f"there are {count} drafts (limits.drafts_kept); deploy or delete some", code="drafts.full")
+    if size > limits.drafts_bytes:
+        raise Conflict(
+            f"all drafts together would have more than {limits.drafts_bytes} bytes (limits.drafts_bytes); deploy or delete some",
+            code="drafts.full",
+        )
 
 
-def _missing(id: str, wire: tuple[str, str], *, is_gone: bool) -> Problem:
-    """The wire of a draft that lacks one of its filters."""
-    reason, code = ("is gone", "filter.not_found") if is_gone else ("is in the draft of another graph", "filter.wired")
-    message = f"filter {id!r} {reason}; delete the wire from {wire[0]} to {wire[1]}, or the draft"
-    return Problem("wires", message, code)
+def check_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise InvalidInput("a graph's name has 1 to 64 letters, digits, - and _", code="graph.name", where=name)
+
+
+def _text(value: Any) -> bytes:
+    return msgspec.json.encode(value)

@@ -1,4 +1,4 @@
-"""Filters as the REST interface names them: drafts, which belong to no graph yet, and the nodes of deployed graphs.
+"""Filters as the REST interface names them: drafts, which are in no deployed graph, and the nodes of deployed graphs.
 
 The id of a draft is a UUIDv7; a filter of a deployed graph has the id ``graph.filter``, and changing it deploys a new version of
 the graph.
@@ -18,21 +18,27 @@ from pypes.access.audit import ITSELF, Cause
 from pypes.access.client import ALL
 from pypes.component import ERROR_PORT
 from pypes.core.clock import wall
-from pypes.errors import Changed, Conflict, InvalidComponent, InvalidInput, NotFound
+from pypes.errors import Changed, InvalidComponent, InvalidInput, NotFound
 from pypes.graph.model import Graph, GraphNode
 from pypes.graph.privileges import Nodes
 from pypes.graph.spec import ComponentSpec
 from pypes.runtime.contracts.control import OWN_EDIT, Edit
 from pypes.runtime.graphs.check import check
 from pypes.runtime.graphs.deployer import Deployer
-from pypes.runtime.graphs.store import ControlStore, Draft
+from pypes.runtime.graphs.draft_store import DraftedFilter
+from pypes.runtime.graphs.drafts import check_room
+from pypes.runtime.graphs.stepwise import Steps
 
 
 class Filters:
-    """Creates, shows, changes and deletes filters. A filter is ``{id, component, kind, inputs, outputs, params, schema}``."""
+    """Creates, shows, changes and deletes filters. A filter is ``{id, component, kind, inputs, outputs, params, schema}``.
 
-    def __init__(self, store: ControlStore, deployer: Deployer) -> None:
-        self._store = store
+    A draft has ``graph`` besides, the graph in whose draft it is, ``None`` if it is in none.
+    """
+
+    def __init__(self, steps: Steps, deployer: Deployer) -> None:
+        self._steps = steps
+        self._store = steps.store
         self._deployer = deployer
 
     def summaries(self) -> list[dict[str, Any]]:
@@ -42,13 +48,20 @@ class Filters:
             for _, g in sorted(self._deployer.live.items())
             for filter, node in sorted(g.graph["nodes"].items())
         ]
-        return deployed + [self._draft(draft) for draft in self._store.drafts()]
+        free = [self._draft(draft, None) for draft in self._store.filters()]
+        return deployed + free + [self._draft(draft, graph) for graph, draft in self._steps.filters()]
 
     def get(self, id: str) -> dict[str, Any]:
         """One filter; raises :class:`NotFound`."""
         if "." in id:
             return self._shown(id, self._deployed(id))
-        return self._draft(self._store.draft(id))
+        graph, draft = self._found(id)
+        return self._draft(draft, graph)
+
+    def _found(self, id: str) -> tuple[str | None, DraftedFilter]:
+        """A draft with the graph in whose draft it is, ``None`` if it is in none; raises :class:`NotFound`."""
+        found = self._store.find(id)
+        return (None, found) if found is not None else self._steps.find(id) or (None, self._store.filter(id))
 
     def create(self, component: str, params: Any, cause: Cause = ITSELF, *, rights: str = ALL) -> dict[str, Any]:
         """Create a draft. Parameters that are required may still be missing; those that are given must be right.
@@ -56,28 +69,20 @@ class Filters:
         Raises :class:`Conflict` (``drafts.full``) if there are as many as may be, and :class:`Forbidden` for what may not be
         placed with these ``rights``.
         """
-        draft = Draft(_uuid7(), component, self._checked(component, params))
+        draft = DraftedFilter(_uuid7(), component, self._checked(component, params))
         self._permit({}, draft, rights)
         self._put(draft, cause)
-        return self._draft(draft)
+        return self._draft(draft, None)
 
-    def _permit(self, old: Nodes, new: Draft, rights: str) -> None:
+    def _permit(self, old: Nodes, new: DraftedFilter, rights: str) -> None:
         """Raise :class:`Forbidden` for a draft that needs a privilege, and is not just so already."""
         if rights != ALL:
             self._deployer.permit_filters(old, _named(new))
 
-    def _put(self, draft: Draft, cause: Cause) -> None:
-        limits = self._deployer.settings.limits
-        count, size = self._store.drafts_beside(draft.id)
-        if count >= limits.drafts_kept:
-            raise Conflict(f"there are {count} drafts (limits.drafts_kept); deploy or delete some", code="drafts.full")
-        if size + len(msgspec.json.encode(draft.params)) > limits.drafts_bytes:
-            raise Conflict(
-                f"the parameters of all drafts would have more than {limits.drafts_bytes} bytes (limits.drafts_bytes); "
-                "deploy or delete some",
-                code="drafts.full",
-            )
-        self._store.put_draft(draft, cause)
+    def _put(self, draft: DraftedFilter, cause: Cause) -> None:
+        count, size = self._store.beside("", [draft.id])
+        check_room(self._deployer.settings.limits, count, size + len(msgspec.json.encode(draft.params)))
+        self._store.put_filter(draft, cause)
 
     async def update(self, id: str, params: Any, edit: Edit = OWN_EDIT) -> dict[str, Any]:
         """Replace a filter's parameters; for one of a deployed graph, returns when the new version is live.
@@ -85,10 +90,13 @@ class Filters:
         ``author``, ``note`` and ``expected`` are about that version.
         """
         if "." not in id:
-            old = self._store.draft(id)
+            drafted, old = self._found(id)
             new = replace(old, params=self._checked(old.component, params))
             self._permit(_named(old), new, edit.rights)
-            self._put(new, edit.cause)
+            if drafted is None:
+                self._put(new, edit.cause)
+            else:
+                self._steps.change_filter(drafted, new, edit)
             return self.get(id)
         filter = id.partition(".")[2]
         checked = self._checked(self._deployed(id)["component"], params)
@@ -103,7 +111,11 @@ class Filters:
     async def delete(self, id: str, edit: Edit = OWN_EDIT) -> None:
         """Delete a filter; one of a deployed graph goes with its wires, provided that the graph is still valid then."""
         if "." not in id:
-            self._store.delete_draft(id, edit.cause)
+            drafted, _ = self._found(id)
+            if drafted is None:
+                self._store.delete_filter(id, edit.cause)
+            else:
+                self._steps.delete_filter(drafted, id, edit)
             return
         filter = id.partition(".")[2]
 
@@ -140,8 +152,8 @@ class Filters:
         found: dict[str, Any] = graph.graph["nodes"][filter]
         return found
 
-    def _draft(self, draft: Draft) -> dict[str, Any]:
-        return self._shown(draft.id, {"component": draft.component, "params": draft.params})
+    def _draft(self, draft: DraftedFilter, graph: str | None) -> dict[str, Any]:
+        return {**self._shown(draft.id, {"component": draft.component, "params": draft.params}), "graph": graph}
 
     def _shown(self, id: str, node: Mapping[str, Any]) -> dict[str, Any]:
         shown = {"id": id, "component": node["component"], "params": node.get("params", {})}
@@ -183,7 +195,7 @@ class Filters:
         return spec
 
 
-def _named(draft: Draft) -> Nodes:
+def _named(draft: DraftedFilter) -> Nodes:
     """A draft as the filters of a graph are; it is called by its component."""
     return {draft.component: {"component": draft.component, "params": draft.params}}
 

@@ -1,4 +1,4 @@
-"""The store of the control plane: graph versions, drafts of filters, loaded files. SQLite, one file per node.
+"""The store of the control plane: graph versions, drafts, loaded files. SQLite, one file per node.
 
 The tokens of clients are in the same file (:mod:`pypes.access.store`), and the audit log of all that is changed here
 (:mod:`pypes.access.trail`): a change is committed with its line.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +24,9 @@ from pypes.core.databases import writing
 from pypes.core.nodetime import Clock
 from pypes.errors import NotFound, StoreError
 from pypes.registry import Code
+from pypes.runtime.graphs.draft_store import DRAFTS, FILTERS, DraftStore, upgrade
 
-FORMAT = 6
+FORMAT = 7
 
 _SCHEMA = f"""
 create table node (key text primary key, value text not null) without rowid;
@@ -34,13 +35,10 @@ create table graphs (
     note text not null, error text not null, code text not null, primary key (name, version)
 ) without rowid;
 create table paused (name text primary key) without rowid;
-create table wires (graph text not null, source text not null, target text not null, created real not null,
-    primary key (graph, source, target)) without rowid;
 create table fired (graph text primary key, schedule text not null, at real not null) without rowid;
 create table live (name text primary key, version integer not null) without rowid;
-create table drafts (id text primary key, component text not null, params text not null, created real not null) without rowid;
 create table files (path text primary key, digest text not null) without rowid;
-{TOKENS}{BUDGETS}"""
+{DRAFTS}{FILTERS}{TOKENS}{BUDGETS}"""
 
 #: ``begun`` are changes of what is elsewhere, by which a node that was killed meanwhile knows what it has to finish.
 _AUDIT = f"""
@@ -48,7 +46,7 @@ create table if not exists begun (number integer primary key, line text not null
 {TRAIL}"""
 
 #: From each format to the next.
-_UPGRADES = {
+_UPGRADES: dict[int, str | Callable[[sqlite3.Connection], None]] = {
     1: """
 alter table graphs rename column source to author;
 alter table graphs add column note text not null default '';
@@ -62,6 +60,7 @@ create table fired (graph text primary key, schedule text not null, at real not 
     3: TOKENS,
     4: BUDGETS,
     5: _AUDIT,
+    6: upgrade,
 }
 
 
@@ -84,15 +83,6 @@ class StoredGraph:
     code: tuple[Code, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A filter that belongs to no graph yet."""
-
-    id: str
-    component: str
-    params: dict[str, Any]
-
-
 class ControlStore:
     """The node's ``control.db``. Every change is durable when the method returns; calls block for one sync (a few ms).
 
@@ -103,6 +93,8 @@ class ControlStore:
         self.path = path
         #: Its times are stored.
         self.clock = clock or Clock()
+        #: Drafts of graphs and of filters.
+        self.drafts = DraftStore(self.rows, self.change, self.clock)
         #: The audit log of the file.
         self.trail = Trail(self.clock, most_bytes=audit_bytes)
         try:
@@ -122,29 +114,39 @@ class ControlStore:
                     f"begin; {_SCHEMA} {_AUDIT} insert into node values ('id', '{node}'); pragma user_version = {FORMAT}; commit;"
                 )
             for form in range(found or FORMAT, FORMAT):
-                self._db.executescript(f"begin; {_UPGRADES[form]} pragma user_version = {form + 1}; commit;")
+                self._upgrade(form)
         except sqlite3.Error as error:
             raise StoreError(f"{path} cannot be opened: {error}", where=str(path)) from error
+
+    def _upgrade(self, form: int) -> None:
+        """Bring the file from a format to the next, or leave it as it was."""
+        step = _UPGRADES[form]
+        if isinstance(step, str):
+            self._db.executescript(f"begin; {step} pragma user_version = {form + 1}; commit;")
+            return
+        with writing(self._db):
+            step(self._db)
+            self._db.execute(f"pragma user_version = {form + 1}")
 
     @property
     def node(self) -> int:
         """This node's number, 32 bits: chosen at random once, part of every receipt."""
-        return int(self._rows("select value from node where key = 'id'")[0][0])
+        return int(self.rows("select value from node where key = 'id'")[0][0])
 
     # -- graphs -----------------------------------------------------------------------------------------
 
     def live(self) -> dict[str, StoredGraph]:
         """The version in force of every deployed graph, by name."""
-        rows = self._rows(f"select {_COLUMNS} from graphs natural join live order by name")
+        rows = self.rows(f"select {_COLUMNS} from graphs natural join live order by name")
         return {row[0]: _stored(row) for row in rows}
 
     def versions(self, name: str) -> list[StoredGraph]:
         """All versions of a graph, the newest first; also of one that was deleted."""
-        return [_stored(row) for row in self._rows(f"select {_COLUMNS} from graphs where name = ? order by version desc", name)]
+        return [_stored(row) for row in self.rows(f"select {_COLUMNS} from graphs where name = ? order by version desc", name)]
 
     def version(self, name: str, version: int) -> StoredGraph:
         """One version; raises :class:`NotFound`."""
-        rows = self._rows(f"select {_COLUMNS} from graphs where name = ? and version = ?", name, version)
+        rows = self.rows(f"select {_COLUMNS} from graphs where name = ? and version = ?", name, version)
         if not rows:
             raise NotFound(
                 f"there is no version {version} of graph {name!r}; GET /graphs/{name}/versions lists them",
@@ -155,30 +157,30 @@ class ControlStore:
 
     def next_version(self, name: str) -> int:
         """The number the next version of a graph will have; numbers of deleted graphs are not used again."""
-        return int(self._rows("select coalesce(max(version), 0) + 1 from graphs where name = ?", name)[0][0])
+        return int(self.rows("select coalesce(max(version), 0) + 1 from graphs where name = ?", name)[0][0])
 
     def deploy(self, graph: StoredGraph, cause: Cause = ITSELF) -> None:
         """Store a version and put it in force."""
-        self._change(*_deploy(graph), lines=[self._line_of_version(graph, cause)])
+        self.change(*_deploy(graph), lines=[self._line_of_version(graph, cause)])
 
     def _line_of_version(self, graph: StoredGraph, cause: Cause, **more: Any) -> Line:
-        rows = self._rows("select version from live where name = ?", graph.name)
+        rows = self.rows("select version from live where name = ?", graph.name)
         before = int(rows[0][0]) if rows else None
         return line_of(cause, "graph.deploy", graph=graph.name, before=before, after=graph.version, **more)
 
     def record_code(self, name: str, version: int, code: tuple[Code, ...]) -> None:
         """Remember the code that a version runs with now."""
-        self._change(("update graphs set code = ? where name = ? and version = ?", (_text(code), name, version)))
+        self.change(("update graphs set code = ? where name = ? and version = ?", (_text(code), name, version)))
 
     def record_failed(self, graph: StoredGraph, cause: Cause = ITSELF) -> None:
         """Store a version that could not be set up: what was tried can be seen, and its number is not used again."""
-        self._change((_INSERT_GRAPH, _values(graph)), lines=[self._line_of_version(graph, cause, outcome="failed")])
+        self.change((_INSERT_GRAPH, _values(graph)), lines=[self._line_of_version(graph, cause, outcome="failed")])
 
     def undeploy(self, name: str, cause: Cause = ITSELF, *, is_forced: bool = False) -> None:
         """Take a graph out of force; its versions stay."""
-        rows = self._rows("select version from live where name = ?", name)
+        rows = self.rows("select version from live where name = ?", name)
         before, detail = int(rows[0][0]) if rows else None, {"force": True} if is_forced else {}
-        self._change(
+        self.change(
             ("delete from live where name = ?", (name,)),
             ("delete from paused where name = ?", (name,)),
             ("delete from fired where graph = ?", (name,)),
@@ -187,138 +189,64 @@ class ControlStore:
 
     def paused(self) -> set[str]:
         """The graphs that are paused."""
-        return {name for (name,) in self._rows("select name from paused")}
+        return {name for (name,) in self.rows("select name from paused")}
 
     def pause(self, name: str, is_paused: bool, cause: Cause = ITSELF) -> None:
         """Remember whether a graph is paused."""
-        self._change(
+        self.change(
             ("insert or ignore into paused values (?)" if is_paused else "delete from paused where name = ?", (name,)),
             lines=[line_of(cause, "graph.pause" if is_paused else "graph.resume", graph=name)],
         )
 
     def digest(self, path: str) -> str | None:
         """Digest of a graph file when it was last loaded."""
-        rows = self._rows("select digest from files where path = ?", path)
+        rows = self.rows("select digest from files where path = ?", path)
         return str(rows[0][0]) if rows else None
 
     def loaded(self, path: str, digest: str) -> None:
         """Remember that a graph file was loaded with this content."""
-        self._change(_loaded(path, digest))
+        self.change(_loaded(path, digest))
 
     def load(self, files: Iterable[tuple[StoredGraph, str, str]]) -> None:
         """Put graphs of files in force, all or none, and remember with which content: graph, path and digest each."""
         files = list(files)
-        self._change(
+        self.change(
             *(each for graph, path, digest in files for each in (*_deploy(graph), _loaded(path, digest))),
             lines=[self._line_of_version(graph, ITSELF, detail={"file": path}) for graph, path, _ in files],
         )
 
     def fired(self, graph: str) -> tuple[str, float] | None:
         """The schedule of a graph when its sources were last triggered by it, and the time for which they were."""
-        rows = self._rows("select schedule, at from fired where graph = ?", graph)
+        rows = self.rows("select schedule, at from fired where graph = ?", graph)
         return (str(rows[0][0]), float(rows[0][1])) if rows else None
 
     def set_fired(self, graph: str, schedule: str, at: float) -> None:
         """Remember that a schedule is dealt with up to ``at`` (seconds since the epoch)."""
-        self._change(("insert or replace into fired values (?, ?, ?)", (graph, schedule, at)))
-
-    # -- drafts -----------------------------------------------------------------------------------------
-
-    def drafts(self) -> list[Draft]:
-        """All drafts in the order in which they were created."""
-        rows = self._rows("select id, component, params from drafts order by created, id")
-        return [Draft(id, component, msgspec.json.decode(params)) for id, component, params in rows]
-
-    def draft(self, id: str) -> Draft:
-        """One draft; raises :class:`NotFound`."""
-        rows = self._rows("select id, component, params from drafts where id = ?", id)
-        if not rows:
-            raise NotFound(f"there is no filter {id!r}; GET /filters lists them", code="filter.not_found", where=id)
-        return Draft(rows[0][0], rows[0][1], msgspec.json.decode(rows[0][2]))
-
-    def drafts_beside(self, id: str) -> tuple[int, int]:
-        """The number of the other drafts, and of the bytes of their parameters."""
-        sql = "select count(*), coalesce(sum(length(cast(params as blob))), 0) from drafts where id <> ?"
-        count, size = self._rows(sql, id)[0]
-        return int(count), int(size)
-
-    def wire_count(self) -> int:
-        """The number of drafted wires of all graphs together."""
-        return int(self._rows("select count(*) from wires")[0][0])
-
-    def put_draft(self, draft: Draft, cause: Cause = ITSELF) -> None:
-        """Create or replace a draft."""
-        values = (draft.id, draft.component, _text(draft.params), self.clock.now())
-        update = "do update set params = excluded.params where params <> excluded.params"
-        self._change(
-            (f"insert into drafts values (?, ?, ?, ?) on conflict (id) {update}", values),
-            lines=[line_of(cause, "filter.change", object=draft.id, detail={"component": draft.component})],
-        )
-
-    def delete_draft(self, id: str, cause: Cause = ITSELF) -> None:
-        """Delete a draft; raises :class:`NotFound`."""
-        self.draft(id)
-        self._change(("delete from drafts where id = ?", (id,)), lines=[line_of(cause, "filter.delete", object=id)])
-
-    def wires(self, graph: str) -> list[tuple[str, str]]:
-        """The wires drafted for a graph, as ``("filter.output", "filter.input")``, in the order in which they were drawn."""
-        rows = self._rows("select source, target from wires where graph = ? order by created, source, target", graph)
-        return [(source, target) for source, target in rows]
-
-    def drawn(self) -> list[tuple[str, str, str]]:
-        """All drafted wires: graph, source and target, in the order in which they were drawn."""
-        rows = self._rows("select graph, source, target from wires order by created, graph, source, target")
-        return [(graph, source, target) for graph, source, target in rows]
-
-    def drafted(self) -> list[str]:
-        """Names of the graphs that wires are drafted for."""
-        return [name for (name,) in self._rows("select distinct graph from wires order by graph")]
-
-    def put_wire(self, graph: str, source: str, target: str, cause: Cause = ITSELF) -> None:
-        """Draft a wire; one that is there already stays."""
-        self._change(
-            ("insert or ignore into wires values (?, ?, ?, ?)", (graph, source, target, self.clock.now())),
-            lines=[line_of(cause, "wire.draw", graph=graph, object=f"{source} > {target}")],
-        )
-
-    def delete_wire(self, graph: str, source: str, target: str, cause: Cause = ITSELF) -> None:
-        """Delete a drafted wire; nothing happens if there is none."""
-        self._change(
-            ("delete from wires where graph = ? and source = ? and target = ?", (graph, source, target)),
-            lines=[line_of(cause, "wire.delete", graph=graph, object=f"{source} > {target}")],
-        )
-
-    def discard(self, graph: str, drafts: Iterable[str], cause: Cause | None = ITSELF) -> None:
-        """Delete all wires drafted for a graph, and these filters. Without a cause the line of a deployment tells of it."""
-        self._change(
-            ("delete from wires where graph = ?", (graph,)),
-            *(("delete from drafts where id = ?", (id,)) for id in drafts),
-            lines=[] if cause is None else [line_of(cause, "draft.delete", graph=graph)],
-        )
+        self.change(("insert or replace into fired values (?, ?, ?)", (graph, schedule, at)))
 
     # -- the audit log ----------------------------------------------------------------------------------
 
     def note(self, line: Line) -> None:
         """Write the line of a change of what is in memory only, right before it is made: what ends the one ends the other."""
-        self._change(lines=[line])
+        self.change(lines=[line])
 
     def begin(self, line: Line) -> int:
         """Remember that a change of what is elsewhere has begun; gives the number by which it is over."""
-        self._change(("insert into begun (line) values (?)", (_text(line),)))
-        return int(self._rows("select max(number) from begun")[0][0])
+        self.change(("insert into begun (line) values (?)", (_text(line),)))
+        return int(self.rows("select max(number) from begun")[0][0])
 
     def end(self, number: int, **more: Any) -> None:
         """A change that had begun is made: its line is written, with what is known by now."""
         line = msgspec.structs.replace(dict(self.begun())[number], **more)
-        self._change(("delete from begun where number = ?", (number,)), lines=[line])
+        self.change(("delete from begun where number = ?", (number,)), lines=[line])
 
     def give_up(self, number: int) -> None:
         """A change that had begun was not made."""
-        self._change(("delete from begun where number = ?", (number,)))
+        self.change(("delete from begun where number = ?", (number,)))
 
     def begun(self) -> list[tuple[int, Line]]:
         """The changes that had begun, and are not over."""
-        rows = self._rows("select number, line from begun order by number")
+        rows = self.rows("select number, line from begun order by number")
         return [(number, msgspec.json.decode(line, type=Line)) for number, line in rows]
 
     def forget_lines(self, before: float) -> None:
@@ -333,13 +261,14 @@ class ControlStore:
         """Let go of the file."""
         self._db.close()
 
-    def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """The rows that a query gives."""
         try:
             return self._db.execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise StoreError(f"{self.path} cannot be read: {error}", where=str(self.path)) from error
 
-    def _change(self, *statements: tuple[str, tuple[Any, ...]], lines: Sequence[Line] = ()) -> None:
+    def change(self, *statements: tuple[str, tuple[Any, ...]], lines: Sequence[Line] = ()) -> None:
         """One transaction; its lines are written if it changes anything, or has nothing to change."""
         try:
             with writing(self._db):

@@ -34,7 +34,7 @@ class GraphTexts:
         if version is not None:
             graph = self._versions.one(name, version)["graph"]
         elif origin == DRAFT:
-            graph = self._drafts.get(name)["graph"]
+            graph = self._drafts.draft(name).graph
         else:
             graph = self._deployer.get(name)["graph"]
         return _written(masked(graph))

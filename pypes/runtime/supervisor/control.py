@@ -16,9 +16,11 @@ from pypes.core.secrets import masked
 from pypes.errors import Draining, PypesError
 from pypes.ingest.receipt import rfc3339
 from pypes.runtime.contracts.control import (
+    OWN_EDIT,
     AuditCalls,
     ComponentCalls,
     DraftCalls,
+    Edit,
     FilterCalls,
     GraphCalls,
     LogCalls,
@@ -43,10 +45,10 @@ if TYPE_CHECKING:
     from pypes.access.token import Token
     from pypes.ingest.dispatch.topology import Topology
     from pypes.runtime.graphs.deployer import Deployer
-    from pypes.runtime.graphs.drafts import GraphDrafts
     from pypes.runtime.graphs.dryrun import DryRuns
     from pypes.runtime.graphs.filters import Filters
     from pypes.runtime.graphs.shadows import Shadows
+    from pypes.runtime.graphs.stepwise import Steps
     from pypes.runtime.graphs.versions import Versions
     from pypes.runtime.supervisor.logbook import LogBook
     from pypes.runtime.supervisor.workers import Workers
@@ -67,7 +69,7 @@ class Control:
         self,
         deployer: Deployer,
         versions: Versions,
-        drafts: GraphDrafts,
+        steps: Steps,
         dryruns: DryRuns,
         shadows: Shadows,
         filters: Filters,
@@ -90,13 +92,13 @@ class Control:
         self._lost = lost
         self._wait_started = wait_started
         self._wait_stopping = wait_stopping
-        graphs = _Graphs(deployer, GraphTexts(deployer, versions, drafts))
+        graphs = _Graphs(deployer, GraphTexts(deployer, versions, steps.drafts))
         components = _Components(deployer, rescan)
         tried = _Trials(dryruns, shadows)
         self._desks: Mapping[str, Answer] = {
             "graphs": lambda method, params: answer(GraphCalls, graphs, method, params),
             "versions": lambda method, params: answer(VersionCalls, _Versions(versions), method, params),
-            "drafts": lambda method, params: answer(DraftCalls, _Drafts(drafts), method, params),
+            "drafts": lambda method, params: answer(DraftCalls, _Drafts(steps), method, params),
             "trials": lambda method, params: answer(TrialCalls, tried, method, params),
             "filters": lambda method, params: answer(FilterCalls, _Filters(filters), method, params),
             "stores": lambda method, params: answer(StoreCalls, _Stores(deployer), method, params),
@@ -234,24 +236,28 @@ class _Versions:
 
 
 class _Drafts:
-    def __init__(self, drafts: GraphDrafts) -> None:
-        self._drafts = drafts
-        self.deploy = drafts.deploy
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self._drafts = steps.drafts
+        self.deploy = steps.drafts.deploy
 
     async def page(self, limit: int, after: str | None = None, among: tuple[str, ...] = ()) -> Page:
         return page(DRAFTS, _among(self._drafts.all(), among), limit, after)
 
-    async def get(self, name: str) -> Shown:
-        return self._drafts.get(name)
+    async def get(self, name: str, rights: str = ALL) -> Shown:
+        return self._drafts.get(name, rights)
 
-    async def wire(self, name: str, source: str, target: str, *, rights: str = ALL, cause: Cause = ITSELF) -> Shown:
-        return self._drafts.wire(name, source, target, rights=rights, cause=cause)
+    async def save(self, name: str, graph: Shown, base: int, seen: list[int], edit: Edit = OWN_EDIT) -> Shown:
+        return self._drafts.save(name, graph, base, seen, edit)
 
-    async def unwire(self, name: str, source: str, target: str, cause: Cause = ITSELF) -> Shown:
-        return self._drafts.unwire(name, source, target, cause)
+    async def wire(self, name: str, source: str, target: str, edit: Edit = OWN_EDIT) -> Shown:
+        return self._steps.wire(name, source, target, edit)
 
-    async def discard(self, name: str, cause: Cause = ITSELF) -> None:
-        self._drafts.discard(name, cause)
+    async def unwire(self, name: str, source: str, target: str, edit: Edit = OWN_EDIT) -> Shown:
+        return self._steps.unwire(name, source, target, edit)
+
+    async def discard(self, name: str, edit: Edit = OWN_EDIT, seen: list[int] | None = None) -> None:
+        self._drafts.discard(name, edit, seen)
 
 
 class _Trials:

@@ -73,6 +73,10 @@ class Happenings(Observer):
         for graph, version in graphs.items():
             self._log.add("deployment", about or (graph,), state=state, graph=graph, version=version, **more)
 
+    def draft_changed(self, graph: str, counter: int, by: str, *, is_gone: bool) -> None:
+        """A draft was saved, deployed or deleted; an editor may save each second, and must not push all else out."""
+        self._log.replace("draft", graph, graph=graph, counter=counter, by=by, **({"deleted": True} if is_gone else {}))
+
     def instance_started(self, instance: int, graphs: Collection[str], seconds: float) -> None:
         known = self._graphs[instance] = tuple(graphs)
         self._log.add("instance", known, state="ready", instance=instance, graphs=known, seconds=round(seconds, 3))

@@ -40,6 +40,7 @@ from pypes.runtime.graphs.dryrun import DryRuns
 from pypes.runtime.graphs.files import stamps_of
 from pypes.runtime.graphs.filters import Filters
 from pypes.runtime.graphs.shadows import Shadows
+from pypes.runtime.graphs.stepwise import Steps
 from pypes.runtime.graphs.store import ControlStore
 from pypes.runtime.graphs.versions import Versions
 from pypes.runtime.own_secrets import configure_logs
@@ -128,7 +129,7 @@ class Supervisor:
         self._lifeline = Lifeline()
         adopt_orphans()
         watch_callbacks(asyncio.get_running_loop(), self._fail)
-        observer = together(Happenings(self._events), self._tallying, self._given_observer)
+        observer = together(happenings := Happenings(self._events), self._tallying, self._given_observer)
         gathering = self._tallying.gathering
         self._generations = Generations(
             self._runtime_dir, self._lifeline.fd, self._announce, self._instance_gone, self._fail, observer, gathering
@@ -154,16 +155,15 @@ class Supervisor:
         self._workers.present(self.settings.tls)
         self._arbiter = Arbiter(self._worker_config)
         self._schedules = Schedules(self._store, self._deployer, owners.fire)
-        filters = Filters(self._store, self._deployer)
-        versions = Versions(self._store, self._deployer)
+        steps = Steps(GraphDrafts(self._store, self._deployer, happenings.draft_changed), self._deployer)
         self._shadows = Shadows(self._store, self._deployer, self._runtime_dir, self._lifeline.fd, self._announce, self._fail)
         control = Control(
             self._deployer,
-            versions,
-            GraphDrafts(self._store, self._deployer),
+            Versions(self._store, self._deployer),
+            steps,
             DryRuns(self._deployer, self._lifeline.fd),
             self._shadows,
-            filters,
+            Filters(steps, self._deployer),
             self._workers,
             EventDesk(
                 self._events, rates_of(gathering, self._clock.time), LogNews(self._events, self._logbook.since), self._tasks

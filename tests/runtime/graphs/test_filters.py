@@ -17,6 +17,7 @@ def test_drafts(node: Any) -> None:
     created = node.call("filters.create", component="Odd", params={"do": "x"})
     assert {**created, "schema": None} == {
         "id": created["id"],
+        "graph": None,
         "component": "Odd",
         "kind": "TRANSFORMER",
         "inputs": ["in"],
@@ -62,20 +63,24 @@ def test_a_filter_of_a_deployed_graph_is_changed_there(node: Any, a_graph: Any) 
 
 
 def test_drafts_are_bounded(start_node: Any, a_graph: Any) -> None:
-    node = start_node(PYPES_LIMITS_DRAFTS_KEPT="2", PYPES_LIMITS_DRAFTS_BYTES="100")
+    node = start_node(PYPES_LIMITS_DRAFTS_KEPT="2", PYPES_LIMITS_DRAFTS_BYTES="600")
     node.ready()
     first, second = (node.call("filters.create", component="Odd", params={"do": "x"})["id"] for _ in range(2))
     with pytest.raises(Conflict, match="drafts_kept") as full:
         node.call("filters.create", component="Odd")
     assert full.value.code == "drafts.full"
     with pytest.raises(Conflict, match="drafts_bytes"):
-        node.call("filters.update", id=first, params={"file": "x" * 100})
+        node.call("filters.update", id=first, params={"file": "x" * 600})
     assert node.call("filters.update", id=first, params={"file": "x" * 50})["params"] == {"file": "x" * 50}
-    for target in ("in", "in"):  # the same wire twice is one
-        node.call("drafts.wire", name="g", source=f"{first}.out", target=f"{second}.{target}")
-    node.call("drafts.wire", name="g", source=f"{second}.out", target=f"{first}.in")
-    with pytest.raises(Conflict, match="drafted wires"):
-        node.call("drafts.wire", name="g", source=f"{first}.error", target=f"{second}.in")
-    node.call("drafts.wire", name="g", source=f"{second}.out", target=f"{first}.in")
-    node.call("filters.delete", id=second)
+    for _ in range(2):  # the same wire twice is one
+        draft = node.call("drafts.wire", name="g", source=f"{first}.out", target=f"{second}.in")
+        assert draft["graph"]["wires"] == [["odd.out", "odd-2.in"]]
+    # two filters that are in one draft are one draft
     node.call("filters.create", component="Odd")
+    saving: dict[str, Any] = {"name": "g", "base": 0, "seen": [draft["counter"]]}
+    with pytest.raises(Conflict, match="drafts_kept"):
+        node.call("drafts.save", **{**saving, "name": "h", "seen": [0]}, graph={})
+    with pytest.raises(Conflict, match="drafts_bytes"):
+        node.call("drafts.save", **saving, graph={**draft["graph"], "description": "x" * 600})
+    assert node.call("drafts.get", name="g")["counter"] == draft["counter"]
+    assert node.call("drafts.save", **saving, graph=draft["graph"])["counter"] == draft["counter"]

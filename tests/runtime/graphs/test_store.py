@@ -9,8 +9,12 @@ import pytest
 from pypes.access.audit import ITSELF, Cause, line_of
 from pypes.errors import NotFound, StoreError
 from pypes.registry import Code
-from pypes.runtime.graphs.store import FORMAT, ControlStore, Draft, StoredGraph
+from pypes.runtime.graphs.draft_store import DraftedFilter, GraphDraft
+from pypes.runtime.graphs.store import FORMAT, ControlStore, StoredGraph
 from tests.access.kept import lines_in
+from tests.runtime.graphs.format_6 import AS_IT_WAS_IN_6
+
+DRAFT = GraphDraft("g", 1, graph={"nodes": {}})
 
 
 def test_versions_count_on_and_the_live_one_is_told(tmp_path: Path) -> None:
@@ -34,37 +38,19 @@ def test_versions_count_on_and_the_live_one_is_told(tmp_path: Path) -> None:
     store.close()
 
 
-def test_wires_of_all_drafts_come_as_they_were_drawn(tmp_path: Path) -> None:
-    with closing(ControlStore(tmp_path / "control.db")) as store:
-        store.put_wire("h", "x.out", "y.in")
-        store.put_wire("g", "a.out", "b.in")
-        store.put_wire("h", "x.out", "y.in")
-        assert store.drawn() == [("h", "x.out", "y.in"), ("g", "a.out", "b.in")]
-
-
 def test_everything_outlives_the_process(tmp_path: Path) -> None:
     store = ControlStore(tmp_path / "control.db")
     store.deploy(StoredGraph("g", 1, {"n": 1}, 5.0))
-    store.put_draft(Draft("a", "SetField", {"x": 1}))
+    store.drafts.put_filter(DraftedFilter("a", "SetField", {"x": 1}))
+    store.drafts.put(DRAFT)
     store.loaded("g.json", "abc")
     node = store.node
     store.close()
     store = ControlStore(tmp_path / "control.db")
     assert (store.node, store.digest("g.json"), store.digest("h.json")) == (node, "abc", None)
-    assert store.drafts() == [Draft("a", "SetField", {"x": 1})]
+    assert store.drafts.filters() == [DraftedFilter("a", "SetField", {"x": 1})]
+    assert [(head.name, head.base) for head in store.drafts.all()] == [("g", 1)]
     assert list(store.live()) == ["g"]
-    store.close()
-
-
-def test_drafts_are_changed_and_deleted(tmp_path: Path) -> None:
-    store = ControlStore(tmp_path / "control.db")
-    store.put_draft(Draft("a", "SetField", {}))
-    store.put_draft(Draft("a", "SetField", {"x": [1]}))
-    assert store.draft("a").params == {"x": [1]}
-    store.delete_draft("a")
-    for method in (store.draft, store.delete_draft):
-        with pytest.raises(NotFound):
-            method("a")
     store.close()
 
 
@@ -150,7 +136,6 @@ def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
 
 ADA = Cause("", "ada", "10.0.0.7")
 FIRST, SECOND = (StoredGraph("g", number, {"n": number}, 5.0) for number in (1, 2))
-DRAFT, WIRE = Draft("a", "SetField", {"x": 1}), ("x.out", "y.in")
 FILTER = Cause("filter.change", "ada", object="f")
 
 
@@ -174,14 +159,6 @@ def told(tmp_path: Path) -> list[tuple[Any, ...]]:
         (lambda store: store.pause("g", True, ADA), ("graph.pause", "ada", "g", "", None, None, "done")),
         (lambda store: store.pause("paused", False, ADA), ("graph.resume", "ada", "paused", "", None, None, "done")),
         (lambda store: store.load([(SECOND, "g.json", "d")]), ("graph.deploy", "node", "g", "", 1, 2, "done")),
-        (lambda store: store.put_draft(DRAFT, ADA), ("filter.change", "ada", "", "a", None, None, "done")),
-        (lambda store: store.delete_draft("old", ADA), ("filter.delete", "ada", "", "old", None, None, "done")),
-        (lambda store: store.put_wire("g", "a.out", "b.in", ADA), ("wire.draw", "ada", "g", "a.out > b.in", None, None, "done")),
-        (
-            lambda store: store.delete_wire("g", *WIRE, ADA),
-            ("wire.delete", "ada", "g", "x.out > y.in", None, None, "done"),
-        ),
-        (lambda store: store.discard("g", ["old"], ADA), ("draft.delete", "ada", "g", "", None, None, "done")),
         (lambda store: store.note(line_of(ADA, "components.rescan")), ("components.rescan", "ada", "", "", None, None, "done")),
     ],
 )
@@ -189,8 +166,6 @@ def test_each_change_has_one_line(tmp_path: Path, change: Callable[[ControlStore
     with closing(ControlStore(tmp_path / "control.db")) as store:
         store.deploy(FIRST)
         store.pause("paused", True)
-        store.put_draft(Draft("old", "SetField", {}))
-        store.put_wire("g", "x.out", "y.in")
         before = told(tmp_path)
         change(store)
         assert told(tmp_path)[len(before) :] == [line]
@@ -201,11 +176,6 @@ def test_each_change_has_one_line(tmp_path: Path, change: Callable[[ControlStore
     [
         lambda store: store.pause("g", False),
         lambda store: store.pause("paused", True),
-        lambda store: store.put_draft(Draft("old", "SetField", {"x": 1})),
-        lambda store: store.put_wire("g", "x.out", "y.in"),
-        lambda store: store.delete_wire("g", "x.out", "other.in"),
-        lambda store: store.discard("other", []),
-        lambda store: store.discard("g", [], None),  # the line of the deployment tells of it
         # what the node notes for itself
         lambda store: store.loaded("g.json", "d"),
         lambda store: store.set_fired("g", "* * * * *", 5.0),
@@ -216,8 +186,6 @@ def test_what_changes_nothing_has_none(tmp_path: Path, nothing: Callable[[Contro
     with closing(ControlStore(tmp_path / "control.db")) as store:
         store.deploy(FIRST)
         store.pause("paused", True)
-        store.put_draft(Draft("old", "SetField", {"x": 1}))
-        store.put_wire("g", "x.out", "y.in")
         before = told(tmp_path)
         nothing(store)
         assert told(tmp_path) == before
@@ -228,8 +196,6 @@ def test_a_change_that_fails_has_none(tmp_path: Path) -> None:
         store.deploy(FIRST)
         with pytest.raises(StoreError):
             store.deploy(FIRST)
-        with pytest.raises(NotFound):
-            store.delete_draft("none")
         assert len(told(tmp_path)) == 1
 
 
@@ -258,7 +224,9 @@ def test_what_had_begun_is_known_until_it_is_over(tmp_path: Path) -> None:
 def test_a_store_of_the_format_before_gets_its_log(tmp_path: Path) -> None:
     ControlStore(tmp_path / "control.db").close()
     with closing(sqlite3.connect(tmp_path / "control.db")) as db:
-        db.executescript("drop table audit; drop table audit_gone; drop table begun; pragma user_version = 5;")
+        db.executescript(
+            "drop table audit; drop table audit_gone; drop table begun;" + AS_IT_WAS_IN_6 + "pragma user_version = 5;"
+        )
     with closing(ControlStore(tmp_path / "control.db")) as store:
         store.deploy(FIRST)
         assert [line[0] for line in told(tmp_path)] == ["graph.deploy"]

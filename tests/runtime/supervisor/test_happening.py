@@ -96,6 +96,20 @@ def test_a_reason_for_several_graphs_is_about_all_of_them() -> None:
     ]
 
 
+def test_of_a_draft_the_last_change_is_kept() -> None:
+    log = EventLog("a1", 10, lambda: "now")
+    happenings = Happenings(log)
+    for counter in range(100):
+        happenings.draft_changed("g", counter, "ann", is_gone=False)
+    happenings.deployment_began({"g": 1})
+    happenings.draft_changed("h", 100, "", is_gone=True)
+    assert [(event.kind, event.graphs, event.body) for event in log.all()] == [
+        ("draft", ("g",), {"time": "now", "graph": "g", "counter": 99, "by": "ann"}),
+        ("deployment", ("g",), {"time": "now", "state": "began", "graph": "g", "version": 1}),
+        ("draft", ("h",), {"time": "now", "graph": "h", "counter": 100, "by": "", "deleted": True}),
+    ]
+
+
 def test_warnings_are_events_once_and_bounded() -> None:
     lines: list[dict[str, Any]] = [{"time": "then", "level": "warning", "event": f"e{number}"} for number in range(150)]
 
