@@ -58,6 +58,7 @@ SUMMARY = obj(
         "error_filter": ERROR_FILTER,
         "resting": RESTING,
         "counts": COUNTS,
+        "indexes": {**NAMES, "description": "Filters that publish to what GET /search can ask, if there are any."},
     },
     name=TEXT,
     version=COUNT,

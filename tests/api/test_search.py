@@ -84,6 +84,11 @@ def test_the_index_of_the_default_graph_is_searched_page_by_page(ask: Asker) -> 
     assert found["notes"] == ["found by words alone: the index does not say which model made its vectors"]
 
 
+def test_graphs_say_what_of_them_can_be_searched(ask: Asker) -> None:
+    status, graphs = ask("GET", "/graphs")
+    assert (status, [graph["indexes"] for graph in graphs]) == (200, [["index"]])
+
+
 def test_filters_and_principals_narrow_it_down(ask: Asker) -> None:
     _, found = search(ask, ("filter", "n>=3"), ("filter", "n<=4"), q="loom")
     assert sorted(hit["id"] for hit in found["hits"]) == ["3", "4"]

@@ -19,6 +19,7 @@ from pypes.graph.beside import route_problems
 from pypes.graph.model import Graph
 from pypes.graph.privileges import Nodes, newly_privileged, outboxes_in
 from pypes.graph.schedule import sources
+from pypes.graph.spec import ComponentSpec
 from pypes.ingest.dispatch.topology import Topology
 from pypes.outbox.file import OUTBOXES
 from pypes.registry import Catalogue, Code, codes_of, differences, digest_of
@@ -99,8 +100,8 @@ class DeployedGraphs:
     def summaries(self) -> list[dict[str, Any]]:
         """All deployed graphs: ``{name, version, state, filters, routes}`` each, ``filters`` being the names of its nodes.
 
-        One that cannot run has ``error``, too; one in which filters wait for a service has ``resting``, and one with
-        filters that count has ``counts``.
+        One that cannot run has ``error``, too; one in which filters wait for a service has ``resting``, one with filters that
+        count has ``counts``, and one that publishes to what can be searched has ``indexes``.
         """
         return [
             {
@@ -109,6 +110,7 @@ class DeployedGraphs:
                 "state": self._state(g.name),
                 "filters": sorted(g.graph["nodes"]),
                 "routes": list(g.graph.get("routes", ())),
+                **({"indexes": sorted(indexes)} if (indexes := self._indexes(g)) else {}),
                 **self._told(g),
             }
             for _, g in sorted(self.live.items())
@@ -130,13 +132,7 @@ class DeployedGraphs:
 
         ``filter`` names one if there are several that can be searched. Raises :class:`NotFound`, :class:`Conflict`.
         """
-        catalogue = self.catalogue
-        assert catalogue is not None
-        found = {
-            each: spec
-            for each, node in self._graph(name).graph["nodes"].items()
-            if (spec := catalogue.get(node["component"])) is not None and spec.searches
-        }
+        found = self._indexes(self._graph(name))
         names = ", ".join(found)
         if filter is not None and filter not in found:
             told = f"; those that can be are {names}" if names else ""
@@ -156,6 +152,11 @@ class DeployedGraphs:
         chosen = filter if filter is not None else next(iter(found))
         params = self._graph(name).graph["nodes"][chosen].get("params") or {}
         return {"filter": chosen, "component": found[chosen].to_obj(), "params": params}
+
+    def _indexes(self, graph: StoredGraph) -> dict[str, ComponentSpec]:
+        """The publishers of a graph that can be searched, by filter."""
+        specs = ((name, (self.catalogue or {}).get(node["component"])) for name, node in graph.graph["nodes"].items())
+        return {name: spec for name, spec in specs if spec is not None and spec.searches}
 
     def outboxes(self) -> dict[str, list[str]]:
         """Outboxes by name, and the graphs that publish to each. Of a name with ``${NAME}`` nobody knows which outbox that is."""

@@ -3,6 +3,7 @@
 import type { ComponentType } from "react";
 import type { Place } from "../router";
 import { t } from "../texts";
+import { Answer } from "./answer/Answer";
 import { Follow } from "./follow/Follow";
 import { Graph } from "./graph/Graph";
 import { Graphs } from "./graphs/Graphs";
@@ -20,8 +21,9 @@ export interface Page {
 const graphs: Page = { name: "graphs", label: t.shell.graphs, title: ({ parts }) => parts[1] ?? t.shell.graphs, View: ({ place }) => (place.parts[1] === undefined ? <Graphs /> : <Graph place={place} />) };
 const repair: Page = { name: "repair", label: t.shell.repair, title: ({ parts }) => (parts[1] ? t.repair.letter : t.shell.repair), View: Repair };
 const follow: Page = { name: "follow", label: t.shell.follow, title: () => t.shell.follow, View: Follow };
+const answer: Page = { name: "answer", label: t.shell.answer, title: () => t.shell.answer, View: Answer };
 
-export const PAGES: readonly Page[] = [graphs, repair, follow];
+export const PAGES: readonly Page[] = [graphs, repair, follow, answer];
 
 export function pageAt(place: Place): Page {
   return PAGES.find((page) => page.name === place.parts[0]) ?? graphs;
