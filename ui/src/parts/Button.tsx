@@ -18,7 +18,7 @@ export function Button({ kind, refused, icon, name, children, onClick, className
       type="button"
       {...others}
       className={`button ${kind ?? ""} ${isIcon ? "icon" : ""} ${className}`}
-      aria-label={name}
+      aria-label={name ?? others["aria-label"]}
       title={refused ?? title ?? name}
       aria-disabled={refused !== undefined || undefined}
       onClick={(event) => {

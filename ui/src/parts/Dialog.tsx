@@ -12,6 +12,9 @@ export interface DialogProps {
   readonly className?: string;
 }
 
+/** As `ref` of what is to have the focus when a dialog opens; React sets no such attribute. */
+export const focusFirst = (element: HTMLElement | null): void => element?.setAttribute("autofocus", "");
+
 /** A modal dialog, there while it is rendered; Escape closes it, and the focus goes back to where it was. */
 export function Dialog({ title, onClose, children, actions, className = "" }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null);

@@ -1,5 +1,6 @@
 /** Alle Texte des Editors auf Deutsch; sie stehen an denselben Stellen wie die englischen. */
 
+import { composeDe } from "./compose.de";
 import type { Texts } from "./en";
 
 export const de: Texts = {
@@ -163,6 +164,7 @@ export const de: Texts = {
     final: "aufgegeben",
     again: "noch einmal versucht",
   },
+  compose: composeDe,
   graph: {
     watch: "Beobachten",
     ways: "Ansichten des Graphen",

@@ -1,5 +1,7 @@
 /** All texts of the editor in English, by the room where they stand. Another language has exactly these (see de.ts). */
 
+import { composeEn } from "./compose.en";
+
 export const en = {
   language: "English",
   shell: {
@@ -161,6 +163,7 @@ export const en = {
     final: "given up",
     again: "tried again",
   },
+  compose: composeEn,
   graph: {
     watch: "Watch",
     ways: "Views of the graph",

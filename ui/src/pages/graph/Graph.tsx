@@ -1,8 +1,9 @@
 /** One graph: its name and state, and the ways to look at it. */
 
 import { ChevronLeft, MoreHorizontal, Pause, Play } from "lucide-react";
-import { useEffect, useMemo } from "react";
+import { useCallback, useEffect, useMemo, useState } from "react";
 import { useCatalogue } from "../../api/catalogue";
+import { isListed } from "../../api/drafts";
 import { listen } from "../../api/events";
 import { ApiError, ask, path } from "../../api/http";
 import { useCommands } from "../../commands/commands";
@@ -27,13 +28,31 @@ export function tabAt({ parts }: Place): Tab | undefined {
 
 export const addressOf = (name: string, tab: Tab): string => address(tab.name ? ["graphs", name, tab.name] : ["graphs", name]);
 
+/** Whether such a graph is deployed, undefined until that is known; and to look again. */
+function useListed(name: string): readonly [boolean | undefined, () => void] {
+  const [isThere, setThere] = useState<boolean>();
+  const look = useCallback(() => {
+    isListed("graphs", name)
+      .then(setThere)
+      // what is wrong is said where the graph itself is asked for
+      .catch(() => setThere((before) => before ?? true));
+  }, [name]);
+  useEffect(look, [look]);
+  return [isThere, look];
+}
+
 export function Graph({ place }: { readonly place: Place }) {
   const name = place.parts[1] ?? "";
-  const { value: live, error, again } = useFetched<LiveGraph>(path("graphs", name), AGAIN_MS);
+  const [isThere, lookAgain] = useListed(name);
+  const { value: live, error, again: fetchAgain } = useFetched<LiveGraph>(isThere ? path("graphs", name) : undefined, AGAIN_MS);
+  const again = useCallback(() => {
+    lookAgain();
+    fetchAgain();
+  }, [lookAgain, fetchAgain]);
   const catalogue = useCatalogue();
   const refused = useRefusal("edit");
   const tab = tabAt(place);
-  const isMissing = error instanceof ApiError && error.status === 404;
+  const isMissing = isThere === false || (error instanceof ApiError && error.status === 404);
 
   useEffect(() => listen(["deployment", "breaker", "instance"], again, name), [again, name]);
   // the same graph is the same object, however often it is asked for

@@ -6,6 +6,7 @@ import type { Catalogue } from "../../model/ports";
 import type { Place } from "../../router";
 import { t } from "../../texts";
 import type { LiveGraph } from "./state";
+import { Compose } from "./compose/Compose";
 import { Watch } from "./watch/Watch";
 
 export interface TabProps {
@@ -27,4 +28,7 @@ export interface Tab {
   readonly View: ComponentType<TabProps>;
 }
 
-export const TABS: readonly Tab[] = [{ name: "", label: t.graph.watch, View: Watch }];
+export const TABS: readonly Tab[] = [
+  { name: "", label: t.graph.watch, View: Watch },
+  { name: "compose", label: t.compose.tab, View: Compose },
+];

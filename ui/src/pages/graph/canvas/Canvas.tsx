@@ -38,6 +38,8 @@ export type Gesture =
   | { readonly kind: "reconnect"; readonly from: Wire; readonly to: Wire }
   /** A wire was let go where no port is. */
   | { readonly kind: "dangle"; readonly port: Port; readonly at: Place }
+  /** A wire was let go at a port that it cannot lead to. */
+  | { readonly kind: "refused"; readonly one: Port; readonly other: Port }
   | ({ readonly kind: "remove" } & Items);
 
 export interface CanvasProps {
@@ -148,15 +150,27 @@ function Inner({ graph, specs, selected, onSelect, isEditable = false, onGesture
   const wireOfConnection = (each: Connection | WireEdge): Wire =>
     wireOf({ filter: each.source, port: each.sourceHandle ?? "" }, { filter: each.target, port: each.targetHandle ?? "" });
   const onConnectEnd = (event: MouseEvent | TouchEvent, { isValid, fromHandle, toHandle, fromNode }: FinalConnectionState) => {
-    if (isValid || toHandle || !fromHandle?.id || !fromNode) return;
+    if (isValid || !fromHandle?.id || !fromNode) return;
+    const one: Port = { filter: fromNode.id, port: fromHandle.id, side: fromHandle.type === "source" ? "output" : "input" };
+    if (toHandle) {
+      if (toHandle.id && (toHandle.id !== one.port || toHandle.nodeId !== one.filter))
+        onGesture?.({ kind: "refused", one, other: { filter: toHandle.nodeId, port: toHandle.id, side: toHandle.type === "source" ? "output" : "input" } });
+      return;
+    }
     const point = "changedTouches" in event ? event.changedTouches[0] : event;
     if (!point) return;
     const { x, y } = flow.screenToFlowPosition({ x: point.clientX, y: point.clientY });
-    const port: Port = { filter: fromNode.id, port: fromHandle.id, side: fromHandle.type === "source" ? "output" : "input" };
-    onGesture?.({ kind: "dangle", port, at: [x, y] });
+    onGesture?.({ kind: "dangle", port: one, at: [x, y] });
   };
 
   const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === "Escape" && selected.size > 0 && !box.current?.querySelector(".react-flow__connection")) {
+      // React Flow would take the focus away, too
+      onSelect(new Set());
+      event.preventDefault();
+      event.stopPropagation();
+      return;
+    }
     const arrow = ARROWS[event.key];
     const element = event.target as HTMLElement;
     const name = element.dataset["id"];

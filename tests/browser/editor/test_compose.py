@@ -1,0 +1,245 @@
+"""Composing a graph in a browser: by mouse and by keyboard, by one and by two, through reloads and restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pypes.testing.node import Node, running, until
+from tests.browser.chromium import PHONE, Seen, looking, violations
+from tests.browser.editor.desk import DEMO, Desk, plain
+from tests.browser.nodes import graph, judging, load
+from tests.browser.test_session import OWN, REFUSED, make
+
+pytestmark = pytest.mark.browser
+
+WIDE = {"width": 1600, "height": 1000}
+#: The browser notes in its console that a draft was saved elsewhere meanwhile.
+CHANGED = "error: Failed to load resource: the server responded with a status of 412 (Precondition Failed)"
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    with judging(tmp_path_factory.mktemp("compose")) as node:
+        yield node
+
+
+def expected(name: str) -> dict[str, Any]:
+    """The graph of the demonstration under another name, with a route of its own."""
+    return plain({**DEMO, "name": name, "routes": [name]})
+
+
+def settle_graph(desk: Desk) -> None:
+    """Give the graph itself the settings of the demonstration."""
+    desk.settings.get_by_label("Description").fill(DEMO["description"])
+    for title, name in (("Routes", desk.graph), ("Inherited metadata", DEMO["inherit"][0])):
+        box = desk.settings.get_by_role("textbox", name=f"New name in {title}")
+        box.fill(name)
+        box.press("Enter")
+
+
+def runs(desk: Desk) -> None:
+    """Post a file, and see it counted at the end of the graph."""
+    page, node = desk.page, desk.node
+    desk.notice("runs as version").get_by_role("button", name="Watch it").click()
+    index = page.locator('.react-flow__node[data-id="index"]')
+    index.wait_for()
+    answer = node.post(b"# Looms\n\nA hole in the card lifts the thread.", f"/docs/{desk.graph}", "text/markdown")
+    assert answer.status == 202, answer.data
+    receipt = answer.json()["receipt"]
+    until(lambda: node.get(f"/receipts/{receipt}?wait=5").json()["state"] == "done", 60, "the file is published")
+
+
+def test_the_demonstration_composed_by_mouse_runs(browser: Any, node: Node) -> None:
+    with looking(browser, viewport=WIDE) as seen:
+        desk = Desk(seen.page, node, "by-mouse").open()
+        seen.page.get_by_role("heading", name="Nothing is here yet").wait_for()
+        for at, (name, filter) in enumerate(DEMO["nodes"].items()):
+            desk.drag(filter["component"], 420 + 250 * (at % 4), 240 + 220 * (at // 4))
+            desk.settings.get_by_role("heading", name=filter["component"], exact=True).wait_for()
+            desk.name.fill(name)
+            desk.name.press("Enter")
+            desk.filter(name).wait_for()
+            for param, value in filter["params"].items():
+                desk.fill(f"params.{param}", value)
+        for source, target in DEMO["wires"]:
+            desk.draw(source, target)
+            desk.wire(source, target).wait_for(state="attached")
+        seen.page.keyboard.press("Escape")
+        settle_graph(desk)
+        desk.wait_draft(lambda graph: plain(graph) == expected("by-mouse"), "all of it is saved")
+        desk.deploy("composed by mouse")
+        assert node.get("/graphs/by-mouse/versions").json()[0]["note"] == "composed by mouse"
+        runs(desk)
+        assert seen.complaints == []
+
+
+def test_the_demonstration_composed_by_keyboard_runs(browser: Any, node: Node) -> None:
+    with looking(browser, viewport=WIDE) as seen:
+        desk = Desk(seen.page, node, "by-keys").open()
+        keyboard = seen.page.keyboard
+        for name, filter in DEMO["nodes"].items():
+            desk.add(filter["component"])
+            desk.rename(name)
+        for source, target in DEMO["wires"]:
+            desk.filter(source.split(".")[0]).focus()
+            keyboard.press("Enter")
+            desk.connect(source, target)
+        for name, filter in DEMO["nodes"].items():
+            if filter["params"]:
+                desk.filter(name).focus()
+                keyboard.press("Enter")
+                for param, value in filter["params"].items():
+                    desk.fill(f"params.{param}", value)
+        desk.filter("index").focus()
+        keyboard.press("Escape")
+        settle_graph(desk)
+        desk.wait_draft(lambda graph: plain(graph) == expected("by-keys"), "all of it is saved")
+        desk.filter("index").focus()
+        keyboard.press("t")
+        keyboard.press("Control+Enter")
+        keyboard.type("composed by keyboard")
+        keyboard.press("Enter")
+        desk.notice("runs as version").wait_for(timeout=60_000)
+        runs(desk)
+        assert seen.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_wrong(browser: Any, node: Node, scheme: str) -> None:
+    for viewport in (WIDE, PHONE):
+        with looking(browser, color_scheme=scheme, viewport=viewport, bypass_csp=True) as seen:
+            desk = Desk(seen.page, node, "shop")
+            seen.page.goto(f"{node.url}/#/graphs/shop/compose")
+            desk.filter("judge").wait_for()
+            assert violations(seen.page) == []
+            desk.filter("judge").focus()
+            seen.page.keyboard.press("Enter")
+            desk.name.wait_for()
+            assert violations(seen.page) == []
+            seen.page.keyboard.press("c")
+            seen.page.get_by_role("combobox").wait_for()
+            assert violations(seen.page) == []
+            seen.page.keyboard.press("Escape")
+            seen.page.keyboard.press("p")
+            seen.page.get_by_role("region", name="Problems").wait_for()
+            assert violations(seen.page) == []
+            assert seen.complaints == []
+
+
+def test_what_was_done_survives_a_reload_in_the_middle_and_can_be_undone(seen: Seen, node: Node) -> None:
+    desk = Desk(seen.page, node, "shop").open()
+    desk.filter("judge").wait_for()
+    desk.add("Batch")
+    seen.page.reload()
+    desk.filter("batch").wait_for()
+    seen.page.keyboard.press("Control+z")
+    desk.filter("batch").wait_for(state="detached")
+    seen.page.reload()
+    desk.filter("judge").wait_for()
+    assert desk.filter("batch").count() == 0
+    seen.page.keyboard.press("Control+Shift+z")
+    desk.filter("batch").wait_for()
+    desk.wait_draft(lambda graph: "batch" in graph["nodes"], "what was done again is saved")
+    discard(desk)
+
+
+def discard(desk: Desk) -> None:
+    """Leave the graph as it is deployed."""
+    desk.wait_saved()
+    desk.page.get_by_role("button", name="Discard draft").click()
+    desk.page.get_by_role("dialog").get_by_role("button", name="Discard draft").click()
+    desk.page.locator(".saving", has_text="As deployed").wait_for()
+
+
+def test_two_tabs_have_both_changes_and_choose_where_they_differ(browser: Any, node: Node) -> None:
+    with looking(browser) as first, looking(browser) as second:
+        one, two = (Desk(each.page, node, "shop").open() for each in (first, second))
+        for desk in (one, two):
+            desk.filter("judge").wait_for()
+        one.add("Batch")
+        one.wait_saved()
+        two.filter("batch").wait_for()
+        # both at once
+        two.add("Route")
+        one.add("Template")
+        one.filter("route").wait_for()
+        two.filter("template").wait_for()
+        for desk in (one, two):
+            desk.filter("batch").focus()
+            desk.page.keyboard.press("Enter")
+            desk.name.wait_for()
+        one.fill("params.size", 11)
+        two.fill("params.size", 12)
+        until(lambda: first.page.get_by_role("dialog").count() + second.page.get_by_role("dialog").count(), 20, "one is asked")
+        asked, value = (one, 11) if first.page.get_by_role("dialog").count() else (two, 12)
+        asked.page.get_by_role("button", name="Take mine").click()
+        for desk in (one, two):
+            desk.wait_draft(lambda graph: graph["nodes"]["batch"]["params"]["size"] == value, "what was chosen is saved")
+            assert set(desk.here()["nodes"]) == {"json", "judge", "null", "batch", "route", "template"}
+        discard(asked)
+        assert {*first.complaints, *second.complaints} <= {CHANGED}
+
+
+def test_gestures_wait_for_a_node_that_restarts_under_the_page(browser: Any, tmp_path: Path) -> None:
+    with judging(tmp_path) as node, looking(browser) as seen:
+        desk = Desk(seen.page, node, "shop").open()
+        desk.filter("judge").wait_for()
+        desk.add("Batch")
+        desk.wait_saved()
+        assert node.stop() == 0
+        desk.add("Route")
+        seen.page.locator(".saving", has_text="Not saved").wait_for()
+        node.start()
+        node.wait_ready()
+        desk.wait_saved()
+        assert {"batch", "route"} <= set(desk.draft()["nodes"])
+        # the stream of events that broke off, and what was asked meanwhile
+        assert all("ERR_" in each for each in seen.complaints), seen.complaints
+
+
+def test_a_reader_sees_all_and_is_told_why_nothing_can_be_changed(browser: Any, tmp_path: Path) -> None:
+    environ = {"PYPES_TOKEN": OWN}
+    with running(tmp_path, graph(), *load(tmp_path), workers=1, instances=1, environ=environ) as node, looking(browser) as seen:
+        node.headers["Authorization"] = f"Bearer {OWN}"
+        seen.page.goto(node.url)
+        seen.page.get_by_label("Token").fill(make(node, "reader", "read"))
+        seen.page.get_by_role("button", name="Sign in").click()
+        seen.page.get_by_role("link", name="shop").first.wait_for()
+        desk = Desk(seen.page, node, "shop").open()
+        desk.filter("judge").wait_for()
+        refusal = "This needs a token with the scope edit."
+        assert refusal in seen.page.locator(".compose-note").inner_text()
+        seen.page.get_by_role("button", name="Tidy").click(force=True)
+        desk.notice(refusal).wait_for()
+        desk.filter("judge").click()
+        assert desk.name.get_attribute("readonly") is not None
+        seen.page.keyboard.press("Delete")
+        seen.page.keyboard.press("/")
+        seen.page.keyboard.type("batch")
+        seen.page.keyboard.press("Enter")
+        assert desk.filter("judge").count() == 1
+        assert desk.filter("batch").count() == 0
+        # and the node itself would refuse
+        assert node.get("/drafts").json() == []
+        # the form to sign in is the answer to who is not
+        assert {*seen.complaints} <= REFUSED
+
+
+def test_a_version_that_is_deployed_meanwhile_is_in_the_draft_and_said(seen: Seen, node: Node) -> None:
+    desk = Desk(seen.page, node, "shop").open()
+    desk.filter("judge").wait_for()
+    desk.add("Batch")
+    desk.wait_saved()
+    live = node.get("/graphs/shop").json()
+    changed = {**live["graph"], "description": "deployed elsewhere"}
+    answer = node.http.request("PUT", f"{node.url}/graphs/shop", json=changed, headers=node.headers)
+    assert answer.status == 200, answer.data
+    desk.notice(f"Version {live['version'] + 1} was deployed meanwhile").wait_for()
+    draft = desk.wait_draft(lambda graph: graph.get("description") == "deployed elsewhere", "its changes are in the draft")
+    assert "batch" in draft["nodes"]
+    assert node.get("/graphs/shop/draft").json()["base"] == live["version"] + 1
+    discard(desk)

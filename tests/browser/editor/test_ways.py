@@ -1,0 +1,162 @@
+"""The ways to compose, one by one: each gesture that a graph can be changed with, what is refused, and what problems lead to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pypes.testing.node import Node
+from tests.browser.chromium import Seen
+from tests.browser.editor.desk import Desk
+from tests.browser.nodes import graph, judging
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    base = tmp_path_factory.mktemp("ways")
+    with judging(base, graph(layout={"json": [40, 200], "judge": [340, 200], "null": [640, 200]})) as node:
+        yield node
+
+
+@pytest.fixture
+def desk(seen: Seen, node: Node) -> Iterator[Desk]:
+    seen.page.set_viewport_size({"width": 1600, "height": 900})
+    desk = Desk(seen.page, node, "shop").open()
+    desk.filter("judge").wait_for()
+    yield desk
+    node.http.request("DELETE", f"{node.url}/graphs/shop/draft")
+
+
+def middle(of: Any) -> tuple[float, float]:
+    box = of.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def wires(desk: Desk) -> list[list[str]]:
+    found: list[list[str]] = desk.here()["wires"]
+    return sorted(found)
+
+
+def test_a_component_dropped_on_a_wire_is_spliced_in_and_undone_in_one_step(desk: Desk) -> None:
+    desk.drag("Batch", *middle(desk.wire("json.out", "judge.in")))
+    desk.filter("batch").wait_for()
+    assert wires(desk) == [["batch.out", "judge.in"], ["json.out", "batch.in"], ["judge.out", "null.in"]]
+    desk.page.keyboard.press("Control+z")
+    desk.filter("batch").wait_for(state="detached")
+    assert wires(desk) == [["json.out", "judge.in"], ["judge.out", "null.in"]]
+
+
+def test_a_wire_dropped_on_the_empty_canvas_asks_what_it_leads_to(desk: Desk) -> None:
+    desk.port("judge.error").hover()
+    desk.page.mouse.down()
+    x, y = middle(desk.filter("judge"))
+    desk.page.mouse.move(x + 200, y + 250, steps=5)
+    desk.page.mouse.up()
+    search = desk.page.get_by_role("combobox", name="Search components and ports")
+    search.fill("Null")
+    search.press("Enter")
+    desk.filter("null2").wait_for()
+    assert ["judge.error", "null2.in"] in wires(desk)
+
+
+def test_refused_wires_say_why(desk: Desk) -> None:
+    desk.draw("judge.out", "json.in")
+    desk.notice("cycle: json → judge → json").wait_for()
+    desk.draw("judge.out", "null.in")
+    desk.notice("wired already").wait_for()
+    assert wires(desk) == [["json.out", "judge.in"], ["judge.out", "null.in"]]
+
+
+def test_what_is_copied_is_text_and_pastes_as_a_copy_with_its_wires(desk: Desk) -> None:
+    page = desk.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    desk.filter("judge").click()
+    desk.filter("null").click(modifiers=["Control"])
+    page.get_by_role("heading", name="2 chosen").wait_for()
+    page.keyboard.press("Control+c")
+    copied = json.loads(page.evaluate("navigator.clipboard.readText()"))
+    assert copied["wires"] == [["judge.out", "null.in"]]
+    assert set(copied["nodes"]) == {"judge", "null"}
+    page.keyboard.press("Control+v")
+    desk.filter("judge2").wait_for()
+    assert ["judge2.out", "null2.in"] in wires(desk)
+    # text of another program is refused, and says why
+    page.evaluate("navigator.clipboard.writeText('no graph')")
+    page.keyboard.press("Control+v")
+    desk.notice("is no JSON").wait_for()
+
+
+def test_a_frame_chooses_filters_which_line_up_and_are_deleted_in_one_step(desk: Desk) -> None:
+    page = desk.page
+    x, y = middle(desk.filter("json"))
+    page.keyboard.down("Shift")
+    page.mouse.move(x - 115, y - 150)
+    page.mouse.down()
+    page.mouse.move(x + 420, y + 150, steps=6)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+    page.get_by_role("heading", name="2 chosen").wait_for()
+    page.get_by_role("button", name="In a column").click()
+    places = desk.here()["layout"]
+    assert places["json"][0] == places["judge"][0]
+    assert places["json"][1] < places["judge"][1]
+    desk.filter("json").focus()
+    page.keyboard.press("Delete")
+    desk.filter("judge").wait_for(state="detached")
+    assert set(desk.here()["nodes"]) == {"null"}
+    page.keyboard.press("Control+z")
+    desk.filter("judge").wait_for()
+    assert wires(desk) == [["json.out", "judge.in"], ["judge.out", "null.in"]]
+
+
+def test_problems_lead_to_the_field_that_is_wrong(desk: Desk) -> None:
+    desk.add("Template")
+    desk.wait_saved()
+    page = desk.page
+    page.keyboard.press("Escape")
+    page.keyboard.press("p")
+    page.get_by_role("region", name="Problems").get_by_role("button", name="template · template").click()
+    page.locator('[data-place="params.template"]:focus').wait_for()
+    page.keyboard.type("{{ title }}")
+    assert desk.here()["nodes"]["template"]["params"] == {"template": "{{ title }}"}
+    desk.wait_saved()
+    deploy = page.get_by_role("button", name="Deploy", exact=True)
+    assert deploy.get_attribute("aria-disabled") == "true"
+
+
+def test_values_are_checked_as_they_are_typed_and_read_with_units(desk: Desk) -> None:
+    desk.add("Batch")
+    size = desk.settings.locator('[data-place="params.size"]')
+    size.fill("many")
+    desk.settings.get_by_text("Must be a number.").wait_for()
+    assert desk.here()["nodes"]["batch"]["params"] == {}
+    size.fill("20000")
+    desk.settings.get_by_text("At most 10000.").first.wait_for()
+    size.fill("50")
+    desk.fill("params.max_bytes", "64 MiB")
+    assert desk.here()["nodes"]["batch"]["params"] == {"size": 50, "max_bytes": 67108864}
+    desk.settings.get_by_role("button", name="size: back to the default").click()
+    assert desk.here()["nodes"]["batch"]["params"] == {"max_bytes": 67108864}
+    # typing is one step
+    desk.page.get_by_role("button", name="Undo").click()
+    assert desk.here()["nodes"]["batch"]["params"]["size"] == 50
+
+
+def test_a_comment_is_written_moved_and_deleted(desk: Desk) -> None:
+    desk.page.keyboard.press("Shift+C")
+    text = desk.settings.get_by_label("Text")
+    text.fill("What comes here is judged.")
+    note = desk.page.locator(".compose .react-flow__node-comment")
+    note.get_by_text("What comes here is judged.").wait_for()
+    text.press("Escape")
+    note.press("ArrowDown")
+    [comment] = desk.here()["comments"].values()
+    assert comment["text"] == "What comes here is judged."
+    note.press("Delete")
+    note.wait_for(state="detached")
+    assert "comments" not in desk.here()
