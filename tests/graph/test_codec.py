@@ -293,6 +293,25 @@ def test_a_parameter_of_more_than_64_bits_is_refused(number: str) -> None:
         loads(f'{{"pypes": 1, "name": "g", "nodes": {{"a": {{"component": "A", "params": {{"n": {number}}}}}}}, "wires": []}}')
 
 
+def test_a_uid_is_read_and_is_no_part_of_the_graph() -> None:
+    graph = from_obj({"pypes": 1, "name": "g", "nodes": {"a": {"component": "A", "uid": "k3v9_-"}}})
+    assert graph == from_obj({"pypes": 1, "name": "g", "nodes": {"a": {"component": "A"}}})
+    assert "uid" not in dumps(graph)
+
+
+@pytest.mark.parametrize("uid", ["", 7, None, "a.b", "x" * 65, ["a"]])
+def test_a_uid_has_the_form_of_a_name(uid: Any) -> None:
+    with pytest.raises(InvalidGraph) as raised:
+        from_obj({"pypes": 1, "name": "g", "nodes": {"a": {"component": "A", "uid": uid}}})
+    assert [(p.path, p.code) for p in raised.value.problems] == [("nodes.a.uid", "graph.form")]
+
+
+def test_no_two_filters_have_one_uid() -> None:
+    with pytest.raises(InvalidGraph) as raised:
+        from_obj({"pypes": 1, "name": "g", "nodes": {name: {"component": "A", "uid": "x"} for name in "abc"}})
+    assert [p.path for p in raised.value.problems] == ["nodes.b.uid", "nodes.c.uid"]
+
+
 def test_options_of_a_filter_stay_as_they_are() -> None:
     node = {
         "component": "A",

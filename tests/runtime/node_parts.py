@@ -68,6 +68,10 @@ class Odd(Transformer):
             raise RuntimeError(f"no such thing as {self.params.file}")
         if do == "hang":
             time.sleep(3600)
+        if do == "wait":  # until there is a file, and say so
+            Path(f"{self.params.file}.waiting").touch()
+            while not Path(self.params.file).exists():
+                time.sleep(0.01)
         if do == "die-once":
             try:
                 Path(self.params.file).touch(exist_ok=False)

@@ -46,7 +46,7 @@ def names_of(graph: Mapping[str, Any]) -> dict[str, str]:
 def plain(node: Mapping[str, Any]) -> dict[str, Any]:
     """A filter as it would be deployed: without its uid, with parameters, be they none."""
     params = node.get("params", {})
-    return {**{key: value for key, value in node.items() if key != UID}, "params": params if isinstance(params, dict) else {}}
+    return {**_bare(node), "params": params if isinstance(params, dict) else {}}
 
 
 def is_same(graph: Mapping[str, Any], deployed: Mapping[str, Any]) -> bool:
@@ -101,11 +101,15 @@ def unmasked(sent: Document, known: Iterable[Mapping[str, Any]]) -> Document:
         for name, node in nodes_of(found).items():
             uid = node.get(UID)
             old = names.get(uid, name) if isinstance(uid, str) else name
-            if old in before and old in shown and _form(plain(node)) == _form(plain(shown[old])):
-                restored[name] = {**plain(before[old]), **({UID: uid} if UID in node else {})}
+            if old in before and old in shown and _form(_bare(node)) == _form(_bare(shown[old])):
+                restored[name] = {**_bare(before[old]), **({UID: uid} if UID in node else {})}
         if restored:
             found["nodes"] = restored
     return found
+
+
+def _bare(node: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in node.items() if key != UID}
 
 
 def _form(value: Any) -> str:
