@@ -118,14 +118,23 @@ def _node_problems(
             place, "a secret was hidden here when the graph was shown; write its value, best as ${NAME}", "param.hidden"
         )
     if environ is not None:
-        try:
-            params = expand(params, environ)
-        except InvalidInput as error:
-            yield Problem(f"{path}.params", error.message, error.code)
+        missing = list(_missing(params, environ, f"{path}.params"))
+        yield from missing
+        if missing:
             return
+        params = expand(params, environ)
     yield from _param_problems(params, spec.schema, f"{path}.params", unexpanded=environ is None)
     if environ is not None and paths is not None:
         yield from _path_problems(params, spec.schema, f"{path}.params.", paths)
+
+
+def _missing(params: Mapping[str, Any], environ: Mapping[str, str], path: str) -> Iterator[Problem]:
+    """The parameters that name variables which are not set."""
+    for name, value in params.items():
+        try:
+            expand({name: value}, environ)
+        except InvalidInput as error:
+            yield Problem(f"{path}.{name}", error.message, error.code)
 
 
 def _param_problems(params: Mapping[str, Any], schema: Mapping[str, Any], path: str, unexpanded: bool) -> Iterator[Problem]:

@@ -146,7 +146,7 @@ def test_a_misspelt_parameter_is_guessed() -> None:
 
 def test_environment() -> None:
     assert problems({"A": "x"}, nodes=change_node(text="${A}")) == []
-    assert problems({}, nodes=change_node(text="${A}")) == [("nodes.change.params", "param.environment")]
+    assert problems({}, nodes=change_node(text="${A}")) == [("nodes.change.params.text", "param.environment")]
     assert problems({"A": "x"}, nodes=change_node(size="${A}")) == [("nodes.change.params.size", "param.invalid")]
 
 
