@@ -131,6 +131,7 @@ def request_of(stage: Stage, row: Row, name: str) -> tuple[str, Any, dict[str, s
         "components": {"name": "JSON"},
         "outbox": {"name": f"results-{name}", "cursor": "1-1"},
         "tokens": {"name": "nobody"},
+        "static": {"file": "index.html"},
     }
     path = row.path.format_map(fields.get(family, {}))
     path += {
