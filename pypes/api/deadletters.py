@@ -17,6 +17,7 @@ from pypes.api.query import (
     LIMIT,
     ORDER,
     SINCE,
+    UNTIL,
     check_names,
     choice_of,
     criterion_of,
@@ -26,6 +27,7 @@ from pypes.api.query import (
     limit_of,
     number_of,
     since_of,
+    until_of,
 )
 from pypes.api.receipts import BUSY, GRAPH, MAX_INDEX, MAYBE_TEXT, SOUGHT
 from pypes.api.request import Request
@@ -70,6 +72,7 @@ CRITERIA = (
     Parameter("route", "Only dead letters of documents with this route.", SOUGHT),
     Parameter("index", "Only those of the document with this ordinal in its delivery; use it with receipt.", COUNT),
     SINCE,
+    UNTIL,
 )
 #: Criteria that are texts, as they are asked for, and their names in a :class:`LetterQuery`.
 TEXTS = {
@@ -158,7 +161,7 @@ class DeadLetters:
         query = _query(req)
         if query == LetterQuery(among=query.among) and not req.get_param("since"):
             raise BadRequest(
-                f"no criterion selects the dead letters; give {', '.join(TEXTS)}, index or since (since=0 selects all)",
+                f"no criterion selects the dead letters; give {', '.join(TEXTS)}, index, until or since (since=0 selects all)",
                 code="request.invalid",
                 where="query",
             )
@@ -186,6 +189,7 @@ class DeadLetters:
                     **dict.fromkeys(TEXTS, SOUGHT),
                     "index": COUNT,
                     "since": {"type": ["string", "number"]},
+                    "until": {"type": ["string", "number"]},
                     "from": FROM,
                     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_REPLAYED},
                 }
@@ -195,13 +199,14 @@ class DeadLetters:
         audit="deadletters.replay",
     )
     async def on_post_replay(self, req: Request, resp: falcon.asgi.Response) -> None:
-        wanted = await _object(req, {*TEXTS, "index", "since", "from", "limit"})
-        since, index = wanted.get("since"), wanted.get("index")
+        wanted = await _object(req, {*TEXTS, "index", "since", "until", "from", "limit"})
+        since, until, index = wanted.get("since"), wanted.get("until"), wanted.get("index")
         if index is not None and (type(index) is not int or not 0 <= index <= MAX_INDEX):
             raise BadRequest(f"index must be a whole number from 0 to {MAX_INDEX}", code="request.invalid", where="index")
         query = LetterQuery(
             **{own: _text(wanted, name) for name, own in TEXTS.items()},
             since=since_of(None if since is None else str(since)),
+            until=until_of(None if until is None else str(until)),
             index=index,
             among=req.client.graphs,
         )
@@ -335,10 +340,11 @@ class DeadLetters:
 
 def _query(req: Request, *known: str) -> LetterQuery:
     """The criteria in the query; other parameters than they and those ``known`` are refused."""
-    check_names(req, {*TEXTS, "index", "since", *known})
+    check_names(req, {*TEXTS, "index", "since", "until", *known})
     return LetterQuery(
         **{own: criterion_of(req, name) or "" for name, own in TEXTS.items()},
         since=since_of(criterion_of(req, "since")),
+        until=until_of(criterion_of(req, "until")),
         index=None if criterion_of(req, "index") is None else number_of(req, "index", 0, 0, MAX_INDEX),
         among=req.client.graphs,
     )

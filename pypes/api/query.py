@@ -40,6 +40,7 @@ SINCE = Parameter(
     "Only entries since this time: RFC 3339, or seconds since the epoch.",
     {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0, "exclusiveMaximum": 253402300800}]},
 )
+UNTIL = Parameter("until", "Only entries before this time, as since.", SINCE.schema)
 #: Lists that grow show what came last; the other order is for whoever reads all of it.
 ORDER = Parameter("order", "newest first, unless oldest is asked for.", {"type": "string", "enum": ["newest", "oldest"]})
 #: Of a list that is a plain array; where to go on stands in its header ``Link``.
@@ -148,6 +149,17 @@ def seconds_of(req: Request, name: str, most_s: float) -> float:
 def since_of(text: str | None) -> float:
     """A time as seconds since the epoch, 0 if there is none. Raises :class:`BadRequest`."""
     return moment_of("since", text) if text else 0.0
+
+
+def until_of(text: str | None) -> float:
+    """A time as seconds since the epoch, 0 if there is none. Raises :class:`BadRequest`."""
+    if not text:
+        return 0.0
+    moment = moment_of("until", text)
+    if not moment:
+        # 0 is no bound, and would widen a search
+        raise invalid("until", "later than the epoch")
+    return moment
 
 
 def moment_of(name: str, text: str) -> float:

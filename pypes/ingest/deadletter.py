@@ -10,8 +10,9 @@ from pypes.ingest.outcome import DeadLetter
 
 
 class LetterQuery(msgspec.Struct, frozen=True, gc=False):
-    """Criteria for dead letters: empty text matches every one, ``since`` is seconds since the epoch.
+    """Criteria for dead letters: empty text matches every one, ``since`` and ``until`` are seconds since the epoch.
 
+    ``until`` itself is too late; 0 is no bound.
     ``document`` is the id of a document, ``index`` its ordinal in its delivery; a letter for a whole delivery matches each.
     """
 
@@ -19,6 +20,7 @@ class LetterQuery(msgspec.Struct, frozen=True, gc=False):
     filter: str = ""
     code: str = ""
     since: float = 0.0
+    until: float = 0.0
     receipt: str = ""
     document: str = ""
     file: str = ""
@@ -34,6 +36,7 @@ class LetterQuery(msgspec.Struct, frozen=True, gc=False):
             and (not self.filter or letter.filter == self.filter)
             and (not self.code or letter.code == self.code)
             and letter.time >= self.since
+            and (not self.until or letter.time < self.until)
             and (not self.receipt or letter.receipt == self.receipt)
             and (not self.document or letter.named.id == self.document)
             and (not self.file or letter.named.file == self.file)

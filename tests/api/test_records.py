@@ -145,6 +145,8 @@ class TestReceipts:
             "/receipts/x/documents?after=-1",
             "/deadletters?group=graph",
             "/deadletters?since=nan",
+            "/deadletters?until=0",
+            "/deadletters?until=later",
             "/deadletters?order=up",
             "/deadletters?index=-1",
             "/receipts?order=up",
@@ -231,6 +233,10 @@ class TestDeadLetters:
         assert list(group) == ["graph", "filter", "code", "count", "failures", "latest"]
         assert (group["graph"], group["filter"], group["count"]) == ("g", "refuse", 6)
         assert get(node, "/deadletters?code=test.counted&graph=other")["deadletters"] == []
+        latest = group["latest"]
+        [before] = get(node, f"/deadletters?group=code&code=test.counted&until={latest}")["groups"] or [{"count": 0}]
+        assert before["count"] < 6
+        assert get(node, "/deadletters?code=test.counted&until=2020-01-01T00:00:00Z")["deadletters"] == []
 
     def test_they_are_found_by_what_their_document_is_known_by(self, node: Node) -> None:
         parts = "".join(

@@ -190,6 +190,9 @@ class LetterReader:
         if query.since:
             conditions.append("AND time >= ?")
             parameters.append(self._times.first(query.since))
+        if query.until:
+            conditions.append("AND time < ?")
+            parameters.append(self._times.first(query.until))
         return " ".join(conditions), parameters
 
 

@@ -121,7 +121,9 @@ def test_dead_letters_are_found_grouped_and_shown(play: Callable[..., None]) -> 
         assert await found(1, everything[0].id) == [everything[1].id]
         assert await found(filter="html") == sorted([first[0].id, second[0].id])
         assert await found(code="component.failed", graph="g") == [first[1].id]
-        assert await found(since=3.0) == [second[0].id]
+        assert await found(since=3.0) == await found(since=5.0) == [second[0].id]
+        assert await found(until=5.0) == sorted(dead.id for dead in first)
+        assert await found(since=2.0, until=2.5, code="component.failed") == [first[1].id]
         assert await found(graph="other") == []
         assert await found(among=("x", "g")) == await found(among=("g*",)) == await found()
         assert await found(among=("G", "gg*")) == await found(graph="g", among=("x",)) == []
