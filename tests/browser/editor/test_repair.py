@@ -18,19 +18,19 @@ OWN = "correct horse battery"
 SECRET = "sesame"
 
 
-def strict(name: str, years: str = "arabic") -> dict[str, Any]:
+def strict(name: str, years: str = "arabic", **limits: int) -> dict[str, Any]:
     """A graph that fails on years that are no numbers, unless it is told to take others as well."""
     nodes = {
         "json": {"component": "JSON"},
         "strict": {"component": "Strict", "params": {"years": years}},
         "lines": {"component": "JSONLines", "params": {"path": f"{name}.jsonl"}},
     }
-    return graph(name, nodes=nodes, wires=[["json.out", "strict.in"], ["strict.out", "lines.in"]])
+    return graph(name, nodes=nodes, wires=[["json.out", "strict.in"], ["strict.out", "lines.in"]], limits=limits)
 
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    names = ("one", "bulk", "again", "many", "gone", "left", "keys")
+    names = ("one", "bulk", "again", "many", "gone", "left", "keys", "full")
     with judging(tmp_path_factory.mktemp("repair"), graph(), *map(strict, names)) as node:
         yield node
 
@@ -160,6 +160,30 @@ def test_those_that_fail_again_are_not_replayed_for_ever(seen: Seen, node: Node)
     page.get_by_text("1 to 50 of 120").wait_for()
 
 
+def test_a_full_queue_holds_a_replay_up_until_there_is_room(seen: Seen, node: Node) -> None:
+    fail(node, "full", 120)
+    answer = node.http.request("PUT", f"{node.url}/graphs/full", json=strict("full", "roman", queue_max_deliveries=40))
+    assert answer.status in (200, 202), answer.data
+    assert node.post(b"", "/graphs/full/pause").status == 200
+    page = seen.page
+    page.goto(f"{node.url}/#/repair?graph=full")
+    page.get_by_role("button", name="Replay all").wait_for()
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox").press_sequentially("replay all")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Replay 120 dead letters").click()
+    page.get_by_text("The queue is full").wait_for()
+    # it goes on while another page is looked at
+    page.get_by_role("link", name="Follow").click()
+    assert node.post(b"", "/graphs/full/resume").status == 200
+    page.get_by_role("link", name="Repair").click()
+    page.get_by_text("120 dead letters replayed. 120 published.").wait_for(timeout=60_000)
+    assert len(published(node, "full")) == 120
+    # the browser notes in its console that there was no room
+    assert [each for each in seen.complaints if "429" not in each] == []
+    seen.complaints.clear()
+
+
 def test_a_deletion_can_be_undone_for_some_seconds_and_happens_when_the_page_is_left(seen: Seen, node: Node) -> None:
     fail(node, "gone", 3)
     page = seen.page
@@ -176,9 +200,18 @@ def test_a_deletion_can_be_undone_for_some_seconds_and_happens_when_the_page_is_
     page.get_by_text("Nothing was deleted.").wait_for()
     page.locator(".causes .held").wait_for(state="detached")
     assert len(letters(node, "graph=gone")) == 3
-    delete()
+    page.get_by_role("button", name="Delete all").click()
+    page.get_by_role("heading", name="Delete 3 dead letters").wait_for()
+    # what comes after the count is left
+    post(node, {"id": "late", "year": "MDCCC"}, route="gone")
+    page.get_by_role("button", name="Delete 3 dead letters").click()
+    page.get_by_text("3 dead letters are deleted in 8 seconds.").wait_for()
     page.goto("about:blank")
-    until(lambda: not letters(node, "graph=gone"), 20, "deleted as the page was left")
+
+    def left() -> list[str]:
+        return [letter["document"]["id"] for letter in letters(node, "graph=gone")]
+
+    until(lambda: left() == ["late"], 20, "deleted as the page was left")
 
 
 def test_a_deletion_happens_by_itself(seen: Seen, node: Node) -> None:

@@ -1,7 +1,8 @@
 /** Answer: a search in the index that a graph publishes to, with the place of each hit. */
 
 import { Search } from "lucide-react";
-import { useId } from "react";
+import { useId, useMemo, useRef } from "react";
+import { useCommands } from "../../commands/commands";
 import { Button } from "../../parts/Button";
 import { Empty } from "../../parts/Empty";
 import { Problem } from "../../parts/Problem";
@@ -29,6 +30,8 @@ function indexesOf(graphs: readonly Graph[]): readonly Index[] {
 export function Answer({ place }: { readonly place: Place }) {
   const { value: graphs, error, again } = useFetched<readonly Graph[]>("graphs");
   const id = useId();
+  const input = useRef<HTMLInputElement>(null);
+  useCommands(useMemo(() => [{ id: "ask", name: t.answer.focus, keys: "/", run: () => input.current?.select() }], []));
   const q = place.params.get("q") ?? "";
   const wanted = { graph: place.params.get("graph"), index: place.params.get("index") };
   if (graphs === undefined) return error === undefined ? <p className="empty">{t.parts.loading}</p> : <Problem error={error} onRetry={again} />;
@@ -56,7 +59,7 @@ export function Answer({ place }: { readonly place: Place }) {
               ask(String(new FormData(event.currentTarget).get("q") ?? "").trim(), chosen);
             }}
           >
-            <input type="search" name="q" maxLength={4000} aria-label={t.answer.question} placeholder={t.answer.question} defaultValue={q} autoFocus={!q} />
+            <input ref={input} type="search" name="q" maxLength={4000} aria-label={t.answer.question} placeholder={t.answer.question} defaultValue={q} autoFocus={!q} />
             <label className="sr-only" htmlFor={id}>
               {t.answer.index}
             </label>

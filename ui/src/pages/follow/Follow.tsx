@@ -1,7 +1,8 @@
 /** Follow: what became of the documents of a receipt, or of the one with an id or the name of a file. */
 
-import { useEffect, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { ApiError, get, path } from "../../api/http";
+import { useCommands } from "../../commands/commands";
 import { Button } from "../../parts/Button";
 import { Problem } from "../../parts/Problem";
 import { address, go, type Place } from "../../router";
@@ -16,6 +17,8 @@ import "../../style/follow.css";
 export function Follow({ place }: { readonly place: Place }) {
   const sought = place.params.get("q") ?? "";
   const index = place.params.get("index");
+  const input = useRef<HTMLInputElement>(null);
+  useCommands(useMemo(() => [{ id: "follow", name: t.follow.focus, keys: "/", run: () => input.current?.select() }], []));
   return (
     <div className="page follow">
       <header className="stack">
@@ -31,7 +34,7 @@ export function Follow({ place }: { readonly place: Place }) {
             go(address(["follow"], { q: q || undefined }));
           }}
         >
-          <input type="search" name="q" aria-label={t.follow.what} placeholder={t.follow.what} defaultValue={sought} autoFocus={!sought} />
+          <input ref={input} type="search" name="q" aria-label={t.follow.what} placeholder={t.follow.what} defaultValue={sought} autoFocus={!sought} />
           <Button type="submit" kind="primary">
             {t.follow.find}
           </Button>

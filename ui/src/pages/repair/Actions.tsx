@@ -1,5 +1,6 @@
-import { useState } from "react";
+import { useMemo, useRef, useState } from "react";
 import { ask, path } from "../../api/http";
+import { useCommands } from "../../commands/commands";
 import { Button } from "../../parts/Button";
 import { notify } from "../../parts/Notices";
 import { messageOf } from "../../parts/Problem";
@@ -38,6 +39,21 @@ export function Actions({ letter, onRun, save, wrong }: ActionsProps) {
       setBusy(false);
     }
   };
+  const remove = () => hold({ id: letter.id, count: 1 });
+  // the commands stay the same ones, whatever is typed meanwhile
+  const now = useRef({ replay, remove });
+  now.current = { replay, remove };
+  const fromFilter = refused ?? wrong ?? (letter.packet ? undefined : t.repair.noPacket);
+  useCommands(
+    useMemo(
+      () => [
+        { id: "replay", name: save ? t.repair.saveReplay : t.repair.fromFilter(letter.filter), keys: "Mod+Enter", refused: fromFilter, run: () => void now.current.replay("filter") },
+        { id: "replay-start", name: t.repair.wholeStart, refused, run: () => void now.current.replay("start") },
+        { id: "delete", name: t.repair.delete, refused, run: () => now.current.remove() },
+      ],
+      [refused, fromFilter, save === undefined, letter.filter],
+    ),
+  );
   return (
     <section className="actions stack">
       <div className="row">
@@ -49,7 +65,7 @@ export function Actions({ letter, onRun, save, wrong }: ActionsProps) {
         <Button kind={letter.packet ? undefined : "primary"} refused={refused} onClick={() => void replay("start")}>
           {t.repair.wholeStart}
         </Button>
-        <Button kind="danger" refused={refused} onClick={() => hold({ id: letter.id, count: 1 })}>
+        <Button kind="danger" refused={refused} onClick={remove}>
           {t.repair.delete}
         </Button>
       </div>

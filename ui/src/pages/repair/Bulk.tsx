@@ -1,11 +1,12 @@
-import { useEffect, useId, useState } from "react";
+import { useEffect, useId, useMemo, useState } from "react";
+import { useCommands } from "../../commands/commands";
 import { Button } from "../../parts/Button";
 import { Dialog } from "../../parts/Dialog";
 import { Problem } from "../../parts/Problem";
 import { useRefusal } from "../../session";
 import { t } from "../../texts";
 import { hold, HELD_S } from "./held";
-import { countOf, type Criteria, type Group, groupsOf } from "./letters";
+import { countOf, type Criteria, type Group, groupsOf, untilNow } from "./letters";
 import { replayAll } from "./replays";
 
 type Doing = "replay" | "delete";
@@ -14,6 +15,15 @@ type Doing = "replay" | "delete";
 export function Bulk({ criteria, groups }: { readonly criteria: Criteria; readonly groups: readonly Group[] }) {
   const [doing, setDoing] = useState<Doing>();
   const refused = useRefusal("edit");
+  useCommands(
+    useMemo(
+      () => [
+        { id: "replay-all", name: t.repair.commandReplay, refused, run: () => setDoing("replay") },
+        { id: "delete-all", name: t.repair.commandDelete, refused, run: () => setDoing("delete") },
+      ],
+      [refused],
+    ),
+  );
   return (
     <div className="row spread bulk">
       <h2>{t.repair.matching(countOf(groups))}</h2>
@@ -36,15 +46,22 @@ function Confirm({ doing, criteria, onClose }: { readonly doing: Doing; readonly
   const [error, setError] = useState<unknown>();
   const [fromStart, setFromStart] = useState(false);
   const id = useId();
+  const [counted, setCounted] = useState<Criteria>(criteria);
   useEffect(() => {
-    groupsOf(criteria).then(setGroups, setError);
-  }, [criteria]);
+    const count = async () => {
+      const bounded = await untilNow(criteria);
+      setCounted(bounded);
+      setGroups(await groupsOf(bounded));
+    };
+    count().catch(setError);
+    // what comes while the dialog is open is not counted
+  }, []);
   const count = groups && countOf(groups);
 
   const confirm = () => {
     if (!count) return;
-    if (doing === "delete") hold({ criteria, count });
-    else replayAll(criteria, count, fromStart ? "start" : undefined);
+    if (doing === "delete") hold({ criteria: counted, about: criteria, count });
+    else replayAll(counted, count, fromStart ? "start" : undefined);
     onClose();
   };
 
@@ -93,7 +110,7 @@ function Confirm({ doing, criteria, onClose }: { readonly doing: Doing; readonly
         </>
       ) : (
         <p className="warning">
-          {t.repair.deleteHelp(HELD_S)} {t.repair.deleteWhole}
+          {t.repair.deleteHelp(HELD_S)}
         </p>
       )}
     </Dialog>

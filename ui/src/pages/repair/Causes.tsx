@@ -17,7 +17,7 @@ export function Causes({ groups }: { readonly groups: readonly Group[] }) {
         {groups.map((group) => {
           const criteria = criteriaOfGroup(group);
           const where = group.filter ? t.repair.inFilter(group.filter) : t.repair.beforeFilters;
-          const isHeld = held.some((each) => each.criteria && isSame(each.criteria, criteria));
+          const isHeld = held.some((each) => each.about && isSame(each.about, criteria));
           const recent = (group.history ?? []).reduce((sum, count) => sum + count, 0);
           return (
             <li key={`${group.graph} ${group.filter} ${group.code}`} className={isHeld ? "held" : ""}>

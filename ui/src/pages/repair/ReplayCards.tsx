@@ -27,7 +27,7 @@ function Card({ replay }: { readonly replay: Replay }) {
 }
 
 function result({ went, ends, edits, isStopped }: Replay): string {
-  return [isStopped && t.repair.stopped, t.repair.replayed(went), went > 0 && t.repair.ends(ends.published, ends.dropped, ends.failed), edits > 0 && t.repair.edits(edits)]
+  return [isStopped && t.repair.stopped, t.repair.replayed(went), went > 0 && t.repair.ends(ends.published, ends.dropped, ends.failed, ends.pending), edits > 0 && t.repair.edits(edits)]
     .filter(Boolean)
     .join(" ");
 }

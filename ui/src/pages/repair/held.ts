@@ -1,11 +1,11 @@
 /** Deletions that are held back for some seconds, in which they can be undone; sent at once when the page is left. */
 
 import { useEffect, useRef, useSyncExternalStore } from "react";
-import { ask, path, query } from "../../api/http";
+import { ask, path } from "../../api/http";
 import { notify } from "../../parts/Notices";
 import { messageOf } from "../../parts/Problem";
 import { t } from "../../texts";
-import type { Criteria } from "./letters";
+import { type Criteria, listAddress } from "./letters";
 
 export const HELD_S = 8;
 
@@ -13,6 +13,8 @@ export interface Held {
   /** One letter, or all that match. */
   readonly id?: string;
   readonly criteria?: Criteria;
+  /** The search that shows them. */
+  readonly about?: Criteria;
   readonly count: number;
 }
 
@@ -56,7 +58,7 @@ function release(one: Held): boolean {
 }
 
 async function send(one: Held, isLast = false): Promise<void> {
-  const address = one.id === undefined ? `deadletters${query({ ...(Object.keys(one.criteria ?? {}).length ? one.criteria : { since: "0" }) })}` : path("deadletters", one.id);
+  const address = one.id === undefined ? listAddress(one.criteria ?? {}) : path("deadletters", one.id);
   try {
     const { body } = await ask<{ count?: number } | "">("DELETE", address, { isLast });
     notify({ text: t.repair.deleted(typeof body === "object" ? (body.count ?? 1) : 1), kind: "ok" });

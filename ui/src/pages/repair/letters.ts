@@ -7,7 +7,8 @@ import type { Place } from "../../router";
 
 export const CRITERIA = ["graph", "filter", "code", "receipt", "id", "file", "route", "since"] as const;
 export type Criterion = (typeof CRITERIA)[number];
-export type Criteria = Readonly<Partial<Record<Criterion, string>>>;
+/** Those of a search, and `until`, which keeps out what comes after a count. */
+export type Criteria = Readonly<Partial<Record<Criterion | "until", string>>>;
 
 export interface Letter {
   readonly id: string;
@@ -83,8 +84,14 @@ export function criteriaOfGroup({ graph, filter, code }: Pick<Group, "graph" | "
 export const listAddress = (criteria: Criteria, options: Readonly<Record<string, string | number | undefined>> = {}): string =>
   `deadletters${query({ ...criteria, ...options })}`;
 
-export const groupsOf = async (criteria: Criteria, isUnasked = false): Promise<readonly Group[]> =>
-  (await get<{ groups: readonly Group[] }>(listAddress(criteria, { group: "code" }), { isUnasked })).groups;
+export const groupsOf = async (criteria: Criteria): Promise<readonly Group[]> =>
+  (await get<{ groups: readonly Group[] }>(listAddress(criteria, { group: "code" }))).groups;
+
+/** The criteria with the present moment of the node as their end: what is counted by them stays what is counted. */
+export async function untilNow(criteria: Criteria): Promise<Criteria> {
+  const { history } = await get<{ history: { until: string } }>(listAddress(criteria, { group: "code", history: 60 }));
+  return { ...criteria, until: history.until };
+}
 
 export const countOf = (groups: readonly Group[]): number => groups.reduce((sum, group) => sum + group.count, 0);
 

@@ -11,6 +11,8 @@ const PORTION = 100;
 const MOST = 10_000;
 const PAGE = 1000;
 const LOOK_MS = 1000;
+/** Refusals that pass: there is no room now, or somebody else replays it. */
+const PASSING: ReadonlySet<string> = new Set(["queue.full", "deadletters.replaying"]);
 
 export interface Replay {
   readonly criteria: Criteria;
@@ -119,10 +121,12 @@ class Running {
         continue;
       }
       const known = this.refused.size;
-      for (const each of body.refused ?? []) this.refused.set(each.id, each.detail);
+      const passing = (body.refused ?? []).filter((each) => PASSING.has(each.code));
+      for (const each of body.refused ?? []) if (!PASSING.has(each.code)) this.refused.set(each.id, each.detail);
       for (const each of body.receipts) this.receipts.add(each);
-      this.set({ phase: "sending", went: this.shown.went + body.count, edits: this.shown.edits + (body.edits_forgotten ?? 0) });
-      if (!body.count && this.refused.size === known) return;
+      this.set({ phase: passing.length ? "full" : "sending", went: this.shown.went + body.count, edits: this.shown.edits + (body.edits_forgotten ?? 0) });
+      if (passing.length) await wait(LOOK_MS);
+      else if (!body.count && this.refused.size === known) return;
     }
   }
 
