@@ -7,6 +7,7 @@ import type { Place } from "../../router";
 import { t } from "../../texts";
 import type { LiveGraph } from "./state";
 import { Compose } from "./compose/Compose";
+import { Versions } from "./versions/Versions";
 import { Watch } from "./watch/Watch";
 
 export interface TabProps {
@@ -31,4 +32,5 @@ export interface Tab {
 export const TABS: readonly Tab[] = [
   { name: "", label: t.graph.watch, View: Watch },
   { name: "compose", label: t.compose.tab, View: Compose },
+  { name: "versions", label: t.versions.tab, View: Versions },
 ];

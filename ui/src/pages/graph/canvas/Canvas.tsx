@@ -23,7 +23,7 @@ import { Button } from "../../../parts/Button";
 import { familyOf } from "../../../parts/Icon";
 import { t } from "../../../texts";
 import { CommentCard, FilterCard } from "./FilterCard";
-import { type Badges, type CanvasNode, type WireEdge, edgesOf, nodesOf } from "./flow";
+import { type Badges, type CanvasNode, type Marks, type WireEdge, edgesOf, marked, nodesOf } from "./flow";
 import { type Items, itemsOf } from "./items";
 import { type Live, LiveContext } from "./live";
 import { ARROWS, nextFilter } from "./way";
@@ -53,6 +53,7 @@ export interface CanvasProps {
   /** Whether a wire may be; those that may not cannot be drawn. */
   readonly isFitting?: (wire: Wire) => boolean;
   readonly badges?: Badges;
+  readonly marks?: Marks;
   /** Given: the canvas shows counters. */
   readonly live?: Live;
   readonly label: string;
@@ -85,11 +86,11 @@ export function Canvas(props: CanvasProps) {
   );
 }
 
-function Inner({ graph, specs, selected, onSelect, isEditable = false, onGesture, isFitting, badges, live, label, children }: CanvasProps) {
+function Inner({ graph, specs, selected, onSelect, isEditable = false, onGesture, isFitting, badges, marks, live, label, children }: CanvasProps) {
   const box = useRef<HTMLDivElement>(null);
   const flow = useReactFlow<CanvasNode, WireEdge>();
   const isLive = live !== undefined;
-  const drawn = useMemo(() => nodesOf(graph, specs, badges, isLive), [graph, specs, badges, isLive]);
+  const drawn = useMemo(() => marked(nodesOf(graph, specs, badges, isLive), marks), [graph, specs, badges, marks, isLive]);
   const [dragged, setDragged] = useState<ReadonlyMap<string, Place>>(new Map());
   const nodes = useMemo(
     () =>
@@ -100,7 +101,7 @@ function Inner({ graph, specs, selected, onSelect, isEditable = false, onGesture
       }),
     [drawn, dragged, selected],
   );
-  const wires = useMemo(() => edgesOf(graph, isLive), [graph, isLive]);
+  const wires = useMemo(() => marked(edgesOf(graph, isLive), marks), [graph, marks, isLive]);
   const edges = useMemo(() => wires.map((edge) => (selected.has(edge.id) ? { ...edge, selected: true } : edge)), [wires, selected]);
 
   // until somebody looks at a part of it, the whole is shown, however large the place is

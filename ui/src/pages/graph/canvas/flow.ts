@@ -18,6 +18,23 @@ export interface Badge {
 
 export type Badges = ReadonlyMap<string, Badge>;
 
+/** How something on the canvas is drawn otherwise than usual, by its id: `added`, `removed` … of canvas.css. */
+export interface Mark {
+  readonly kind: "added" | "removed" | "changed" | "taken" | "failed" | "dim";
+  readonly says?: string;
+}
+
+export type Marks = ReadonlyMap<string, Mark>;
+
+export function marked<T extends CanvasNode | WireEdge>(drawn: readonly T[], marks: Marks | undefined): readonly T[] {
+  if (!marks?.size) return drawn;
+  return drawn.map((each) => {
+    const mark = marks.get(each.id);
+    if (!mark) return each;
+    return { ...each, className: `mark-${mark.kind}`, ...(mark.says ? { ariaLabel: `${each.ariaLabel ?? ""}, ${mark.says}` } : {}) };
+  });
+}
+
 export type FilterNode = Node<{ filter: FilterDoc; spec: Spec | undefined; card: Card; badge: Badge | undefined; isLive: boolean }, "filter">;
 export type CommentNode = Node<{ text: string }, "comment">;
 export type CanvasNode = FilterNode | CommentNode;

@@ -1,0 +1,191 @@
+"""Versions of a graph in the editor: how they differ, deploying a draft, rolling back, and the file in the folder of graphs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pypes.testing.node import Node
+from tests.browser.chromium import PHONE, Seen, looking, violations
+from tests.browser.nodes import HOSTILE_TEXT, graph, judging
+
+pytestmark = pytest.mark.browser
+
+#: The browser notes in its console that an answer has one of these statuses.
+NOTED = "Failed to load resource: the server responded with a status of {}"
+NOT_THERE = f"error: {NOTED.format('404 (Not Found)')}"
+CONFLICT = f"error: {NOTED.format('409 (Conflict)')}"
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    with judging(tmp_path_factory.mktemp("versions")) as node:
+        yield node
+
+
+def send(node: Node, method: str, path: str, body: Any, **headers: str) -> Any:
+    """The answer to a request with a JSON body, which must succeed."""
+    sent = {"Content-Type": "application/json", **node.headers, **headers}
+    answer = node.http.request(method, node.url + path, body=json.dumps(body).encode(), headers=sent)
+    assert answer.status < 300, answer.data
+    return answer.json()
+
+
+def lower(name: str, *fields: str) -> dict[str, Any]:
+    """A graph that writes fields in small letters before it judges."""
+    made = graph(name)
+    made["nodes"]["lower"] = {"component": "NormalizeCase", "params": {"fields": list(fields)}}
+    made["wires"] = [["json.out", "lower.in"], ["lower.out", "judge.in"], ["judge.out", "null.in"]]
+    return made
+
+
+def deployed(node: Node, *versions: dict[str, Any], note: str = "") -> str:
+    """The name of a graph of which these versions were deployed one after the other."""
+    for each in versions:
+        send(node, "PUT", f"/graphs/{each['name']}?note={note}", each)
+    return str(versions[0]["name"])
+
+
+def drafted(node: Node, draft: dict[str, Any], base: int) -> None:
+    send(node, "PUT", f"/graphs/{draft['name']}/draft", {"graph": draft, "base": base}, **{"If-None-Match": "*"})
+
+
+def live(node: Node, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = node.get(f"/graphs/{name}").json()
+    return found
+
+
+def opened(seen: Seen, node: Node, name: str, params: str = "") -> Any:
+    seen.page.goto(f"{node.url}/#/graphs/{name}/versions{params}")
+    seen.page.get_by_role("region", name="Difference").wait_for()
+    return seen.page
+
+
+def excused(seen: Seen, *noted: str) -> None:
+    """Leaves out what the browser notes of answers that are meant to be no success."""
+    seen.complaints[:] = [each for each in seen.complaints if each not in noted]
+
+
+def test_a_draft_is_compared_with_what_is_live_in_colours_and_in_words(seen: Seen, node: Node) -> None:
+    name = deployed(node, lower("compared", "title", "text"))
+    draft = lower(name, "title")
+    del draft["nodes"]["judge"]
+    draft["nodes"]["check"] = {"component": "Judge", "timeout_s": 5}
+    draft["wires"] = [["json.out", "lower.in"], ["lower.out", "check.in"], ["check.out", "null.in"]]
+    drafted(node, draft, 1)
+    page = opened(seen, node, name)
+    page.get_by_role("status").filter(has_text="7 changes").wait_for()
+    for filter, mark in (("judge", "removed"), ("check", "added"), ("lower", "changed")):
+        card = page.locator(f'.react-flow__node.mark-{mark}[data-id="{filter}"]')
+        assert mark in card.get_attribute("aria-label")
+    assert page.locator(".react-flow__edge.mark-added").count() == 2
+    removed = page.locator('.react-flow__edge.mark-removed[data-id="judge.out null.in"]')
+    assert removed.get_attribute("aria-label").endswith("removed")
+    row = page.get_by_role("table", name="Parameters of lower").get_by_role("row", name="fields")
+    assert row.locator("del").inner_text() == ', "text"'
+    # what is chosen in words is chosen on the canvas
+    page.get_by_role("region", name="Changes").get_by_role("button", name="check", exact=True).click()
+    page.locator('.react-flow__node.selected[data-id="check"]').wait_for()
+    page.get_by_role("button", name="Swap before and after").click()
+    page.locator('.react-flow__node.mark-added[data-id="judge"]').wait_for()
+
+
+def test_a_draft_is_deployed_and_its_way_told(seen: Seen, node: Node) -> None:
+    name = deployed(node, graph("launched"))
+    drafted(node, lower(name, "title"), 1)
+    page = opened(seen, node, name)
+    page.get_by_role("button", name="Deploy").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("4 changes").wait_for()
+    dialog.get_by_label("What was changed").fill("titles in small letters")
+    page.keyboard.press("Enter")
+    progress = dialog.get_by_role("list", name="Progress")
+    for text in ("Version 2 is being set up.", "Documents go to version 2", "Version 2 is live."):
+        progress.get_by_text(text).wait_for()
+    assert progress.get_by_text("is ready, after").count() >= 1
+    page.get_by_role("dialog").locator("footer").get_by_role("button", name="Close").click()
+    # the history has it, and what it changed is shown
+    page.get_by_text("titles in small letters").wait_for()
+    page.locator('.react-flow__node.mark-added[data-id="lower"]').wait_for()
+    assert live(node, name)["version"] == 2
+    assert page.get_by_role("combobox", name="Before").input_value() == "1"
+    excused(seen, NOT_THERE)  # there is no draft any more
+
+
+def test_a_draft_that_cannot_be_set_up_says_why(seen: Seen, node: Node) -> None:
+    name = deployed(node, graph("sick"))
+    draft = graph(name)
+    draft["nodes"]["judge"] = {"component": "Absent", "params": {"reason": HOSTILE_TEXT}}
+    drafted(node, draft, 1)
+    page = opened(seen, node, name)
+    page.get_by_role("button", name="Deploy").click()
+    page.get_by_role("dialog").get_by_role("button", name="Deploy").click()
+    page.get_by_role("alert").filter(has_text=HOSTILE_TEXT).wait_for()
+    page.get_by_text("Version 1 goes on as before.").wait_for()
+    assert page.get_by_role("link", name="Open Compose to mend it").get_attribute("href").endswith("?filter=judge")
+    assert live(node, name)["version"] == 1
+    assert page.locator("main img").count() == 0
+    excused(seen, CONFLICT)
+
+
+def test_an_earlier_version_is_rolled_back_to_after_a_question(seen: Seen, node: Node) -> None:
+    name = deployed(node, graph("back"), lower("back", "title"), note="small%20letters")
+    page = opened(seen, node, name)
+    page.get_by_role("button", name="Roll back Version 1").click()
+    dialog = page.get_by_role("dialog", name="Roll back to version 1?")
+    dialog.get_by_role("button", name="Cancel").click()
+    assert live(node, name)["version"] == 2
+    page.get_by_role("button", name="Roll back Version 1").click()
+    dialog.get_by_text("4 changes").wait_for()
+    dialog.get_by_role("button", name="Roll back").click()
+    dialog.get_by_text("Version 3 is live.").wait_for()
+    assert "lower" not in live(node, name)["graph"]["nodes"]
+    excused(seen, NOT_THERE)
+
+
+def test_any_two_versions_are_compared_and_each_is_a_file(seen: Seen, node: Node) -> None:
+    name = deployed(node, graph("many"), lower("many", "title"), lower("many", "title", "text"))
+    page = opened(seen, node, name)
+    page.get_by_role("button", name="Version 2: show what it changed").click()
+    page.get_by_role("status").filter(has_text="4 changes").wait_for()
+    page.get_by_role("combobox", name="After").select_option("3")
+    page.get_by_role("status").filter(has_text="4 changes").wait_for()
+    page.get_by_role("combobox", name="Before").select_option("2")
+    page.get_by_role("status").filter(has_text="1 change").wait_for()
+    with page.expect_download() as downloading:
+        page.get_by_role("link", name="Download version 2 as a file").click()
+    assert downloading.value.suggested_filename == "many.json"
+    assert json.loads(downloading.value.path().read_text())["nodes"]["lower"]["params"] == {"fields": ["title"]}
+    excused(seen, NOT_THERE)
+
+
+def test_texts_of_others_are_only_text(seen: Seen, node: Node) -> None:
+    hostile = {**graph("hostile"), "description": HOSTILE_TEXT}
+    hostile["tests"] = [{"name": HOSTILE_TEXT, "post": {"body": {}}}]
+    name = deployed(node, graph("hostile"))
+    send(node, "PUT", f"/graphs/{name}?note=%3Cimg%20src=x%20onerror=alert(1)%3E&by=%3Cb%3E", hostile)
+    page = opened(seen, node, name)
+    page.get_by_role("table", name="Settings of the graph").filter(has_text=HOSTILE_TEXT).wait_for()
+    page.get_by_text("<img src=x onerror=alert(1)>").wait_for()
+    assert page.locator("main img, main b").count() == 0
+    excused(seen, NOT_THERE)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_wrong(browser: Any, node: Node, scheme: str) -> None:
+    name = f"axe-{scheme}"
+    deployed(node, graph(name), lower(name, "title"))
+    drafted(node, lower(name, "text"), 2)
+    for viewport in ({"width": 1200, "height": 800}, PHONE):
+        with looking(browser, color_scheme=scheme, viewport=viewport, bypass_csp=True) as seen:
+            page = opened(seen, node, name)
+            page.get_by_role("table", name="Parameters of lower").wait_for()
+            assert violations(page) == []
+            assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+            page.get_by_role("button", name="Deploy").click()
+            page.get_by_role("dialog").wait_for()
+            assert violations(page) == []
+            assert seen.complaints == []
