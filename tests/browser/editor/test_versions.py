@@ -10,14 +10,10 @@ import pytest
 
 from pypes.testing.node import Node
 from tests.browser.chromium import PHONE, Seen, looking, violations
+from tests.browser.editor.drafting import CONFLICT, NOT_THERE, deployed, drafted, excused, live, lower, send
 from tests.browser.nodes import HOSTILE_TEXT, graph, judging
 
 pytestmark = pytest.mark.browser
-
-#: The browser notes in its console that an answer has one of these statuses.
-NOTED = "Failed to load resource: the server responded with a status of {}"
-NOT_THERE = f"error: {NOTED.format('404 (Not Found)')}"
-CONFLICT = f"error: {NOTED.format('409 (Conflict)')}"
 
 
 @pytest.fixture(scope="module")
@@ -26,47 +22,10 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         yield node
 
 
-def send(node: Node, method: str, path: str, body: Any, **headers: str) -> Any:
-    """The answer to a request with a JSON body, which must succeed."""
-    sent = {"Content-Type": "application/json", **node.headers, **headers}
-    answer = node.http.request(method, node.url + path, body=json.dumps(body).encode(), headers=sent)
-    assert answer.status < 300, answer.data
-    return answer.json()
-
-
-def lower(name: str, *fields: str) -> dict[str, Any]:
-    """A graph that writes fields in small letters before it judges."""
-    made = graph(name)
-    made["nodes"]["lower"] = {"component": "NormalizeCase", "params": {"fields": list(fields)}}
-    made["wires"] = [["json.out", "lower.in"], ["lower.out", "judge.in"], ["judge.out", "null.in"]]
-    return made
-
-
-def deployed(node: Node, *versions: dict[str, Any], note: str = "") -> str:
-    """The name of a graph of which these versions were deployed one after the other."""
-    for each in versions:
-        send(node, "PUT", f"/graphs/{each['name']}?note={note}", each)
-    return str(versions[0]["name"])
-
-
-def drafted(node: Node, draft: dict[str, Any], base: int) -> None:
-    send(node, "PUT", f"/graphs/{draft['name']}/draft", {"graph": draft, "base": base}, **{"If-None-Match": "*"})
-
-
-def live(node: Node, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = node.get(f"/graphs/{name}").json()
-    return found
-
-
 def opened(seen: Seen, node: Node, name: str, params: str = "") -> Any:
     seen.page.goto(f"{node.url}/#/graphs/{name}/versions{params}")
     seen.page.get_by_role("region", name="Difference").wait_for()
     return seen.page
-
-
-def excused(seen: Seen, *noted: str) -> None:
-    """Leaves out what the browser notes of answers that are meant to be no success."""
-    seen.complaints[:] = [each for each in seen.complaints if each not in noted]
 
 
 def test_a_draft_is_compared_with_what_is_live_in_colours_and_in_words(seen: Seen, node: Node) -> None:

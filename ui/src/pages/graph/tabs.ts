@@ -7,6 +7,7 @@ import type { Place } from "../../router";
 import { t } from "../../texts";
 import type { LiveGraph } from "./state";
 import { Compose } from "./compose/Compose";
+import { Step } from "./step/Step";
 import { Versions } from "./versions/Versions";
 import { Watch } from "./watch/Watch";
 
@@ -32,5 +33,6 @@ export interface Tab {
 export const TABS: readonly Tab[] = [
   { name: "", label: t.graph.watch, View: Watch },
   { name: "compose", label: t.compose.tab, View: Compose },
+  { name: "step", label: t.step.tab, View: Step },
   { name: "versions", label: t.versions.tab, View: Versions },
 ];

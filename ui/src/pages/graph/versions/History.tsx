@@ -8,7 +8,8 @@ import { Button } from "../../../parts/Button";
 import { Problem } from "../../../parts/Problem";
 import { ago, moment } from "../../../parts/times";
 import { t } from "../../../texts";
-import type { FolderFile, Loaded, Side, Version } from "./sides";
+import type { Loaded } from "../answers";
+import type { FolderFile, Side, Version } from "./sides";
 
 export interface HistoryProps {
   readonly name: string;

@@ -3,10 +3,10 @@
 import { useEffect, useMemo } from "react";
 import type { DraftAnswer } from "../../../api/drafts";
 import { listen } from "../../../api/events";
-import { ApiError, path, query } from "../../../api/http";
+import { path, query } from "../../../api/http";
 import { type GraphDoc, emptyGraph, readGraph } from "../../../model/graph";
-import { useFetched } from "../../../parts/useFetched";
 import { t } from "../../../texts";
+import { type Loaded, useMaybe } from "../answers";
 import type { LiveGraph } from "../state";
 
 /** `live`, `draft`, `file`, or the number of a version. */
@@ -29,32 +29,6 @@ export interface Version {
   readonly state: "live" | "retired" | "failed";
   readonly error?: string;
   readonly other_code?: readonly string[];
-}
-
-export interface Loaded<T> {
-  /** Undefined: not yet; null: there is none. */
-  readonly value: T | null | undefined;
-  readonly error: unknown;
-  readonly again: () => void;
-}
-
-const isMissing = (error: unknown): boolean => error instanceof ApiError && error.status === 404;
-
-/** What is at an address, null where nothing is; the same object as long as it is the same. */
-function useMaybe<T>(address: string | undefined): Loaded<T> {
-  const { value, error, again } = useFetched<T>(address);
-  const text = value === undefined ? undefined : JSON.stringify(value);
-  const kept = useMemo(() => (text === undefined ? undefined : (JSON.parse(text) as T)), [text]);
-  if (isMissing(error)) return { value: null, error: undefined, again };
-  return { value: kept, error, again };
-}
-
-/** The draft of a graph, kept up with what others save. */
-export function useDraftAnswer(name: string): Loaded<DraftAnswer> {
-  const found = useMaybe<DraftAnswer>(`${path("graphs", name)}/draft`);
-  const { again } = found;
-  useEffect(() => listen(["draft", "deployment"], again, name), [again, name]);
-  return found;
 }
 
 /** The history, the newest version first, as many as are wanted. */

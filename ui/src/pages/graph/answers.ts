@@ -1,0 +1,52 @@
+/** Parts of a graph that there may be or not: its draft, its file. */
+
+import { useEffect, useMemo } from "react";
+import type { DraftAnswer } from "../../api/drafts";
+import { listen } from "../../api/events";
+import { ApiError, path } from "../../api/http";
+import { type GraphDoc, readGraph } from "../../model/graph";
+import { useFetched } from "../../parts/useFetched";
+import type { LiveGraph } from "./state";
+
+export interface Loaded<T> {
+  /** Undefined: not yet; null: there is none. */
+  readonly value: T | null | undefined;
+  readonly error: unknown;
+  readonly again: () => void;
+}
+
+const isMissing = (error: unknown): boolean => error instanceof ApiError && error.status === 404;
+
+/** What is at an address, null where nothing is; the same object as long as it is the same. */
+export function useMaybe<T>(address: string | undefined): Loaded<T> {
+  const { value, error, again } = useFetched<T>(address);
+  const text = value === undefined ? undefined : JSON.stringify(value);
+  const kept = useMemo(() => (text === undefined ? undefined : (JSON.parse(text) as T)), [text]);
+  if (isMissing(error)) return { value: null, error: undefined, again };
+  return { value: kept, error, again };
+}
+
+/** The draft of a graph, kept up with what others save. */
+export function useDraftAnswer(name: string): Loaded<DraftAnswer> {
+  const found = useMaybe<DraftAnswer>(`${path("graphs", name)}/draft`);
+  const { again } = found;
+  useEffect(() => listen(["draft", "deployment"], again, name), [again, name]);
+  return found;
+}
+
+export interface Tried {
+  /** Undefined: not yet; null: there is neither a draft nor a deployed version. */
+  readonly doc: GraphDoc | null | undefined;
+  readonly isDraft: boolean;
+  readonly error: unknown;
+}
+
+/** The graph that is tried: the draft, if there is one, or what is live; the same object as long as it is the same. */
+export function useTried(name: string, live: LiveGraph | undefined, graph: GraphDoc | undefined): Tried {
+  const draft = useDraftAnswer(name);
+  const text = draft.value ? JSON.stringify(draft.value.graph) : undefined;
+  const doc = useMemo(() => (text === undefined ? undefined : readGraph(JSON.parse(text)).doc), [text]);
+  if (doc) return { doc, isDraft: true, error: undefined };
+  if (draft.value === undefined) return { doc: undefined, isDraft: false, error: draft.error };
+  return { doc: live ? graph : null, isDraft: false, error: undefined };
+}
