@@ -9,8 +9,7 @@ from pypes.testing.node import Node
 from tests.browser.chromium import Seen
 from tests.browser.nodes import graph
 
-#: The browser notes in its console that an answer has a status such as this; asking for a draft that is not there has it.
-NOT_THERE = "404 (Not Found)"
+#: The browser notes in its console that an answer has a status such as this.
 CONFLICT = "409 (Conflict)"
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from pypes.testing.node import Node, running, until
 from tests.browser.chromium import PHONE, Seen, looking, violations
-from tests.browser.editor.drafting import NOT_THERE, deployed, draft_of, drafted, excused, lower
+from tests.browser.editor.drafting import deployed, draft_of, drafted, excused, lower
 from tests.browser.nodes import HOSTILE_TEXT, graph, judging, load, post
 
 pytestmark = pytest.mark.browser
@@ -86,7 +86,6 @@ def test_a_sample_is_stepped_through_by_keys(seen: Seen, node: Node) -> None:
     )
     steps.get_by_role("button", name="json").click()
     at(page, "json")
-    excused(seen, NOT_THERE)
 
 
 def test_a_pinned_packet_changes_while_a_parameter_is_edited(seen: Seen, node: Node) -> None:
@@ -136,7 +135,6 @@ def test_a_test_is_made_by_a_click_and_tells_when_something_is_otherwise(seen: S
     page.get_by_role("tab", name="Tests (1)").click()
     page.get_by_role("button", name="Remove the test ONE").click()
     page.get_by_role("tab", name="Tests (0)").wait_for()
-    excused(seen, NOT_THERE)
 
 
 def test_samples_come_from_files_tests_wires_and_dead_letters(seen: Seen, node: Node, tmp_path: Path) -> None:
@@ -172,7 +170,6 @@ def test_samples_come_from_files_tests_wires_and_dead_letters(seen: Seen, node: 
     after.locator("ins", has_text="tapped").wait_for()
     # what stands before the wire is not reached
     page.get_by_text("The sample cannot reach: json.").wait_for()
-    excused(seen, NOT_THERE)
 
 
 def test_texts_of_others_are_only_text(seen: Seen, node: Node) -> None:
@@ -193,7 +190,6 @@ def test_texts_of_others_are_only_text(seen: Seen, node: Node) -> None:
     page.get_by_role("tab", name="Tests (2)").click()
     page.get_by_role("list", name="Tests").get_by_text(HOSTILE_TEXT).first.wait_for()
     assert page.locator("main img, main script").count() == 0
-    excused(seen, NOT_THERE)
 
 
 def test_who_may_only_read_is_told_what_is_needed(browser: Any, tmp_path: Path) -> None:

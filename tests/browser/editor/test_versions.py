@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from pypes.testing.node import Node
+from pypes.testing.node import Node, until
 from tests.browser.chromium import PHONE, Seen, looking, violations
-from tests.browser.editor.drafting import CONFLICT, NOT_THERE, deployed, drafted, excused, live, lower, send
-from tests.browser.nodes import HOSTILE_TEXT, graph, judging
+from tests.browser.editor.drafting import CONFLICT, deployed, drafted, excused, live, lower, send
+from tests.browser.nodes import HOSTILE_TEXT, graph, judging, post
 
 pytestmark = pytest.mark.browser
 
@@ -71,7 +71,6 @@ def test_a_draft_is_deployed_and_its_way_told(seen: Seen, node: Node) -> None:
     page.locator('.react-flow__node.mark-added[data-id="lower"]').wait_for()
     assert live(node, name)["version"] == 2
     assert page.get_by_role("combobox", name="Before").input_value() == "1"
-    excused(seen, NOT_THERE)  # there is no draft any more
 
 
 def test_a_draft_that_cannot_be_set_up_says_why(seen: Seen, node: Node) -> None:
@@ -102,7 +101,6 @@ def test_an_earlier_version_is_rolled_back_to_after_a_question(seen: Seen, node:
     dialog.get_by_role("button", name="Roll back").click()
     dialog.get_by_text("Version 3 is live.").wait_for()
     assert "lower" not in live(node, name)["graph"]["nodes"]
-    excused(seen, NOT_THERE)
 
 
 def test_any_two_versions_are_compared_and_each_is_a_file(seen: Seen, node: Node) -> None:
@@ -118,7 +116,6 @@ def test_any_two_versions_are_compared_and_each_is_a_file(seen: Seen, node: Node
         page.get_by_role("link", name="Download version 2 as a file").click()
     assert downloading.value.suggested_filename == "many.json"
     assert json.loads(downloading.value.path().read_text())["nodes"]["lower"]["params"] == {"fields": ["title"]}
-    excused(seen, NOT_THERE)
 
 
 def test_texts_of_others_are_only_text(seen: Seen, node: Node) -> None:
@@ -130,7 +127,58 @@ def test_texts_of_others_are_only_text(seen: Seen, node: Node) -> None:
     page.get_by_role("table", name="Settings of the graph").filter(has_text=HOSTILE_TEXT).wait_for()
     page.get_by_text("<img src=x onerror=alert(1)>").wait_for()
     assert page.locator("main img, main b").count() == 0
-    excused(seen, NOT_THERE)
+
+
+def test_a_draft_runs_beside_what_is_live_and_what_differs_is_drawn(seen: Seen, node: Node) -> None:
+    name = deployed(node, lower("shadowed", "title"))
+    draft = lower(name, "text")
+    draft["nodes"]["check"] = {"component": "Null"}
+    draft["wires"] += [["judge.error", "check.in"]]
+    drafted(node, draft, 1)
+    page = opened(seen, node, name)
+    page.get_by_role("button", name="Try it").click()
+    page.get_by_label("Documents to compare").fill("4")
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_text("It waits for documents.").wait_for()
+
+    def done() -> bool:
+        # equal in both, different, and what ends otherwise
+        post(
+            node, {"title": "a", "text": "b"}, {"title": "ONE", "text": HOSTILE_TEXT}, {"title": "x", "bad": "wrong"}, route=name
+        )
+        return bool(page.get_by_text("4 of 4 documents compared").is_visible())
+
+    until(done, 60, "the shadow has seen enough")
+    page.get_by_role("status").filter(has_text="Done.").wait_for()
+    outcome = page.get_by_role("figure", name="Documents by result")
+    same, different = (int(outcome.get_by_text(word).inner_text().split()[0]) for word in ("the same", "different"))
+    assert same >= 1
+    assert different >= 2
+    assert same + different == 4
+    fields = page.get_by_role("table", name="Fields that differ at null")
+    assert "title" in fields.inner_text()
+    times = page.get_by_role("table", name="Time in each filter for a document")
+    row = times.get_by_role("row").filter(has=page.get_by_role("rowheader", name="check"))
+    assert row.get_by_role("cell").first.inner_text() == "not there"
+    assert page.get_by_text("failed in judge (component.raised) → published").count() >= 1
+    assert page.locator("main img").count() == 0
+    # a reload shows it again, and leads back to the differences
+    page.reload()
+    outcome.wait_for()
+    page.get_by_role("button", name="Draft: compare with what is live").click()
+    page.locator('.react-flow__node.mark-added[data-id="check"]').wait_for()
+
+
+def test_a_shadow_is_ended(seen: Seen, node: Node) -> None:
+    name = deployed(node, graph("ended"))
+    drafted(node, lower(name, "title"), 1)
+    page = opened(seen, node, name)
+    page.get_by_role("button", name="Try it").click()
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_role("button", name="End it").click()
+    page.get_by_role("status").filter(has_text="Ended before it was done.").wait_for()
+    page.get_by_role("button", name="Start another one").click()
+    page.get_by_label("Documents to compare").wait_for()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -146,5 +194,9 @@ def test_axe_finds_nothing_wrong(browser: Any, node: Node, scheme: str) -> None:
             assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
             page.get_by_role("button", name="Deploy").click()
             page.get_by_role("dialog").wait_for()
+            assert violations(page) == []
+            page.keyboard.press("Escape")
+            page.get_by_role("button", name="Try it").click()
+            page.get_by_label("Documents to compare").wait_for()
             assert violations(page) == []
             assert seen.complaints == []

@@ -1,9 +1,9 @@
 /** Parts of a graph that there may be or not: its draft, its file. */
 
-import { useEffect, useMemo } from "react";
-import type { DraftAnswer } from "../../api/drafts";
+import { useCallback, useEffect, useMemo, useState } from "react";
+import { type DraftAnswer, readDraft } from "../../api/drafts";
 import { listen } from "../../api/events";
-import { ApiError, path } from "../../api/http";
+import { ApiError } from "../../api/http";
 import { type GraphDoc, readGraph } from "../../model/graph";
 import { useFetched } from "../../parts/useFetched";
 import type { LiveGraph } from "./state";
@@ -28,10 +28,21 @@ export function useMaybe<T>(address: string | undefined): Loaded<T> {
 
 /** The draft of a graph, kept up with what others save. */
 export function useDraftAnswer(name: string): Loaded<DraftAnswer> {
-  const found = useMaybe<DraftAnswer>(`${path("graphs", name)}/draft`);
-  const { again } = found;
+  const [state, setState] = useState<{ readonly value?: DraftAnswer | null; readonly error?: unknown }>({});
+  const [count, setCount] = useState(0);
+  useEffect(() => {
+    let isLeft = false;
+    readDraft(name)
+      // what has not changed stays the same object
+      .then((value) => isLeft || setState((before) => (value && before.value?.counter === value.counter && before.value.live === value.live ? { value: before.value } : { value })))
+      .catch((error: unknown) => isLeft || setState((before) => ({ ...before, error })));
+    return () => {
+      isLeft = true;
+    };
+  }, [name, count]);
+  const again = useCallback(() => setCount((before) => before + 1), []);
   useEffect(() => listen(["draft", "deployment"], again, name), [again, name]);
-  return found;
+  return { value: state.value, error: state.value === undefined ? state.error : undefined, again };
 }
 
 export interface Tried {

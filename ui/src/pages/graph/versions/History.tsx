@@ -1,6 +1,6 @@
 /** All that could run, and what ran before: the draft, the file in the folder of graphs, and the versions, the newest first. */
 
-import { Download, FileDown, Rocket, Undo2 } from "lucide-react";
+import { Download, FileDown, Ghost, Rocket, Undo2 } from "lucide-react";
 import type { ReactNode } from "react";
 import type { DraftAnswer } from "../../../api/drafts";
 import { path, query } from "../../../api/http";
@@ -26,6 +26,8 @@ export interface HistoryProps {
   readonly onDeploy: () => void;
   readonly onRollback: (version: number) => void;
   readonly onTake: () => void;
+  /** Undefined: nothing is live that the draft could run beside. */
+  readonly onShadow: (() => void) | undefined;
 }
 
 const STATES = { live: "ok", retired: "off", failed: "bad" } as const;
@@ -64,7 +66,7 @@ function When({ time, by }: { readonly time: string; readonly by: string }) {
   );
 }
 
-export function History({ name, draft, history, file, from, to, live, refused, onOlder, onCompare, onDeploy, onRollback, onTake }: HistoryProps) {
+export function History({ name, draft, history, file, from, to, live, refused, onOlder, onCompare, onDeploy, onRollback, onTake, onShadow }: HistoryProps) {
   const versions = history.value ?? [];
   /** What a version changed: from the one before. */
   const before = (version: number): Side => {
@@ -83,6 +85,11 @@ export function History({ name, draft, history, file, from, to, live, refused, o
               <Button kind="primary" icon={<Rocket size={16} aria-hidden />} refused={refused ?? whyNot(draft.value)} onClick={onDeploy}>
                 {t.versions.deploy}
               </Button>
+              {onShadow && (
+                <Button icon={<Ghost size={16} aria-hidden />} refused={draft.value.errors.length ? t.versions.mendFirst(draft.value.errors.length) : undefined} onClick={onShadow}>
+                  {t.versions.tryIt}
+                </Button>
+              )}
               <FileLink name={name} of={{ of: "draft" }} label={t.versions.downloadDraft} />
             </div>
           </Entry>

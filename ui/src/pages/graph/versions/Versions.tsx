@@ -5,7 +5,7 @@ import { useCallback, useMemo, useState } from "react";
 import { useCommands } from "../../../commands/commands";
 import { type Both, both } from "../../../model/both";
 import { count } from "../../../model/difference";
-import type { GraphDoc } from "../../../model/graph";
+import { type GraphDoc, readGraph } from "../../../model/graph";
 import { Button } from "../../../parts/Button";
 import { Empty } from "../../../parts/Empty";
 import { notify } from "../../../parts/Notices";
@@ -19,6 +19,8 @@ import type { Badge, Mark } from "../canvas/flow";
 import type { TabProps } from "../tabs";
 import { Changes } from "./Changes";
 import { History, whyNot } from "./History";
+import { Shadow } from "./Shadow";
+import { lastShadow } from "./shadows";
 import { Launch, type Launched } from "./Launch";
 import { type Side, fileOf, nameOf, useHistory, useSide, withNames } from "./sides";
 import { takeFile } from "./take";
@@ -82,6 +84,10 @@ export function Versions({ name, place, live, graph, specs, again }: TabProps) {
   const badges = useMemo(() => found && badgesOf(found.all), [found]);
   const marks = useMemo(() => found && drawnOf(found.all), [found]);
 
+  const shadow = place.params.get("shadow");
+  const toShadow = useCallback((id: string) => go(address(["graphs", name, "versions"], { shadow: id })), [name]);
+  const draftDoc = useMemo(() => (draft.value ? readGraph(draft.value.graph).doc : undefined), [draft.value]);
+
   const select = useCallback((id: string) => setSelected(new Set([id])), []);
   const deploy = useCallback(() => {
     if (draft.value) setLaunched({ kind: "deploy", counter: draft.value.counter });
@@ -96,9 +102,10 @@ export function Versions({ name, place, live, graph, specs, again }: TabProps) {
     useMemo(
       () => [
         { id: "versions-swap", name: t.versions.swap, run: () => compare(to, from) },
+        { id: "versions-shadow", name: t.versions.tryLive, refused: refused ?? (live ? undefined : t.versions.nothingLive), run: () => toShadow(lastShadow(name) ?? "new") },
         { id: "versions-deploy", name: t.versions.deployDraft, refused: refused ?? (draft.value ? whyNot(draft.value) : t.versions.noDraft), run: deploy },
       ],
-      [compare, from, to, refused, draft.value, deploy],
+      [compare, from, to, refused, draft.value, deploy, live, toShadow, name],
     ),
   );
 
@@ -124,23 +131,27 @@ export function Versions({ name, place, live, graph, specs, again }: TabProps) {
           setLaunched({ kind: "rollback", version: number });
         }}
         onTake={take}
+        onShadow={live ? () => toShadow(lastShadow(name) ?? "new") : undefined}
       />
-      <section className="compared" aria-label={t.versions.difference}>
-        <header className="row">
-          <Picker id="versions-from" label={t.versions.from} value={from} sides={sides} onChange={(side) => compare(side, to)} />
-          <Button kind="plain" name={t.versions.swap} icon={<ArrowLeftRight size={16} aria-hidden />} onClick={() => compare(to, from)} />
-          <Picker id="versions-to" label={t.versions.to} value={to} sides={sides} onChange={(side) => compare(from, side)} />
-          {found && (
-            <strong role="status" className="count">
-              {t.versions.changeCount(count(found.all.difference))}
-            </strong>
-          )}
-        </header>
-        {error !== undefined && <Problem error={error} />}
-        {!found && error === undefined && <p className="empty">{t.parts.loading}</p>}
-        {found && <Drawn {...{ name, specs, selected, badges, marks }} all={found.all} onSelect={setSelected} />}
-        {found && <Changes found={found.all} before={found.was} after={found.is} selected={selected} onSelect={select} />}
-      </section>
+      {shadow !== null && <Shadow name={name} id={shadow} draft={draftDoc} refused={refused} onGo={toShadow} />}
+      {shadow === null && (
+        <section className="compared" aria-label={t.versions.difference}>
+          <header className="row">
+            <Picker id="versions-from" label={t.versions.from} value={from} sides={sides} onChange={(side) => compare(side, to)} />
+            <Button kind="plain" name={t.versions.swap} icon={<ArrowLeftRight size={16} aria-hidden />} onClick={() => compare(to, from)} />
+            <Picker id="versions-to" label={t.versions.to} value={to} sides={sides} onChange={(side) => compare(from, side)} />
+            {found && (
+              <strong role="status" className="count">
+                {t.versions.changeCount(count(found.all.difference))}
+              </strong>
+            )}
+          </header>
+          {error !== undefined && <Problem error={error} />}
+          {!found && error === undefined && <p className="empty">{t.parts.loading}</p>}
+          {found && <Drawn {...{ name, specs, selected, badges, marks }} all={found.all} onSelect={setSelected} />}
+          {found && <Changes found={found.all} before={found.was} after={found.is} selected={selected} onSelect={select} />}
+        </section>
+      )}
       {launched && (
         <Launch
           name={name}
