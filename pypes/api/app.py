@@ -116,6 +116,7 @@ def routes(
         ("/graphs/{name}/test", trials, "test"),
         ("/graphs/{name}/shadow", shadows, ""),
         ("/graphs/{name}/shadow/{id}", shadows, "one"),
+        ("/graphs/{name}/times", graphs, "times"),
         ("/graphs/{name}/stores", stores, ""),
         ("/graphs/{name}/stores/{filter}", stores, "one"),
         ("/graphs/{name}/trigger", Triggers(worker), ""),

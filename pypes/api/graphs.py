@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import falcon.asgi
+import orjson
 
 from pypes.api import problems
 from pypes.api.change import AUTHORSHIP, CHANGED, ETAG, IF_MATCH, IF_NONE_MATCH, answer, cause_of, edit_of, expected
@@ -65,6 +66,15 @@ SUMMARY = obj(
     state=STATE,
     filters=NAMES,
     routes=NAMES,
+)
+SECONDS = {"type": "number", "minimum": 0}
+TIMES = obj(
+    graph=TEXT,
+    bounds_s={"type": "array", "items": SECONDS},
+    filters={
+        "type": "object",
+        "additionalProperties": obj(packets=COUNT, seconds=SECONDS, counts={"type": "array", "items": COUNT}),
+    },
 )
 UNKNOWN = "No graph of that name."
 NOT_SET_UP = "A filter of the graph failed to set up; what was live before still is, and the version is kept as failed."
@@ -189,6 +199,23 @@ class Graphs:
         force = req.get_param_as_bool("force", default=False)
         await self._worker.control.graphs.delete(name, force, expected(req), cause_of(req))
         resp.status = 204
+
+    @operation(
+        "The time that packets take at each filter of a graph, as histograms",
+        {
+            200: Answer(
+                "Since the instances that run the graph were started, so since it was deployed. counts[i] are packets that took "
+                "up to bounds_s[i] seconds and more than the bound before; the last one those that took longer than all bounds. "
+                "Packets of one turn share its time evenly. Filters that have not worked are left out.",
+                TIMES,
+            )
+        },
+        errors={404: UNKNOWN},
+        scope="read",
+        graph="name",
+    )
+    async def on_get_times(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
+        resp.data = orjson.dumps(await self._worker.control.graphs.times(name))
 
 
 async def _graph(req: Request) -> dict[str, Any]:

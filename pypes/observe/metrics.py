@@ -358,5 +358,16 @@ WIRE_BOUND: Final = Metric(
     ("graph", "wire"),
 )
 
+# -- in files of their own, read while somebody looks: ``GET /metrics`` would have 27 series for each filter ------------------
+
+PACKET_SECONDS: Final = Metric(
+    "pypes_packet_seconds",
+    "histogram",
+    "Time of a packet at a filter, in its code, in pool workers and in calls beside the graph.",
+    _FILTER,
+    "seconds",
+    tuple(2.0**n for n in range(-18, 7)),
+)
+
 #: All metrics by their names, also those that are not shown.
 BY_NAME: Final[Mapping[str, Metric]] = MappingProxyType({metric.name: metric for metric in (*CATALOGUE, WIRE_DEPTH, WIRE_BOUND)})

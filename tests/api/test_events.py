@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
+from pypes.api.graphs import TIMES
 from pypes.testing.node import Node, running, until
 from tests.api.asking import GRAPH, Asker
 from tests.api.streams import Feeding, Told, Watching
@@ -140,6 +142,17 @@ def test_what_waits_for_a_destination_is_told_of_its_wire_and_of_the_queue(node:
         watching.until(lambda event: event.kind == "queue" and not event.data["deliveries"])
         watching.until(lambda event: event.kind == "counters" and not event.data["wires"])
     node.http.request("DELETE", f"{node.url}/graphs/deep")
+
+
+def test_the_time_of_packets_at_filters_is_told(node: Node) -> None:
+    for n in range(5):
+        assert node.post(json.dumps({"n": n}).encode(), Prefer="wait=20").json()["published"] == 1
+    found = node.get("/graphs/base/times").json()
+    jsonschema_rs.validator_for(dict(TIMES)).validate(found)
+    assert found["filters"]["set"]["packets"] >= 5
+    assert found["filters"]["set"]["seconds"] > 0
+    assert sum(found["filters"]["set"]["counts"]) == found["filters"]["set"]["packets"]
+    assert node.get("/graphs/none/times").status == 404
 
 
 def test_warnings_of_the_log_are_events(node: Node) -> None:

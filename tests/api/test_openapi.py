@@ -67,6 +67,7 @@ def test_what_the_issue_lists_is_there() -> None:
         "/graphs/{name}/dryrun": {"post"},
         "/graphs/{name}/shadow": {"post"},
         "/graphs/{name}/shadow/{id}": {"get", "delete"},
+        "/graphs/{name}/times": {"get"},
         "/graphs/{name}/stores": {"get"},
         "/graphs/{name}/stores/{filter}": {"delete"},
         "/graphs/{name}/wires": {"post", "delete"},

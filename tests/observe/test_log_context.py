@@ -42,6 +42,7 @@ NODE: dict[str, tuple[str, ...]] = {
     "ingest/queues/refill.py": ("waiting deliveries cannot be read",),
     "ingest/queues/retention.py": ("old receipts could not be folded", "receipts are damaged", "receipts are forgotten"),
     "ingest/store/ledger.py": ("receipts are left out of a list",),
+    "ingest/store/search.py": ("receipts are left out of a search",),
     "logs.py": ("a thread failed", "the last lines of this process"),
     "observe/gathering.py": ("what a process counts cannot be read",),
     "observe/guard.py": ("%s raised in %s and is switched off",),

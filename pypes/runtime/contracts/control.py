@@ -89,6 +89,12 @@ class GraphCalls(Protocol):
         ``filter`` names one if there are several that can be searched. Raises :class:`NotFound`, :class:`Conflict`.
         """
 
+    async def times(self, name: str) -> Shown:
+        """The time that packets take at the filters of a graph, see :func:`pypes.runtime.graphs.times.times_of`.
+
+        Raises :class:`NotFound`.
+        """
+
     async def outboxes(self) -> dict[str, list[str]]:
         """Outboxes, and the graphs that publish to each."""
 

@@ -109,6 +109,7 @@ class Instance:
         """Start the process; blocks for a few milliseconds."""
         CrashRecord.create(self.spec.crash_record)
         Tallies.create(self.spec.tallies)
+        Tallies.create(self.spec.times)
         self._record = CrashRecord(self.spec.crash_record)
         context = multiprocessing.get_context("spawn")
         self._control, theirs = context.Pipe()
@@ -248,8 +249,8 @@ class Instance:
         loop.remove_reader(self._control.fileno())
 
     def remove_files(self) -> None:
-        """Remove its socket, its crash record and its tally file, which whoever has it open reads on."""
-        for path in (self.spec.socket, self.spec.crash_record, self.spec.tallies):
+        """Remove its socket, its crash record and its tally files, which whoever has one open reads on."""
+        for path in (self.spec.socket, self.spec.crash_record, self.spec.tallies, self.spec.times):
             Path(path).unlink(missing_ok=True)
 
     def failure_at_setup(self) -> SetupFailure:

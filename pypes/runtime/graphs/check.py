@@ -13,6 +13,7 @@ from pypes.errors import InvalidGraph, Problem
 from pypes.graph.model import Graph
 from pypes.graph.spec import ComponentSpec
 from pypes.graph.validation import ANY_POOLS, validate
+from pypes.registry import Code
 
 #: The reason why a graph with ``firing: fleet`` cannot be deployed.
 NO_FLEET = "this node is in no fleet; say with --fleet (fleet in [server]) which folder its nodes share, or remove firing"
@@ -54,3 +55,11 @@ def check(
 def scrub(text: str, values: Iterable[Any], environ: Mapping[str, str] | None = None) -> str:
     """Replace in ``text`` what the ``${ENV}`` references anywhere in ``values`` stand for by the references themselves."""
     return Secrets.of(values, os.environ if environ is None else environ).redact(text) if text else text
+
+
+def gone(codes: Iterable[Code], catalogue: Mapping[str, ComponentSpec]) -> str:
+    """The distributions with which a graph ran that are not there now, and the line that installs them again, for a message."""
+    here = {spec.distribution for spec in catalogue.values()}
+    lost = [code for code in codes if code.version and code.name not in here]
+    told = f": it ran with {', '.join(map(str, lost))}; run pip install {' '.join(code.name for code in lost)}"
+    return told if lost else ""

@@ -26,9 +26,10 @@ from pypes.registry import Catalogue, Code, codes_of, differences, digest_of
 from pypes.runtime.folders import paths_of
 from pypes.runtime.generations.generation import SetupFailure
 from pypes.runtime.generations.generations import Generations
-from pypes.runtime.graphs.check import NO_FLEET, check, check_size, scrub
+from pypes.runtime.graphs.check import NO_FLEET, check, check_size, gone, scrub
 from pypes.runtime.graphs.reached import Part, part_of
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
+from pypes.runtime.graphs.times import times_of
 from pypes.runtime.pools.node_pools import NodePools
 
 
@@ -157,6 +158,11 @@ class DeployedGraphs:
         """The publishers of a graph that can be searched, by filter."""
         specs = ((name, (self.catalogue or {}).get(node["component"])) for name, node in graph.graph["nodes"].items())
         return {name: spec for name, spec in specs if spec is not None and spec.searches}
+
+    def times(self, name: str) -> dict[str, Any]:
+        """The time that packets take at the filters of a graph, in the instances that run it; raises :class:`NotFound`."""
+        paths = [i.spec.times for i in self._generations.ready() if name in i.hosts]
+        return times_of(name, self._graph(name).graph["nodes"], paths)
 
     def outboxes(self) -> dict[str, list[str]]:
         """Outboxes by name, and the graphs that publish to each. Of a name with ``${NAME}`` nobody knows which outbox that is."""
@@ -373,21 +379,13 @@ class DeployedGraphs:
         found = differences(stored.code, self.code_of(stored.graph, known)) if stored.code else []
         return {"other_code": found} if found else {}
 
-    def _gone(self, graph: StoredGraph) -> str:
-        """The distributions with which a graph ran that are not there now, and what installs them again."""
-        assert self.catalogue is not None
-        here = {spec.distribution for spec in self.catalogue.values()}
-        gone = [code for code in graph.code if code.version and code.name not in here]
-        told = f": it ran with {', '.join(map(str, gone))}; run pip install {' '.join(code.name for code in gone)}"
-        return told if gone else ""
-
     def missing(self, graph: StoredGraph) -> SetupFailure | None:
         """A stored graph was valid once; what it needs may be gone since."""
         assert self.catalogue is not None
         for filter, node in graph.graph["nodes"].items():
             spec = self.catalogue.get(node["component"])
             if spec is None:
-                reason = f"component {node['component']!r} is not installed any more{self._gone(graph)}"
+                reason = f"component {node['component']!r} is not installed any more{gone(graph.code, self.catalogue)}"
                 return SetupFailure(graph.name, filter, "; ".join([reason, *self.catalogue.unread]))
             if spec.error:
                 return SetupFailure(graph.name, filter, f"component {node['component']!r} cannot be used: {spec.error}")

@@ -73,13 +73,13 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
     record = CrashRecord(spec.crash_record)
     if spec.max_memory_bytes:
         limit_memory(spec.max_memory_bytes)
-    tallies = Tallies(spec.tallies)
+    tallies, times = Tallies(spec.tallies), Tallies(spec.times)
     runners: dict[str, Runner] = {}
     behind: dict[str, Behind] = {}
     clock = node_clock(Path(spec.data_dir))
     try:
         for name, (version, obj) in spec.graphs.items():
-            runners[name] = _set_up(spec, site, name, version, obj, control, clock, behind, tallies)
+            runners[name] = _set_up(spec, site, name, version, obj, control, clock, behind, (tallies, times))
     except _SetupFailed as failed:
         for runner in runners.values():
             runner.scheduler.teardown()
@@ -233,7 +233,7 @@ def _set_up(
     control: Any,
     clock: Clock,
     behind: dict[str, Behind],
-    tallies: Tallies,
+    tallies: tuple[Tallies, Tallies],
 ) -> Runner:
     """Import, make and configure the components of a graph, and set them up."""
     filter = ""

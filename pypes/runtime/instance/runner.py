@@ -60,7 +60,7 @@ class Runner:
         clock: Clock | None = None,
         secrets: Secrets | None = None,
         redact: Sequence[str] = (),
-        tallies: Tallies | None = None,
+        tallies: tuple[Tallies, Tallies] | None = None,
         versions: Mapping[str, str] = MappingProxyType({}),
         *,
         trace_share: float = 0.0,
@@ -92,7 +92,7 @@ class Runner:
         self._drawn_below = int(max(graph.trace, trace_share) * (1 << 32))
         #: Spans are made of traces, so that what follows from a delivery belongs to those.
         self._exports_spans = exports_spans
-        self._tallying = None if tallies is None else Tallying(tallies, self.scheduler)
+        self._tallying = None if tallies is None else Tallying(*tallies, self.scheduler)
         self._live: deque[Arrived] = deque()
         self._bulk: deque[Arrived] = deque()
         self.is_ordered = bool(graph.order_by)

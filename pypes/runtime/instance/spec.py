@@ -47,3 +47,8 @@ class InstanceSpec:
     crash_record: str = ""
     tallies: str = ""
     max_memory_bytes: int = 0
+
+    @property
+    def times(self) -> str:
+        """Path of the file with the times of packets at its filters, beside its tally file; empty without one."""
+        return f"{self.tallies.removesuffix('.tally')}.times" if self.tallies else ""

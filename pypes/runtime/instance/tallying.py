@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pypes.observe import metrics
 from pypes.observe.tallies import Tallies
+from pypes.runtime.instance.timing import Timing
 from pypes.runtime.scheduler import Scheduler
 from pypes.runtime.scheduler.driver import Driver
 from pypes.runtime.scheduler.totals import packets_in, packets_out
@@ -80,10 +81,14 @@ class _Depths:
 
 
 class Tallying:
-    """The tallies of one graph in this process. A graph is in a process once, so that its counts are those of its scheduler."""
+    """The tallies of one graph in this process. A graph is in a process once, so that its counts are those of its scheduler.
 
-    def __init__(self, tallies: Tallies, scheduler: Scheduler) -> None:
+    ``times`` are those of what is read only while somebody looks.
+    """
+
+    def __init__(self, tallies: Tallies, times: Tallies, scheduler: Scheduler) -> None:
         graph, drivers = scheduler.graph, scheduler.drivers
+        self._timing = Timing(times, graph.name, drivers)
         self._clock = scheduler.core.clock
         self._news = scheduler.core.news
         self._ready = scheduler.core.ready
@@ -135,6 +140,7 @@ class Tallying:
             values += map(packets_in, self._joins)
             values += map(packets_out, self._forks)
         self._row.set(*values)
+        self._timing.write()
         if self._news:
             self._write_news()
         # PERF: after most runs nothing waits

@@ -211,6 +211,9 @@ class _Graphs:
     async def searched(self, name: str, filter: str | None = None) -> Shown:
         return self._deployer.searched(name, filter)
 
+    async def times(self, name: str) -> Shown:
+        return self._deployer.times(name)
+
     async def convert(self, name: str, obj: Any, form: str | None = None, rights: str = ALL) -> Shown:
         return self._texts.converted(name, obj, form, rights)
 

@@ -150,6 +150,7 @@ class Process:
         CrashRecord.create(spec.crash_record)
         if spec.tallies:
             Tallies.create(spec.tallies)
+            Tallies.create(spec.times)
         fds = (theirs.fileno(), *fds)
         self.process = subprocess.Popen([sys.executable, "-c", program, *map(str, fds)], pass_fds=fds)
         theirs.close()

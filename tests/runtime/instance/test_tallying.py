@@ -45,7 +45,7 @@ def test_counts_of_a_graph_are_written() -> None:
 
     tallies = Tallies()
     with running({"a": Pass(), "b": Fails(), "end": Keep()}, CHAIN, clock=clock, wall_clock=lambda: 7.0) as scheduler:
-        tallying = Tallying(tallies, scheduler)
+        tallying = Tallying(tallies, Tallies(), scheduler)
         before = values(tallies)
         assert before[("filter_packets_in", "a")] == before[("wire_packets", "a.out-b.in")] == 0
         scheduler.submit(Feed(iter([("a", packets(3), range(3))]), 3))
@@ -77,7 +77,7 @@ def test_counts_of_a_graph_are_written() -> None:
 def test_what_feeds_put_behind_others_did_not_pass_the_wire() -> None:
     tallies = Tallies()
     with running({"a": Pass(), "b": Pass(), "end": Keep()}, CHAIN) as scheduler:
-        tallying = Tallying(tallies, scheduler)
+        tallying = Tallying(tallies, Tallies(), scheduler)
         scheduler.submit(Feed(iter([("b", packets(2), range(2))]), 2))
         scheduler.drain()
         tallying.write()
@@ -91,7 +91,7 @@ def test_a_rest_is_shown_while_it_lasts() -> None:
     end.error = ConnectionRefusedError("down")
     limits = Limits(wire_packets=2, wave_packets=2, wire_bytes=1)
     with running({"a": Pass(), "end": end}, [("a.out", "end.in")], clock=clock, limits=limits, rng=Highest()) as scheduler:
-        tallying = Tallying(tallies, scheduler)
+        tallying = Tallying(tallies, Tallies(), scheduler)
         scheduler.submit(Feed(iter([("a", packets(2, n), range(n, n + 2)) for n in (0, 2, 4)]), 6))
         scheduler.run()
         clock.now += 0.25
@@ -117,7 +117,7 @@ def test_packets_that_wait_after_a_run_are_shown_with_the_bound_of_their_wire() 
     wire = "a.out-end.in"
     limits = Limits(wire_packets=8)
     with running({"a": Pass(), "end": end}, [("a.out", "end.in")], clock=clock, limits=limits, rng=Highest()) as scheduler:
-        tallying = Tallying(tallies, scheduler)
+        tallying = Tallying(tallies, Tallies(), scheduler)
         scheduler.submit(Feed(iter([("a", packets(3), range(3))]), 3))
         tallying.write()
         assert ("wire_depth", wire) not in values(tallies)
@@ -142,7 +142,7 @@ def test_a_graph_that_is_gone_does_not_rest() -> None:
     clock, end, tallies = Clock(), InProcess(), Tallies()
     end.error = ConnectionRefusedError("down")
     with running({"a": Pass(), "end": end}, [("a.out", "end.in")], clock=clock) as scheduler:
-        tallying = Tallying(tallies, scheduler)
+        tallying = Tallying(tallies, Tallies(), scheduler)
         scheduler.submit(Feed(iter([("a", packets(1), range(1))]), 1))
         scheduler.run()
         tallying.write()
@@ -164,7 +164,7 @@ def test_retries_and_waiting_have_series_once_there_are_some() -> None:
             return packet
 
     with running({"a": Later(), "end": Keep()}, [("a.out", "end.in")], clock=clock, rng=NoRest()) as scheduler:
-        tallying = Tallying(tallies, scheduler)
+        tallying = Tallying(tallies, Tallies(), scheduler)
         scheduler.submit(Feed(iter([("a", packets(1), range(1))]), 1))
         for _ in range(2):
             scheduler.run()
@@ -180,7 +180,7 @@ def test_retries_and_waiting_have_series_once_there_are_some() -> None:
 def test_what_is_written_after_each_run_is_what_the_graph_has_counted(size: int) -> None:
     tallies = Tallies()
     with running({"a": Pass(), "b": Pass(), "end": Keep()}, CHAIN, clock=time.monotonic) as scheduler:
-        tallying = Tallying(tallies, scheduler)
+        tallying = Tallying(tallies, Tallies(), scheduler)
         for low in range(0, 300, size):
             scheduler.submit(Feed(iter([("a", packets(size, low), range(size))]), size))
             scheduler.run()
