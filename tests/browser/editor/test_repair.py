@@ -30,7 +30,7 @@ def strict(name: str, years: str = "arabic", **limits: int) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    names = ("one", "bulk", "again", "many", "gone", "left", "keys", "full")
+    names = ("one", "bulk", "again", "many", "gone", "left", "keys", "full", "news")
     with judging(tmp_path_factory.mktemp("repair"), graph(), *map(strict, names)) as node:
         yield node
 
@@ -214,6 +214,20 @@ def test_a_deletion_can_be_undone_for_some_seconds_and_happens_when_the_page_is_
     until(lambda: left() == ["late"], 20, "deleted as the page was left")
 
 
+def test_what_the_page_asks_as_something_happens_keeps_no_session_alive(seen: Seen, node: Node) -> None:
+    fail(node, "news", 1)
+    page = seen.page
+    page.goto(f"{node.url}/#/repair?graph=news")
+    page.get_by_text("1 to 1 of 1").wait_for()
+    asked: list[Any] = []
+    page.on("request", lambda request: asked.append(request))
+    post(node, {"id": "new", "year": "MDCCC"}, route="news")
+    page.get_by_text("1 to 2 of 2").wait_for()
+    page.get_by_role("link", name="new ValueError").wait_for()
+    assert asked
+    assert {request.headers.get("pypes-again") for request in asked} == {"1"}
+
+
 def test_a_deletion_happens_by_itself(seen: Seen, node: Node) -> None:
     fail(node, "left", 1)
     page = open_letter(seen, node, "left")
@@ -221,7 +235,6 @@ def test_a_deletion_happens_by_itself(seen: Seen, node: Node) -> None:
     page.get_by_text("to be deleted").wait_for()
     page.get_by_text("1 dead letter deleted.").wait_for()
     assert letters(node, "graph=left") == []
-    page.reload()
     page.get_by_role("heading", name="This dead letter is no longer there.").wait_for()
     # the browser notes in its console that nothing was there
     seen.complaints[:] = [each for each in seen.complaints if "404" not in each]

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { get } from "../api/http";
 
 export interface Fetched<T> {
@@ -12,11 +12,13 @@ export interface Fetched<T> {
 export function useFetched<T>(address: string | undefined, everyMs = 0): Fetched<T> {
   const [state, setState] = useState<{ address: string | undefined; value: T | undefined; error: unknown }>({ address, value: undefined, error: undefined });
   const [count, setCount] = useState(0);
+  // whoever goes to an address asks for it; what follows is asked by the page, mostly as it has heard of something
+  const known = useRef<string>(undefined);
   useEffect(() => {
     if (address === undefined) return undefined;
     const stop = new AbortController();
     let timer = 0;
-    const fetchIt = (isUnasked = false) => {
+    const fetchIt = (isUnasked: boolean) => {
       get<T>(address, { signal: stop.signal, isUnasked })
         .then((value) => setState({ address, value, error: undefined }))
         .catch((error: unknown) => {
@@ -27,7 +29,8 @@ export function useFetched<T>(address: string | undefined, everyMs = 0): Fetched
         });
     };
     const look = () => (document.hidden ? void (timer = window.setTimeout(look, everyMs)) : fetchIt(true));
-    fetchIt();
+    fetchIt(known.current === address);
+    known.current = address;
     return () => {
       stop.abort();
       clearTimeout(timer);

@@ -260,7 +260,7 @@ export const de: Texts = {
     value: "Wert",
     valueOf: (name) => `Wert von ${name}`,
     kindOf: (name) => `Art von ${name}`,
-    kinds: { text: "Text", number: "Zahl", boolean: "Ja oder nein", nothing: "Nichts (null)", list: "Mehrere (Liste)", object: "Objekt", binary: "Binär (Base64)" },
+    kinds: { text: "Text", number: "Zahl", boolean: "Ja oder nein", nothing: "Nichts (null)", list: "Mehrere (Liste)", object: "Objekt", binary: "Binär" },
     yes: "true",
     no: "false",
     addField: "Feld hinzufügen",

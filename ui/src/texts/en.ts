@@ -259,7 +259,7 @@ export const en = {
     value: "Value",
     valueOf: (name: string) => `Value of ${name}`,
     kindOf: (name: string) => `Kind of ${name}`,
-    kinds: { text: "Text", number: "Number", boolean: "Yes or no", nothing: "Nothing (null)", list: "Several (list)", object: "Object", binary: "Binary (base64)" },
+    kinds: { text: "Text", number: "Number", boolean: "Yes or no", nothing: "Nothing (null)", list: "Several (list)", object: "Object", binary: "Binary" },
     yes: "true",
     no: "false",
     addField: "Add a field",

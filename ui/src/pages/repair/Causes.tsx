@@ -3,9 +3,7 @@ import { ago, moment } from "../../parts/times";
 import { address } from "../../router";
 import { t } from "../../texts";
 import { useHeld } from "./held";
-import { criteriaOfGroup, type Group } from "./letters";
-
-const isSame = (one: object, other: object): boolean => JSON.stringify(one) === JSON.stringify(other);
+import { criteriaOfGroup, finds, type Group } from "./letters";
 
 /** Dead letters counted by graph, filter and code, most first. */
 export function Causes({ groups }: { readonly groups: readonly Group[] }) {
@@ -17,7 +15,7 @@ export function Causes({ groups }: { readonly groups: readonly Group[] }) {
         {groups.map((group) => {
           const criteria = criteriaOfGroup(group);
           const where = group.filter ? t.repair.inFilter(group.filter) : t.repair.beforeFilters;
-          const isHeld = held.some((each) => each.about && isSame(each.about, criteria));
+          const isHeld = held.some((each) => each.about && finds(each.about, group));
           const recent = (group.history ?? []).reduce((sum, count) => sum + count, 0);
           return (
             <li key={`${group.graph} ${group.filter} ${group.code}`} className={isHeld ? "held" : ""}>

@@ -4,7 +4,7 @@ import { useFetched } from "../../parts/useFetched";
 import { address } from "../../router";
 import { t } from "../../texts";
 import { useChanges, useHeld } from "./held";
-import { countOf, type Criteria, type Group, type Letter, listAddress, nameOf } from "./letters";
+import { countOf, type Criteria, finds, type Group, type Letter, listAddress, nameOf } from "./letters";
 
 const PAGE = 50;
 
@@ -34,7 +34,7 @@ export function LetterList({ criteria, groups, page }: { readonly criteria: Crit
     <section className="stack" aria-label={t.repair.list}>
       <ul className="letters">
         {value.deadletters.map((letter) => (
-          <li key={letter.id} className={held.some((each) => each.id === letter.id) ? "held" : ""}>
+          <li key={letter.id} className={held.some((each) => each.id === letter.id || (each.about && finds(each.about, letter))) ? "held" : ""}>
             <a href={address(["repair", letter.id])}>
               <strong>{nameOf(letter, t.repair.documentAt, t.repair.wholeDelivery)}</strong>
               <span className="error">{letter.error}</span>

@@ -20,7 +20,11 @@ export function LetterPage({ id }: { readonly id: string }) {
   const fetchIt = useCallback(
     (signal?: AbortSignal) => {
       setError(undefined);
-      letterAt(id, signal).then(setLetter, (failure: unknown) => !signal?.aborted && setError(failure));
+      letterAt(id, signal).then(setLetter, (failure: unknown) => {
+        if (signal?.aborted) return;
+        if (failure instanceof ApiError && failure.code === "deadletters.not_found") setLetter(undefined);
+        setError(failure);
+      });
     },
     [id],
   );
@@ -28,7 +32,8 @@ export function LetterPage({ id }: { readonly id: string }) {
     const stop = new AbortController();
     fetchIt(stop.signal);
     return () => stop.abort();
-  }, [fetchIt]);
+    // once more when it was to be deleted: it may be gone
+  }, [fetchIt, isHeld]);
 
   if (error instanceof ApiError && error.code === "deadletters.not_found" && !letter) return <Gone id={id} />;
   if (error !== undefined && !letter) return <Problem error={error} onRetry={fetchIt} />;

@@ -50,21 +50,25 @@ export function useChanges(again: () => void): void {
   }, [now, again]);
 }
 
-function release(one: Held): boolean {
-  if (!held.includes(one)) return false;
+function drop(one: Held): void {
   held = held.filter((each) => each !== one);
   tell();
-  return true;
 }
 
+/** Deletions on their way to the node: nothing brings them back. */
+const sent = new Set<Held>();
+
 async function send(one: Held, isLast = false): Promise<void> {
-  const address = one.id === undefined ? listAddress(one.criteria ?? {}) : path("deadletters", one.id);
+  if (sent.has(one) || !held.includes(one)) return;
+  sent.add(one);
   try {
-    const { body } = await ask<{ count?: number } | "">("DELETE", address, { isLast });
+    const { body } = await ask<{ count?: number } | "">("DELETE", one.id === undefined ? listAddress(one.criteria ?? {}) : path("deadletters", one.id), { isLast });
     notify({ text: t.repair.deleted(typeof body === "object" ? (body.count ?? 1) : 1), kind: "ok" });
   } catch (error) {
     notify({ text: messageOf(error), kind: "bad" });
   }
+  sent.delete(one);
+  drop(one);
   touch();
 }
 
@@ -72,17 +76,16 @@ async function send(one: Held, isLast = false): Promise<void> {
 export function hold(one: Held): void {
   held = [...held, one];
   tell();
-  const close = notify({
-    text: t.repair.deletes(one.count, HELD_S),
-    staysMs: HELD_S * 1000,
-    action: { name: t.parts.undo, run: () => release(one) && notify({ text: t.repair.kept }) },
-  });
+  const undo = () => {
+    if (sent.has(one) || !held.includes(one)) return;
+    drop(one);
+    notify({ text: t.repair.kept });
+  };
+  const close = notify({ text: t.repair.deletes(one.count, HELD_S), staysMs: HELD_S * 1000, action: { name: t.parts.undo, run: undo } });
   setTimeout(() => {
     close();
-    if (release(one)) void send(one);
+    void send(one);
   }, HELD_S * 1000);
 }
 
-addEventListener("pagehide", () => {
-  for (const one of held) if (release(one)) void send(one, true);
-});
+addEventListener("pagehide", () => held.forEach((one) => void send(one, true)));

@@ -114,6 +114,14 @@ export async function putPacket(id: string, packet: PacketParts): Promise<WholeL
   return withPacket<WholeLetter>((await ask<string>("PUT", path("deadletters", id), { body, asText: true })).body);
 }
 
+/** Whether a search finds a letter, or all letters of a group, as far as they tell: not for how long. */
+export function finds(criteria: Criteria, { graph, filter, code, ...others }: Pick<Letter, "graph" | "filter" | "code"> & Partial<Letter>): boolean {
+  const known: Criteria = { graph, filter, code, ...(others.receipt !== undefined && { receipt: others.receipt }) };
+  const { id, file, route } = others.document ?? {};
+  const all: Readonly<Record<string, string | null | undefined>> = { ...known, id, file, route };
+  return Object.entries(criteria).every(([name, value]) => name === "since" || name === "until" || all[name] === value);
+}
+
 /** What people know a document by. */
 export function nameOf({ document }: Letter, at: (index: number) => string, whole: string): string {
   return document.file ?? document.id ?? (document.index === null ? whole : at(document.index));
