@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
 
 FORMATS = ("pypes", "pypes1")
-ORIGINS = ("live", "draft")
+ORIGINS = ("live", "draft", "folder")
 DISPOSITION = {"Content-Disposition": "attachment, with the name of the file."}
 FILE = Answer("The canonical text of the graph: a line for each filter, wire, place and test.", JSON_OBJECT, DISPOSITION)
 
@@ -34,12 +34,16 @@ class Files:
         {200: FILE},
         errors={
             400: "A parameter is not one of those that there are.",
-            404: "No such graph, version or draft.",
-            422: "The draft lacks too much to be written; its problems are listed.",
+            404: "No such graph, version, draft or file.",
+            422: "The draft lacks too much to be written, or the file cannot be read; the problems are listed.",
         },
         parameters=(
             Parameter("version", "Number of the version; by default what is live.", {"type": "integer", "minimum": 1}),
-            Parameter("of", "draft: the draft instead of what is live.", {"type": "string", "enum": [*ORIGINS]}),
+            Parameter(
+                "of",
+                "draft, or folder: the file that lies in the folder of graphs; by default what is live.",
+                {"type": "string", "enum": [*ORIGINS]},
+            ),
         ),
         scope="read",
         graph="name",

@@ -45,8 +45,27 @@ STATE = {
     "description": "live; starting; paused; closing; failed: it could not be set up; stalled: a pool of it has lost all of its "
     "processes, and none can be set up again.",
 }
+FILE = obj(
+    path=TEXT,
+    differs={**BOOLEAN, "description": "The file in the folder of graphs is not what is live."},
+    changed={
+        "type": "string",
+        "enum": ["", "file", "node"],
+        "description": "Which of them is newer: file, which is not deployed, or node, which was given another version since.",
+    },
+    problem={**TEXT, "description": "Why the file is not deployed, or empty."},
+)
+DRAFT = {**BOOLEAN, "description": "true if there is a draft of it."}
 GRAPH = obj(
-    {"code": TEXT, "error": ERROR, "error_filter": ERROR_FILTER, "resting": RESTING, "counts": COUNTS},
+    {
+        "code": TEXT,
+        "error": ERROR,
+        "error_filter": ERROR_FILTER,
+        "resting": RESTING,
+        "counts": COUNTS,
+        "draft": DRAFT,
+        "file": FILE,
+    },
     name=TEXT,
     version=COUNT,
     state=STATE,
@@ -60,10 +79,13 @@ SUMMARY = obj(
         "resting": RESTING,
         "counts": COUNTS,
         "indexes": {**NAMES, "description": "Filters that publish to what GET /search can ask, if there are any."},
+        "draft": DRAFT,
+        "file": FILE,
     },
     name=TEXT,
     version=COUNT,
     state=STATE,
+    description=TEXT,
     filters=NAMES,
     routes=NAMES,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,3 +106,39 @@ def test_a_graph_of_elsewhere_gets_the_name_that_it_is_to_have(node: Node, ask: 
 )
 def test_what_is_neither_is_refused(ask: Asker, body: Any, query: str, status: int) -> None:
     assert ask("POST", f"/graphs/here/convert{query}", body, template=CONVERT)[0] == status
+
+
+def test_graphs_say_how_their_files_differ_and_whether_there_are_drafts(tmp_path: Path) -> None:
+    described = {**GRAPH, "description": "The first one."}
+    with running(tmp_path, described, workers=1, instances=1, environ={"PYPES_SERVER_WATCH": "no"}) as node:
+        path = node.graphs / "base.json"
+
+        def told() -> dict[str, Any]:
+            summary: dict[str, Any]
+            [summary] = node.get("/graphs").json()
+            [same] = node.get("/status").json()["graphs"]
+            one = node.get("/graphs/base").json()
+            for key in ("description", "file", "draft"):
+                assert same.get(key) == summary.get(key)
+                assert key == "description" or one.get(key) == summary.get(key)
+            return summary
+
+        file = {"path": str(path), "differs": False, "changed": "", "problem": ""}
+        first = told()
+        assert (first["description"], first["file"], "draft" in first) == ("The first one.", file, False)
+        assert node.http.request("PUT", f"{node.url}/graphs/base", json=GRAPH).status == 200
+        assert told()["file"] == {**file, "differs": True, "changed": "node"}
+        assert node.get("/graphs/base/file?of=folder").data.decode() == text_of(described)
+        # as by a pull of Git, where the node does not watch
+        path.write_text(text_of({**described, "description": "Pulled, as the file shows."}))
+        assert told()["file"] == {**file, "differs": True, "changed": "file"}
+        path.write_text("{")
+        assert told()["file"]["problem"].startswith("line 1, column 2")
+        assert node.get("/graphs/base/file?of=folder").status == 422
+        null = node.http.request("POST", f"{node.url}/filters", json={"component": "Null"}).json()["id"]
+        wire = {"source": "json.out", "target": f"{null}.in"}
+        assert node.http.request("POST", f"{node.url}/graphs/base/wires", json=wire).status == 201
+        assert told()["draft"]
+        path.unlink()
+        assert node.get("/graphs/base/file?of=folder").status == 404
+        assert "file" not in told()

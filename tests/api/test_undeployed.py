@@ -31,7 +31,7 @@ def test_its_graph_is_not_running_and_posts_for_it_are_named(tmp_path: Path) -> 
         assert " 2 POSTs for it were refused with 503 in the last minute." in concern["text"]
         assert str(tmp_path) in concern["text"]
         assert 'pypes_graph_running{graph="orders"} 0' in node.get("/metrics").data.decode()
-        page = node.get("/?refresh=0").data.decode()
+        page = node.get("/plain?refresh=0").data.decode()
         assert "Graph orders is not running" in page
         assert '<span class="state bad">failed</span>' in page
         # once it is deployed, nothing needs a look

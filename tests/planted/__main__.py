@@ -31,9 +31,9 @@ def take(node: Shown, name: str, browser: Any, folder: Path) -> None:
     """Write down what the page, ``pypes top`` and ``pypes status`` show now."""
     for suffix, viewport in (("", DESK), ("-phone", PHONE)):
         with looking(browser, viewport=viewport) as seen:
-            seen.page.goto(f"{node.url}/?refresh=0")
+            seen.page.goto(f"{node.url}/plain?refresh=0")
             wait(3.0)
-            seen.page.goto(f"{node.url}/?refresh=0")
+            seen.page.goto(f"{node.url}/plain?refresh=0")
             seen.page.screenshot(path=folder / f"planted-{name}{suffix}.png", full_page=not suffix)
     (folder / f"planted-{name}.txt").write_text(f"$ pypes top\n{top_of(node)}\n\n$ pypes status\n{status_of(node)}\n")
 

@@ -108,7 +108,7 @@ class GraphCalls(Protocol):
         """A graph, or a project of the original Pypes, as ``{format, graph, report, errors}``; the graph need not be valid."""
 
     async def text(self, name: str, origin: str = "live", version: int | None = None) -> str:
-        """The canonical text of a graph: what is live, its draft, or a version of it."""
+        """The canonical text of a graph: what is live, its draft, the file in the folder, or a version."""
 
     async def written(self, name: str, obj: Any) -> str:
         """The canonical text of a graph that a client has."""

@@ -99,7 +99,7 @@ class DeployedGraphs:
         return any(spec is None or spec.error or (spec.kind == "ADAPTER" and not spec.fetches) for spec in found)
 
     def summaries(self) -> list[dict[str, Any]]:
-        """All deployed graphs: ``{name, version, state, filters, routes}`` each, ``filters`` being the names of its nodes.
+        """All deployed graphs: ``{name, version, state, description, filters, routes}`` each, ``filters`` being its nodes' names.
 
         One that cannot run has ``error``, too; one in which filters wait for a service has ``resting``, one with filters that
         count has ``counts``, and one that publishes to what can be searched has ``indexes``.
@@ -109,6 +109,7 @@ class DeployedGraphs:
                 "name": g.name,
                 "version": g.version,
                 "state": self._state(g.name),
+                "description": g.graph.get("description", ""),
                 "filters": sorted(g.graph["nodes"]),
                 "routes": list(g.graph.get("routes", ())),
                 **({"indexes": sorted(indexes)} if (indexes := self._indexes(g)) else {}),

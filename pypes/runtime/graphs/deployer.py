@@ -31,6 +31,7 @@ from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.consolidation import Consolidation
 from pypes.runtime.graphs.deployed import DeployedGraphs
 from pypes.runtime.graphs.files import GraphFile, GraphFiles, Undeployed
+from pypes.runtime.graphs.folder import GraphFolder
 from pypes.runtime.graphs.launching import Launcher
 from pypes.runtime.graphs.retrying import Retries
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
@@ -67,10 +68,29 @@ class Deployer(DeployedGraphs):
         self._unfinished = unfinished
         self._on_change = on_change
         self._files = GraphFiles(store)
+        self.folder = GraphFolder(store, lambda: self.settings.server.graphs, lambda: self._files.undeployed)
         self._lock = asyncio.Lock()
         self._retries = Retries(self, self.launcher, self._lock, discover, on_change, on_failed)
         self.consolidation = Consolidation(self, self.launcher, generations, self._lock)
         self._log = logs.get("pypes.deployments")
+
+    # -- what is shown ----------------------------------------------------------------------------------
+
+    def summaries(self) -> list[dict[str, Any]]:
+        """As the deployed graphs tell it, with ``draft`` where there is one, and ``file`` of a graph that has one."""
+        self.folder.look()
+        drafted = {draft.name for draft in self._store.drafts.all()}
+        return [{**each, "draft": True} if each["name"] in drafted else each for each in super().summaries()]
+
+    def get(self, name: str) -> dict[str, Any]:
+        """As the deployed graphs tell it, with ``draft`` and ``file``."""
+        self.folder.look()
+        found = super().get(name)
+        return {**found, "draft": True} if any(draft.name == name for draft in self._store.drafts.all()) else found
+
+    def _told(self, graph: StoredGraph) -> dict[str, Any]:
+        file = self.folder.state_of(graph)
+        return super()._told(graph) | ({} if file is None else {"file": file})
 
     # -- what is changed --------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from pypes.runtime.graphs.drafts import GraphDrafts
 from pypes.runtime.graphs.versions import Versions
 
 #: Origins of a text besides a version.
-LIVE, DRAFT = "live", "draft"
+LIVE, DRAFT, FOLDER = "live", "draft", "folder"
 #: Forms of what is read: graphs, and projects of the original.
 FORMS = ("pypes", "pypes1")
 
@@ -27,7 +27,9 @@ class GraphTexts:
         self._drafts = drafts
 
     def of(self, name: str, origin: str = LIVE, version: int | None = None) -> str:
-        """The text of a graph: of what is live, of its draft, or of a ``version``. Passwords in addresses are hidden.
+        """The text of a graph: of what is live, its draft, the file in the folder, or a ``version``.
+
+        Passwords in addresses are hidden.
 
         Raises :class:`NotFound`, and :class:`InvalidGraph` for a draft that lacks too much to be written as a file.
         """
@@ -35,6 +37,8 @@ class GraphTexts:
             graph = self._versions.one(name, version)["graph"]
         elif origin == DRAFT:
             graph = self._drafts.draft(name).graph
+        elif origin == FOLDER:
+            graph = self._deployer.folder.graph(name)
         else:
             graph = self._deployer.get(name)["graph"]
         return _written(masked(graph))

@@ -35,7 +35,7 @@ def test_put_get_list_delete(node: Any, a_graph: Any, wait_until: Until) -> None
     assert not set(node.instances()) & set(old)
     wait_until(lambda: len(node.call("status")["instances"]) == 1, "end of the old generation")
     assert node.listed("graphs") == [
-        {"name": "listed", "version": 2, "state": "live", "filters": ["in", "odd", "out"], "routes": ["news"]}
+        {"name": "listed", "version": 2, "state": "live", "description": "", "filters": ["in", "odd", "out"], "routes": ["news"]}
     ]
     node.call("graphs.delete", name="listed")
     wait_until(lambda: node.call("status")["instances"] == [], "end of the instances")
