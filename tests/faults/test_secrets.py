@@ -297,6 +297,7 @@ def read_all(stage: Stage, receipts: list[str], shadow: str) -> None:
         "graphs": ["leaks", "apart", "pooled", "fetched", "down", "none"],
         "outbox": ["none"],
         "tokens": ["made"],
+        "static": ["editor.js"],
         "shadow": [shadow.rpartition("/")[2]],
         "versions": ["1", "2", "2?against=1"],
     }
