@@ -264,7 +264,11 @@ def try_graphs(stage: Stage) -> str:
         stage.ask("POST", "/filters", {"component": "Leaks", "params": params})
     for how, given in (("raise", {}), ("fine", {}), ("quoted", {"graph": leaks("leaks")}), ("crash", {})):
         body = json.dumps({"how": how, "password": DOCUMENT})
-        stage.ask("POST", "/graphs/leaks/dryrun", {"content_type": "application/json", "body": body, **given})
+        stage.ask("POST", "/graphs/leaks/dryrun", {"content_type": "application/json", "body": body, "record": "a test", **given})
+    posts = [{"body": {"how": how, "password": DOCUMENT}} for how in ("raise", "fine", "quoted", "crash")]
+    tests = [{"post": post, "expect": [{"node": name, "fields": {"n": 1}} for name in leaks("leaks")["nodes"]]} for post in posts]
+    told = stage.ask("POST", "/graphs/leaks/test", {"graph": {**leaks("leaks"), "tests": tests}}, status=200)
+    assert (told["failed"], [test["error"] is None for test in told["tests"]]) == (4, [True, True, True, False])
     shadow = shadowed(stage, {"graph": leaks("leaks", key="${LIST}"), "documents": 3})
     recorded = shadowed(stage, {"record": 1})
     assert stage.ask("GET", shadow)["different"]
