@@ -105,8 +105,16 @@ def test_a_pinned_packet_changes_while_a_parameter_is_edited(seen: Seen, node: N
     title.locator("ins", has_text="ONE").wait_for()
     assert title.locator("del").inner_text() == "one"
     assert "".join(text.locator("ins").all_inner_texts()).replace("\n", "") == "ab"
+    # the parameters are beside it, too
+    page.get_by_role("button", name="Parameters", exact=True).click()
+    form = page.get_by_role("complementary", name="Parameters of lower")
+    form.get_by_label("case").select_option("upper")
+    page.get_by_role("region", name="Pinned packet").get_by_role("row", name="text").wait_for(state="detached")
+    until(lambda: draft_of(node, name)["graph"]["nodes"]["lower"]["params"].get("case") == "upper", 20, "the draft is saved")
     # a graph that cannot run says so, and what is pinned stays
-    drafted(node, {**lower(name, "text"), "nodes": {**lower(name, "text")["nodes"], "judge": {"component": "Nobody"}}}, 1)
+    broken = lower(name, "text")
+    broken["nodes"]["judge"] = {"component": "Nobody"}
+    drafted(node, broken, 1)
     page.get_by_role("alert").filter(has_text="Nobody").wait_for()
     title.locator("ins", has_text="ONE").wait_for()
     excused(seen, "422 (Unprocessable Entity)")

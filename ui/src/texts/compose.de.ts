@@ -156,6 +156,8 @@ export const composeDe: ComposeTexts = {
     pools: "Threads oder Prozesse, die sich mehrere Filter teilen.",
   },
   gestures: {
+    test: ({ test }) => `Test „${test}“ hinzufügen`,
+    untest: ({ test }) => `Test „${test}“ entfernen`,
     add: ({ filter }) => `${filter} hinzufügen`,
     insert: ({ filter, from, to }) => `${filter} zwischen ${from} und ${to} einfügen`,
     addWired: ({ filter, port }) => `${filter} an ${port} hinzufügen`,

@@ -157,6 +157,8 @@ export const composeEn = {
     pools: "Threads or processes that several filters share.",
   },
   gestures: says({
+    test: ({ test }) => `Add the test “${test}”`,
+    untest: ({ test }) => `Remove the test “${test}”`,
     add: ({ filter }) => `Add ${filter}`,
     insert: ({ filter, from, to }) => `Add ${filter} between ${from} and ${to}`,
     addWired: ({ filter, port }) => `Add ${filter} at ${port}`,

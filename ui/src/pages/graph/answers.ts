@@ -4,9 +4,7 @@ import { useCallback, useEffect, useMemo, useState } from "react";
 import { type DraftAnswer, readDraft } from "../../api/drafts";
 import { listen } from "../../api/events";
 import { ApiError } from "../../api/http";
-import { type GraphDoc, readGraph } from "../../model/graph";
 import { useFetched } from "../../parts/useFetched";
-import type { LiveGraph } from "./state";
 
 export interface Loaded<T> {
   /** Undefined: not yet; null: there is none. */
@@ -43,21 +41,4 @@ export function useDraftAnswer(name: string): Loaded<DraftAnswer> {
   const again = useCallback(() => setCount((before) => before + 1), []);
   useEffect(() => listen(["draft", "deployment"], again, name), [again, name]);
   return { value: state.value, error: state.value === undefined ? state.error : undefined, again };
-}
-
-export interface Tried {
-  /** Undefined: not yet; null: there is neither a draft nor a deployed version. */
-  readonly doc: GraphDoc | null | undefined;
-  readonly isDraft: boolean;
-  readonly error: unknown;
-}
-
-/** The graph that is tried: the draft, if there is one, or what is live; the same object as long as it is the same. */
-export function useTried(name: string, live: LiveGraph | undefined, graph: GraphDoc | undefined): Tried {
-  const draft = useDraftAnswer(name);
-  const text = draft.value ? JSON.stringify(draft.value.graph) : undefined;
-  const doc = useMemo(() => (text === undefined ? undefined : readGraph(JSON.parse(text)).doc), [text]);
-  if (doc) return { doc, isDraft: true, error: undefined };
-  if (draft.value === undefined) return { doc: undefined, isDraft: false, error: draft.error };
-  return { doc: live ? graph : null, isDraft: false, error: undefined };
 }

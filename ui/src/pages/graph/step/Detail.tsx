@@ -1,6 +1,6 @@
 /** One step: a packet before and after a filter, what differs, how long it took, and what went wrong. */
 
-import { ChevronDown, ChevronLeft, ChevronRight, ChevronUp, Pin, PinOff } from "lucide-react";
+import { ChevronDown, ChevronLeft, ChevronRight, ChevronUp, Pin, PinOff, SlidersHorizontal } from "lucide-react";
 import { exact } from "../../../model/exact";
 import { type PacketParts, partsOf } from "../../../model/packet";
 import { Button } from "../../../parts/Button";
@@ -8,7 +8,6 @@ import { DiffView } from "../../../parts/DiffView";
 import { LongText } from "../../../parts/LongText";
 import { PacketView } from "../../../parts/PacketView";
 import { duration } from "../../../parts/times";
-import { address } from "../../../router";
 import { t } from "../../../texts";
 import { type Fate, type Form, type Report, type Sent, type Spot, callsOf, failureOf, formOf, formerSpot, nextSpots, sentOf, stepOf } from "./report";
 
@@ -46,7 +45,7 @@ export interface Pinned {
   readonly form: Form;
 }
 
-export function PinnedView({ name, pinned, now, onGo, onUnpin }: { readonly name: string; readonly pinned: Pinned; readonly now: Form | undefined; readonly onGo: () => void; readonly onUnpin: () => void }) {
+export function PinnedView({ pinned, now, onGo, onUnpin }: { readonly pinned: Pinned; readonly now: Form | undefined; readonly onGo: () => void; readonly onUnpin: () => void }) {
   const [was, is] = [parts(pinned.form), now && parts(now)];
   const lasting = (meta: PacketParts["meta"]) => new Map([...meta].filter(([key]) => !FLEETING.has(key)));
   return (
@@ -59,9 +58,6 @@ export function PinnedView({ name, pinned, now, onGo, onUnpin }: { readonly name
           <Button kind="plain" onClick={onGo}>
             {t.step.toPinned}
           </Button>
-          <a className="button plain" href={address(["graphs", name, "compose"], { filter: pinned.spot.filter })}>
-            {t.step.toCompose}
-          </a>
           <Button kind="plain" icon={<PinOff size={16} aria-hidden />} name={t.step.unpin} onClick={onUnpin} />
         </span>
       </header>
@@ -86,6 +82,9 @@ export interface DetailProps {
   readonly isPinned: boolean;
   readonly onGo: (spot: Spot) => void;
   readonly onPin: (form: Form) => void;
+  /** Whether the parameters of the filter are beside it. */
+  readonly isFormOpen: boolean;
+  readonly onForm: () => void;
 }
 
 /** Where the packet goes on, or why it does not. */
@@ -125,7 +124,7 @@ function SentChoice({ all, spot, onGo }: { readonly all: readonly Sent[]; readon
 }
 
 export function Detail(props: DetailProps) {
-  const { report, spot, fate, isPinned, onGo, onPin } = props;
+  const { report, spot, fate, isPinned, onGo, onPin, isFormOpen, onForm } = props;
   const step = stepOf(report, spot.filter);
   if (!step) return null;
   const [before, sent] = [step.in[spot.at], sentOf(step, spot.at)];
@@ -162,6 +161,9 @@ export function Detail(props: DetailProps) {
             </span>
           )}
           <SentChoice all={sent} spot={spot} onGo={onGo} />
+          <Button icon={<SlidersHorizontal size={16} aria-hidden />} aria-pressed={isFormOpen} onClick={onForm}>
+            {t.step.params}
+          </Button>
           {after && (
             <Button icon={<Pin size={16} aria-hidden />} aria-pressed={isPinned} onClick={() => onPin(after)}>
               {t.step.pin}

@@ -3,8 +3,9 @@
 import { BadgeCheck, FlaskConical, RotateCw } from "lucide-react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useCommands } from "../../../commands/commands";
+import * as gestures from "../../../model/gestures";
 import { type GraphDoc, filtersOf, wireKey } from "../../../model/graph";
-import { own } from "../../../model/json";
+import { type JsonObject, own, said } from "../../../model/json";
 import { Button } from "../../../parts/Button";
 import { Empty } from "../../../parts/Empty";
 import { familyOf } from "../../../parts/Icon";
@@ -13,19 +14,22 @@ import { Problem, messageOf } from "../../../parts/Problem";
 import { Tabs } from "../../../parts/Tabs";
 import { duration } from "../../../parts/times";
 import { address } from "../../../router";
-import { useRefusal } from "../../../session";
 import { t } from "../../../texts";
-import { useTried } from "../answers";
 import { Canvas } from "../canvas/Canvas";
 import type { Badge, Mark } from "../canvas/flow";
+import { Editing } from "../compose/Editing";
+import type { DraftState } from "../compose/draft";
+import { FilterForm } from "../compose/form/FilterForm";
+import { type Drafted, useDraft } from "../compose/useDraft";
 import type { TabProps } from "../tabs";
 import { Detail, type Pinned, PinnedView } from "./Detail";
 import { type Report, type Spot, fateOf, firstSpot, formOf, formerSpot, nextSpots, sameSpot, sentOf, stepOf, wayOf } from "./report";
 import { type Sample, testNameOf } from "./samples";
 import { SampleForm } from "./SampleForm";
 import { Tests } from "./Tests";
-import { type TestReport, addTest, dryRun, removeTest, runTests } from "./trials";
+import { type TestReport, dryRun, runTests } from "./trials";
 import { useTrial } from "./useTrial";
+import "../../../style/compose.css";
 import "../../../style/packet.css";
 import "../../../style/step.css";
 
@@ -109,23 +113,25 @@ function StepList({ report, spot, onChoose }: { readonly report: Report; readonl
 }
 
 export function Step(props: TabProps) {
-  const { name, live, graph } = props;
-  const tried = useTried(name, live, graph);
-  if (tried.error !== undefined) return <Problem error={tried.error} />;
-  if (tried.doc === undefined) return <p className="empty">{t.parts.loading}</p>;
-  if (tried.doc === null)
+  const drafted = useDraft(props.name);
+  const { state, error, draft } = drafted;
+  if (!state) return error === undefined ? <p className="empty">{t.parts.loading}</p> : <Problem error={error} onRetry={draft.reload} />;
+  if (Object.keys(state.doc.nodes).length === 0)
     return (
       <Empty title={t.step.nothingToTry}>
-        <a className="button primary" href={address(["graphs", name, "compose"])}>
+        <a className="button primary" href={address(["graphs", props.name, "compose"])}>
           {t.step.begin}
         </a>
       </Empty>
     );
-  return <Bench {...props} doc={tried.doc} isDraft={tried.isDraft} />;
+  return <Bench {...props} {...drafted} state={state} />;
 }
 
-function Bench({ name, graph, specs, doc, isDraft }: TabProps & { readonly doc: GraphDoc; readonly isDraft: boolean }) {
-  const refused = useRefusal("edit");
+function Bench({ name, graph, specs, draft, state, refused }: TabProps & Drafted & { readonly state: DraftState }) {
+  const { doc } = state;
+  const isDraft = state.counter !== null || state.saving.kind !== "saved";
+  const editing = useMemo(() => new Editing(draft, specs, { current: null }, () => {}), [draft, specs]);
+  const [isFormOpen, setFormOpen] = useState(false);
   const { sample, report, error, isBusy, run } = useTrial(name, doc, refused === undefined);
   const [side, setSide] = useState<"sample" | "tests">("sample");
   const [wanted, setWanted] = useState<Spot>();
@@ -172,11 +178,13 @@ function Bench({ name, graph, specs, doc, isDraft }: TabProps & { readonly doc: 
     dryRun(name, doc, sample.post, testNameOf(sample))
       .then(async ({ test, no_test }) => {
         if (!test) return void notify({ text: t.step.noTest(no_test ?? ""), kind: "bad" });
-        const made = await addTest(name, test as Parameters<typeof addTest>[1]);
+        const { changes, name: made } = gestures.addTest(editing.doc, test as JsonObject);
+        draft.do(said("gesture.test", { test: made }), changes);
+        await draft.flush();
         notify({ text: t.step.testMade(made), kind: "ok", action: { name: t.step.toTests, run: () => setSide("tests") } });
       })
       .catch(tell);
-  }, [name, doc, sample]);
+  }, [name, doc, sample, draft, editing]);
   const test = useCallback(() => {
     setTests({ isBusy: true });
     runTests(name, doc, undefined)
@@ -206,6 +214,15 @@ function Bench({ name, graph, specs, doc, isDraft }: TabProps & { readonly doc: 
     if (side === "tests" && doc.tests.length > 0 && !tests.report && !tests.error && !tests.isBusy && refused === undefined) test();
   }, [side]);
 
+  const filter = spot && own(doc.nodes, spot.filter);
+  const form = isFormOpen && spot && filter && (
+    <aside className="inspector bench-form" aria-label={t.step.paramsOf(spot.filter)}>
+      <div className="inspector-inner">
+        <FilterForm key={filter.uid ?? spot.filter} name={spot.filter} spec={own(specs, filter.component)} faults={state.faults} actions={null} {...{ filter, editing, refused }} />
+      </div>
+    </aside>
+  );
+
   return (
     <div className="bench">
       <div className="bench-side">
@@ -230,7 +247,7 @@ function Bench({ name, graph, specs, doc, isDraft }: TabProps & { readonly doc: 
                   refused={refused}
                   onRun={test}
                   onStep={begin}
-                  onRemove={(each) => void removeTest(name, each).catch(tell)}
+                  onRemove={(each) => void draft.do(said("gesture.untest", { test: each }), gestures.removeTest(each))}
                   onFilter={choose}
                 />
               ),
@@ -260,10 +277,11 @@ function Bench({ name, graph, specs, doc, isDraft }: TabProps & { readonly doc: 
                     </Button>
                   </span>
                 </header>
-                {pinned && <PinnedView name={name} pinned={pinned} now={pinnedNow} onGo={() => setWanted(pinned.spot)} onUnpin={() => setPinned(undefined)} />}
-                <div className="bench-columns">
+                {pinned && <PinnedView pinned={pinned} now={pinnedNow} onGo={() => setWanted(pinned.spot)} onUnpin={() => setPinned(undefined)} />}
+                <div className={`bench-columns ${form ? "with-form" : ""}`}>
                   <StepList report={report} spot={spot} onChoose={choose} />
-                  <Detail report={report} spot={spot} fate={fate} isPinned={isPinned} onGo={setWanted} onPin={(form) => setPinned(isPinned ? undefined : { spot, form })} />
+                  <Detail report={report} spot={spot} fate={fate} isPinned={isPinned} onGo={setWanted} onPin={(packet) => setPinned(isPinned ? undefined : { spot, form: packet })} isFormOpen={isFormOpen} onForm={() => setFormOpen(!isFormOpen)} />
+                  {form}
                 </div>
                 {report.left_out.length > 0 && <p className="dim">{t.step.leftOutFilters(report.left_out.join(", "))}</p>}
               </>
