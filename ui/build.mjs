@@ -16,6 +16,9 @@ const options = {
   outdir: target,
   bundle: true,
   format: "esm",
+  // what only some need is fetched by those: the pages of a graph (Graph.js; what they share with the others is chunk.js), and German
+  splitting: true,
+  chunkNames: "[name]",
   target: ["chrome111", "firefox114", "safari16.4"],
   jsx: "automatic",
   minify: true,
@@ -25,8 +28,10 @@ const options = {
   logLevel: "warning",
   define: { "process.env.NODE_ENV": '"production"' },
   // named in the style sheet, and copied beside it
-  external: ["./inter.woff2"],
+  external: ["./inter.woff2", "./german.js"],
 };
+/** Made by itself, so that it shares nothing. */
+const german = { ...options, entryPoints: { german: "src/texts/german.ts" }, splitting: false, metafile: false };
 
 /** The texts of the licences of all packages that are in the bundle, by name. */
 async function licences(metafile) {
@@ -48,6 +53,9 @@ async function licences(metafile) {
 }
 
 async function finish(result) {
+  await esbuild.build(german);
+  // all styles are in editor.css
+  await rm(join(target, "Graph.css"), { force: true });
   await writeFile(join(target, "LICENSES.txt"), await licences(result.metafile));
   await copyFile(join(here, FONT, "files", "inter-latin-wght-normal.woff2"), join(target, "inter.woff2"));
   await copyFile(join(here, "src", "index.html"), join(target, "index.html"));

@@ -77,5 +77,13 @@ def test_nothing_else_is_given_out(node: Node, name: str) -> None:
 
 
 def test_what_browsers_fetch_at_first_is_small() -> None:
-    size = sum(len(gzip.compress((STATIC / name).read_bytes())) for name in ("editor.js", "editor.css", "index.html"))
-    assert size <= 220 << 10
+    assert sent("editor.js", "chunk.js", "editor.css", "index.html") <= 150 << 10
+
+
+def test_what_they_fetch_with_the_first_graph_is_small() -> None:
+    assert sent("Graph.js") <= 150 << 10
+
+
+def sent(*names: str) -> int:
+    """The bytes of files as they are sent."""
+    return sum(len(gzip.compress((STATIC / name).read_bytes())) for name in names)

@@ -1,7 +1,7 @@
 /** The frame of all pages: where one is, where one can go, who one is, and whether the node answers. */
 
 import { Command as CommandIcon, MoreHorizontal } from "lucide-react";
-import { useEffect, useMemo, useState } from "react";
+import { Suspense, useEffect, useMemo, useState } from "react";
 import { watchLine, type Line } from "./api/events";
 import { ask } from "./api/http";
 import { handleKeys, useCommands, type Command } from "./commands/commands";
@@ -102,7 +102,9 @@ export function Shell() {
         </div>
       </header>
       <main id="content" tabIndex={-1}>
-        <page.View key={place.parts.slice(0, 2).join("/")} place={place} />
+        <Suspense fallback={<p className="empty">{t.parts.loading}</p>}>
+          <page.View key={place.parts.slice(0, 2).join("/")} place={place} />
+        </Suspense>
       </main>
       <Notices />
       {isPaletteOpen && <Palette onClose={() => setPaletteOpen(false)} />}

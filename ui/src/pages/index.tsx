@@ -1,13 +1,15 @@
 /** The pages, by the first part of their address. */
 
-import type { ComponentType } from "react";
+import { type ComponentType, lazy } from "react";
 import type { Place } from "../router";
 import { t } from "../texts";
 import { Answer } from "./answer/Answer";
 import { Follow } from "./follow/Follow";
-import { Graph } from "./graph/Graph";
 import { Graphs } from "./graphs/Graphs";
 import { Repair } from "./repair/Repair";
+
+/** The pages of a graph are the larger part of the editor: they come when one is opened. */
+const Graph = lazy(async () => ({ default: (await import("./graph/Graph")).Graph }));
 
 export interface Page {
   /** The first part of its address. */

@@ -32,6 +32,7 @@ export const composeDe: ComposeTexts = {
   saving: "Speichert …",
   notSaved: (why) => `Nicht gespeichert: ${why}`,
   noDraft: "Wie eingesetzt",
+  nothingYet: "Noch nichts gespeichert",
   merged: (by) => `${by || "Jemand anderes"} hat diesen Entwurf auch gespeichert. Beide Änderungen sind jetzt darin.`,
   taken: (by) => `${by || "Jemand anderes"} hat diesen Entwurf geändert. Hier ist er.`,
   wasDeployed: (version) => `Der Entwurf wurde als Version ${version} eingesetzt.`,

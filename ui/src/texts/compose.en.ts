@@ -33,6 +33,7 @@ export const composeEn = {
   saving: "Saving…",
   notSaved: (why: string) => `Not saved: ${why}`,
   noDraft: "As deployed",
+  nothingYet: "Nothing is saved yet",
   merged: (by: string) => `${by || "Somebody else"} has saved this draft, too. Both changes are in it now.`,
   taken: (by: string) => `${by || "Somebody else"} has changed this draft. Here it is.`,
   wasDeployed: (version: number) => `The draft was deployed as version ${version}.`,

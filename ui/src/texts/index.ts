@@ -1,18 +1,21 @@
 /** The texts of the language of whoever looks; another one is chosen with a reload, so that nothing is in two languages. */
 
-import { de } from "./de";
 import { en, type Texts } from "./en";
+import { type ModelTexts, modelEn } from "./model.en";
 
-const LANGUAGES: Readonly<Record<string, Texts>> = { en, de };
+const LANGUAGES = ["en", "de"];
 const KEPT = "pypes.language";
 
 function chosen(): string {
   const wanted = [localStorage.getItem(KEPT) ?? "", ...navigator.languages].map((each) => each.slice(0, 2).toLowerCase());
-  return wanted.find((each) => each in LANGUAGES) ?? "en";
+  return wanted.find((each) => LANGUAGES.includes(each)) ?? "en";
 }
 
 export const language: string = chosen();
-export const t: Texts = LANGUAGES[language] ?? en;
+const german = language === "de" ? await import("./german.js") : null;
+export const t: Texts = german?.de ?? en;
+/** What the model says. */
+export const modelTexts: ModelTexts = german?.modelDe ?? modelEn;
 
 export function speak(next: string): void {
   localStorage.setItem(KEPT, next);

@@ -18,6 +18,7 @@ import { Maximize, Minus, Plus } from "lucide-react";
 import { type KeyboardEvent, type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useCommands } from "../../../commands/commands";
 import { type GraphDoc, type Place, type Wire, wireOf } from "../../../model/graph";
+import { equal } from "../../../model/json";
 import type { Catalogue, Port } from "../../../model/ports";
 import { Button } from "../../../parts/Button";
 import { familyOf } from "../../../parts/Icon";
@@ -103,6 +104,7 @@ function Inner({ graph, specs, selected, onSelect, isEditable = false, onGesture
   );
   const wires = useMemo(() => marked(edgesOf(graph, isLive), marks), [graph, marks, isLive]);
   const edges = useMemo(() => wires.map((edge) => (selected.has(edge.id) ? { ...edge, selected: true } : edge)), [wires, selected]);
+  const [keptNodes, keptEdges] = [useKept(nodes), useKept(edges)];
 
   // until somebody looks at a part of it, the whole is shown, however large the place is
   const isLooking = useRef(false);
@@ -200,8 +202,8 @@ function Inner({ graph, specs, selected, onSelect, isEditable = false, onGesture
     <div className="canvas" ref={box} onKeyDownCapture={onKeyDown}>
       <ReactFlow<CanvasNode, WireEdge>
         aria-label={label}
-        nodes={nodes}
-        edges={edges}
+        nodes={keptNodes}
+        edges={keptEdges}
         nodeTypes={NODE_TYPES}
         edgeTypes={EDGE_TYPES}
         onNodesChange={onNodesChange}
@@ -256,6 +258,19 @@ function Refit({ isLooking }: { readonly isLooking: { readonly current: boolean 
     if (width > 0 && height > 0 && !isLooking.current && getNodes().length > 0) void fitView(FIT);
   }, [width, height, isLooking, fitView, getNodes]);
   return null;
+}
+
+/** The same things as before, as far as nothing about them is new: what is drawn of them stays as it is. */
+function useKept<T extends { readonly id: string }>(next: readonly T[]): T[] {
+  const before = useRef<ReadonlyMap<string, T>>(new Map());
+  return useMemo(() => {
+    const kept = next.map((each) => {
+      const old = before.current.get(each.id);
+      return old && equal(old, each) ? old : each;
+    });
+    before.current = new Map(kept.map((each) => [each.id, each]));
+    return kept;
+  }, [next]);
 }
 
 /** Says in the document whether the graph is far away: style sheets leave out what nobody could read. */

@@ -83,7 +83,7 @@ export function nodesOf(graph: GraphDoc, catalogue: Catalogue, badges: Badges | 
       id: commentItem(id),
       type: "comment",
       position: at(comment.at),
-      ...sized(...commentSize(comment.size)),
+      ...sized(...commentSize(comment)),
       zIndex: -1,
       data: { text: comment.text },
       ariaLabel: t.canvas.comment(comment.text),

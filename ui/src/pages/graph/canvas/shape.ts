@@ -1,6 +1,6 @@
 /** How large a filter is drawn, and where its ports are: known before anything is drawn, so that nothing has to be measured. */
 
-import type { GraphDoc, Place } from "../../../model/graph";
+import type { Comment, GraphDoc, Place } from "../../../model/graph";
 import { type Catalogue, ERROR_PORT, portsOf } from "../../../model/ports";
 import { tidy } from "../../../model/tidy";
 
@@ -13,7 +13,10 @@ const MOST_NUMBERED = 4;
 export const FOOT = 24;
 /** Half the side of the area of a port. */
 export const PORT = 6;
-const COMMENT_SIZE: Place = [240, 96];
+const COMMENT_SIZE: Place = [240, 56];
+/** Letters in a line of a comment, about, and the height of it. */
+const COMMENT_CHARS = 32;
+const COMMENT_LINE = 20;
 
 export interface Ports {
   readonly inputs: readonly string[];
@@ -67,4 +70,9 @@ export function placesOf(graph: GraphDoc, catalogue: Catalogue, cards: ReadonlyM
   return places;
 }
 
-export const commentSize = (size: Place | undefined): Place => size ?? COMMENT_SIZE;
+/** A comment is as high as its text, unless somebody said how large it is. */
+export function commentSize({ text, size }: Comment): Place {
+  if (size) return size;
+  const lines = text.split("\n").reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / COMMENT_CHARS)), 0);
+  return [COMMENT_SIZE[0], Math.max(COMMENT_SIZE[1], COMMENT_LINE * (lines + 1.5))];
+}

@@ -43,7 +43,7 @@ function Saved({ state }: { readonly state: DraftState }) {
       : saving.kind === "saving"
         ? ["off", t.compose.saving]
         : counter === null
-          ? ["off", t.compose.noDraft]
+          ? ["off", state.base ? t.compose.noDraft : t.compose.nothingYet]
           : ["ok", t.compose.saved];
   return (
     <span className={`state saving ${kind}`} role="status" title={text}>

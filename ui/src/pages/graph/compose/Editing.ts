@@ -63,7 +63,7 @@ export class Editing {
     const cards = cardsOf(this.doc, this.specs, false);
     const places = placesOf(this.doc, this.specs, cards);
     const filters = names.map((name): [string, Box] => [name, { at: places.get(name) ?? [0, 0], size: [cards.get(name)?.width ?? 0, cards.get(name)?.height ?? 0] }]);
-    const comments = Object.entries(this.doc.comments).map(([id, { at, size }]): [string, Box] => [commentItem(id), { at, size: commentSize(size) }]);
+    const comments = Object.entries(this.doc.comments).map(([id, comment]): [string, Box] => [commentItem(id), { at: comment.at, size: commentSize(comment) }]);
     return new Map([...filters, ...comments]);
   }
 
