@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from pypes.testing.node import Node
+from pypes.testing.node import Node, running
 from tests.browser.chromium import PHONE, Seen, expect, looking, violations
-from tests.browser.nodes import empty, graph, judging, post
+from tests.browser.nodes import empty, graph, judging, load, post
+from tests.browser.test_session import OWN, REFUSED, make
 
 pytestmark = pytest.mark.browser
 
@@ -105,6 +106,48 @@ def test_a_file_is_read_before_anything_is_made_of_it(seen: Seen, node: Node) ->
     dialog.get_by_text("given.json is a graph file.").wait_for()
     dialog.get_by_role("region", name="What is to be mended").get_by_text("unknown component 'Jugde'").wait_for()
     dialog.get_by_text("There is a graph or a draft shop already.").wait_for()
+
+
+def test_a_graph_is_begun_as_a_draft(seen: Seen, node: Node) -> None:
+    page = seen.page
+    page.goto(node.url)
+    page.get_by_role("button", name="New graph").click()
+    dialog = page.get_by_role("dialog", name="New graph")
+    dialog.get_by_label("Name").fill("two words")
+    dialog.get_by_text("A name has up to 64 letters").wait_for()
+    dialog.get_by_label("Name").fill("mill")
+    dialog.get_by_label("Begin with").select_option(label="A copy of shop")
+    dialog.get_by_label("Name").press("Enter")
+    expect(page).to_have_url(f"{node.url}/#/graphs/mill/compose")
+    draft = node.get("/graphs/mill/draft").json()
+    assert (draft["base"], draft["graph"]["name"], draft["graph"]["routes"]) == (0, "mill", ["mill"])
+    assert draft["graph"]["nodes"]["judge"]["component"] == "Judge"
+    page.goto(f"{node.url}/#/graphs")
+    expect(card(page, "mill").locator(".state")).to_have_text("Draft, not deployed")
+
+
+def test_a_reader_is_told_what_changes_need(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
+    base = tmp_path_factory.mktemp("guarded")
+    with running(base, graph(), *load(base), workers=1, instances=1, environ={"PYPES_TOKEN": OWN}) as node:
+        node.headers["Authorization"] = f"Bearer {OWN}"
+        for graphs in ((), ("shop",)):
+            secret = make(node, f"reader{len(graphs)}", "read", graphs=graphs)
+            with looking(browser) as seen:
+                page = seen.page
+                page.goto(node.url)
+                page.get_by_label("Token").fill(secret)
+                page.get_by_role("button", name="Sign in").click()
+                page.goto(f"{node.url}/#/graphs")
+                expect(card(page, "shop").locator(".state")).to_have_text("Live")
+                # it is not enabled, and says why when it is used all the same
+                page.get_by_role("button", name="New graph").click(force=True)
+                page.get_by_text("This needs a token with the scope edit").wait_for()
+                page.get_by_role("button", name="More of shop", exact=True).click()
+                assert page.get_by_role("menuitem", name="Delete").get_attribute("aria-disabled") == "true"
+                page.goto(f"{node.url}/#/graphs/shop?filter=judge")
+                page.get_by_role("complementary", name="judge").get_by_text("It has none.").wait_for()
+                # the page where a token is asked for comes with this status
+                assert {*seen.complaints} <= REFUSED
 
 
 def test_a_node_without_graphs_says_what_to_do(seen: Seen, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -31,7 +31,8 @@ export function tidy(doc: GraphDoc, { sizes = {}, catalogue = {}, only }: TidyOp
   for (const name of names) graph.setNode(name, { width: size(name)[0], height: size(name)[1] });
   const wires = doc.wires.filter((wire) => filtersOf(wire).every((name) => inside.has(name)));
   // dagre begins with the order in which wires come: that of the ports that they leave
-  const rank = (end: string): number => portsOf(doc, catalogue, endOf(end).filter).outputs.indexOf(endOf(end).port);
+  const ranks = new Map(wires.map(([end]) => [end, portsOf(doc, catalogue, endOf(end).filter).outputs.indexOf(endOf(end).port)]));
+  const rank = (end: string): number => ranks.get(end) ?? -1;
   const ordered = [...wires].sort(
     (a, b) => compare(filtersOf(a)[0], filtersOf(b)[0]) || rank(a[0]) - rank(b[0]) || compare(wireKey(a), wireKey(b)),
   );

@@ -106,8 +106,8 @@ export function GraphCard({ graph, usage, flow, causes, refused, onHold, onRemov
 
 /** Why it does not do what it should, and where that is mended. */
 function Reasons({ graph }: { readonly graph: Listed }) {
-  const { name, error, error_filter: culprit, resting = [] } = graph;
-  if (!error && resting.length === 0) return null;
+  const { name, error, error_filter: culprit, resting = [], file } = graph;
+  if (!error && resting.length === 0 && !file?.differs && !file?.problem) return null;
   const filterOf = (filter: string) => address(["graphs", name], { filter });
   return (
     <div className="graph-reasons">
@@ -121,6 +121,11 @@ function Reasons({ graph }: { readonly graph: Listed }) {
           {t.watch.waitsFor(filter, reason)} <a href={filterOf(filter)}>{t.watch.showFilter(filter)}</a>
         </p>
       ))}
+      {file?.problem ? (
+        <p className="warning">{t.graphs.fileBroken(file.path, file.problem)}</p>
+      ) : (
+        file?.differs && <p className="note-line">{file.changed === "node" ? t.graphs.nodeChanged(file.path) : t.graphs.fileChanged(file.path)}</p>
+      )}
     </div>
   );
 }

@@ -27,6 +27,18 @@ export interface Listed extends Told {
   readonly routes: readonly string[];
   readonly description?: string;
   readonly draft?: boolean;
+  readonly file?: GraphFile;
+}
+
+/** The file of the folder of graphs that is this graph's. */
+export interface GraphFile {
+  readonly path: string;
+  /** From what is live. */
+  readonly differs: boolean;
+  /** Which of both was changed since they were the same; empty: neither. */
+  readonly changed: "file" | "node" | "";
+  /** Why it cannot be read or deployed. */
+  readonly problem: string;
 }
 
 export interface Undeployed {

@@ -24,7 +24,7 @@ import { Button } from "../../../parts/Button";
 import { familyOf } from "../../../parts/Icon";
 import { t } from "../../../texts";
 import { CommentCard, FilterCard } from "./FilterCard";
-import { type Badges, type CanvasNode, type Marks, type WireEdge, edgesOf, marked, nodesOf } from "./flow";
+import { type Badges, type CanvasNode, type Marks, type WireEdge, drawingOf, edgesOf, marked, nodesOf } from "./flow";
 import { type Items, itemsOf } from "./items";
 import { type Live, LiveContext } from "./live";
 import { ARROWS, nextFilter } from "./way";
@@ -91,7 +91,8 @@ function Inner({ graph, specs, selected, onSelect, isEditable = false, onGesture
   const box = useRef<HTMLDivElement>(null);
   const flow = useReactFlow<CanvasNode, WireEdge>();
   const isLive = live !== undefined;
-  const drawn = useMemo(() => marked(nodesOf(graph, specs, badges, isLive), marks), [graph, specs, badges, marks, isLive]);
+  const drawing = useMemo(() => drawingOf(graph, specs, isLive), [graph, specs, isLive]);
+  const drawn = useMemo(() => marked(nodesOf(graph, specs, drawing, badges, isLive), marks), [graph, specs, drawing, badges, marks, isLive]);
   const [dragged, setDragged] = useState<ReadonlyMap<string, Place>>(new Map());
   const nodes = useMemo(
     () =>

@@ -16,6 +16,11 @@ export interface Badge {
   readonly says?: string;
 }
 
+export interface Drawing {
+  readonly cards: ReadonlyMap<string, Card>;
+  readonly places: ReadonlyMap<string, Place>;
+}
+
 export type Badges = ReadonlyMap<string, Badge>;
 
 /** How something on the canvas is drawn otherwise than usual, by its id: `added`, `removed` … of canvas.css. */
@@ -75,9 +80,13 @@ function handlesOf(card: Card): NonNullable<Node["handles"]> {
 const at = ([x, y]: Place) => ({ x, y });
 const sized = (width: number, height: number) => ({ width, height, measured: { width, height } });
 
-export function nodesOf(graph: GraphDoc, catalogue: Catalogue, badges: Badges | undefined, isLive: boolean): readonly CanvasNode[] {
+/** Where all is drawn: it takes long where a large graph has to be laid out, and stays as long as the graph does. */
+export function drawingOf(graph: GraphDoc, catalogue: Catalogue, isLive: boolean): Drawing {
   const cards = cardsOf(graph, catalogue, isLive);
-  const places = placesOf(graph, catalogue, cards);
+  return { cards, places: placesOf(graph, catalogue, cards) };
+}
+
+export function nodesOf(graph: GraphDoc, catalogue: Catalogue, { cards, places }: Drawing, badges: Badges | undefined, isLive: boolean): readonly CanvasNode[] {
   const comments = Object.entries(graph.comments).map(
     ([id, comment]): CommentNode => ({
       id: commentItem(id),
