@@ -12,6 +12,7 @@ import { address } from "../../../router";
 import { language, t } from "../../../texts";
 import type { LiveGraph } from "../state";
 import { Facts, Part, Side } from "./Side";
+import { Times } from "./Times";
 import { type Watching, useSnapshot } from "./watching";
 
 interface LogLine {
@@ -52,6 +53,7 @@ export function FilterPanel({ name, filter, spec, live, watching, instances, onC
         <Now name={name} watching={watching} instances={instances} />
         <a href={address(["repair"], { graph: live.name, filter: name })}>{t.watch.deadLetters}</a>
       </Part>
+      <Times graph={live.name} filter={name} />
       {counted && Object.keys(counted).length > 0 && (
         <Part title={t.watch.counts}>
           <Facts facts={Object.entries(counted).map(([key, value]) => [key, count(value)])} />
