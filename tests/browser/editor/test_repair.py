@@ -30,7 +30,7 @@ def strict(name: str, years: str = "arabic", **limits: int) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    names = ("one", "bulk", "again", "many", "gone", "left", "keys", "full", "news")
+    names = ("one", "bulk", "again", "many", "gone", "left", "keys", "full", "news", "lost")
     with judging(tmp_path_factory.mktemp("repair"), graph(), *map(strict, names)) as node:
         yield node
 
@@ -106,6 +106,10 @@ def test_an_edit_can_be_undone_and_one_of_somebody_else_is_not_overwritten(seen:
     page.get_by_role("tab", name="JSON").click()
     text = page.get_by_label("Packet as JSON")
     text.fill(text.input_value().replace('"MDCCC"', '"MDCCC'))
+    page.get_by_text("this text does not end").wait_for()
+    # nothing that was typed is lost by a look at something else
+    page.get_by_role("tab", name="Differences").click()
+    page.get_by_role("tab", name="JSON").click()
     page.get_by_text("this text does not end").wait_for()
     text.fill(text.input_value().replace('"MDCCC', '"1815"'))
     body = json.dumps({"packet": {"fields": {"id": "p-0", "year": "theirs"}}}).encode()
@@ -238,6 +242,23 @@ def test_a_deletion_happens_by_itself(seen: Seen, node: Node) -> None:
     page.get_by_role("heading", name="This dead letter is no longer there.").wait_for()
     # the browser notes in its console that nothing was there
     seen.complaints[:] = [each for each in seen.complaints if "404" not in each]
+
+
+def test_what_never_became_a_packet_is_shown_as_it_was_posted(seen: Seen, node: Node) -> None:
+    assert node.post(b"", "/graphs/lost/pause").status == 200
+    assert node.post(b'{"id": "lost", "year": "1815", "password": "sesame"}', "/docs/lost").status == 202
+    assert node.http.request("DELETE", f"{node.url}/graphs/lost?force=true").status == 204
+    until(lambda: letters(node, "graph=lost"), 20, "the dead letter of a graph that is gone")
+    page = seen.page
+    page.goto(f"{node.url}/#/repair?graph=lost")
+    page.get_by_role("link", name="graph.gone lost, before the first filter").wait_for()
+    page.locator(".letters a").click()
+    page.get_by_text('"year": "1815"').wait_for()
+    assert SECRET not in page.content()
+    assert node.http.request("PUT", f"{node.url}/graphs/lost", json=strict("lost")).status == 201
+    page.get_by_role("button", name="Replay from the start").click()
+    page.get_by_text("Replayed: the document is published.").wait_for()
+    assert [document["password"] for document in published(node, "lost")] == [SECRET]
 
 
 def test_it_is_done_by_keyboard_alone(seen: Seen, node: Node) -> None:

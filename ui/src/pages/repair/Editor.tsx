@@ -35,6 +35,7 @@ export function Editor({ letter, packet, isOver, onLetter, onRun }: EditorProps)
   const [tab, setTab] = useState("form");
   // inputs hold what is typed; they begin anew when the packet is another one
   const [turn, setTurn] = useState(0);
+  const [begun, setBegun] = useState<string>();
   const [theirs, setTheirs] = useState<WholeLetter>();
   const mayNot = useRefusal("edit");
   const isChanged = !isSame(draft, packet) || wrong.size > 0;
@@ -43,12 +44,19 @@ export function Editor({ letter, packet, isOver, onLetter, onRun }: EditorProps)
   const begin = (next: PacketParts) => {
     setDraft(next);
     setWrong(NONE);
+    setBegun(undefined);
     setTurn((before) => before + 1);
   };
   const change = (next: PacketParts, nextWrong: ReadonlySet<string>) => {
     setDraft(next);
     setWrong(nextWrong);
+    setBegun(undefined);
     keepDraft(letter.id, isSame(next, packet) ? undefined : next);
+  };
+  const write = (next: PacketParts | undefined, text: string) => {
+    if (next) return change(next, NONE);
+    setWrong(new Set([t.repair.asJson]));
+    setBegun(text);
   };
   const take = (saved: WholeLetter) => {
     setTheirs(undefined);
@@ -100,14 +108,15 @@ export function Editor({ letter, packet, isOver, onLetter, onRun }: EditorProps)
           chosen={tab}
           onChoose={(next) => {
             setTab(next);
-            setWrong(NONE);
+            // a text that is no packet stays until something else is typed; inputs of the form begin anew
+            setWrong(begun === undefined ? NONE : new Set([t.repair.asJson]));
           }}
           tabs={[
             { id: "form", name: t.repair.asForm, content: () => <PacketForm key={turn} packet={draft} wrong={wrong} refused={isFixed} onChange={change} /> },
             {
               id: "json",
               name: t.repair.asJson,
-              content: () => <PacketJson key={turn} packet={draft} isFixed={isFixed !== undefined} onChange={(next) => (next ? change(next, NONE) : setWrong(new Set([t.repair.asJson])))} />,
+              content: () => <PacketJson key={turn} packet={draft} isFixed={isFixed !== undefined} begun={begun} onChange={write} />,
             },
             { id: "differences", name: t.repair.differences, content: () => <Differences letter={letter} packet={draft} /> },
           ]}

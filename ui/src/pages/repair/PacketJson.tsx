@@ -17,9 +17,18 @@ function parsed(text: string): PacketParts | string {
   }
 }
 
-/** The packet as a text that can be changed; undefined is told while it is none. */
-export function PacketJson({ packet, isFixed, onChange }: { readonly packet: PacketParts; readonly isFixed: boolean; readonly onChange: (packet: PacketParts | undefined) => void }) {
-  const [text, setText] = useState(() => write(formOf(packet), 2));
+export interface PacketJsonProps {
+  readonly packet: PacketParts;
+  /** What somebody has typed before, that is no packet. */
+  readonly begun: string | undefined;
+  readonly isFixed: boolean;
+  /** Another packet; undefined while the text is none. */
+  readonly onChange: (packet: PacketParts | undefined, text: string) => void;
+}
+
+/** The packet as a text that can be changed. */
+export function PacketJson({ packet, begun, isFixed, onChange }: PacketJsonProps) {
+  const [text, setText] = useState(() => begun ?? write(formOf(packet), 2));
   const help = useId();
   const found = parsed(text);
   const wrong = typeof found === "string" ? found : undefined;
@@ -37,7 +46,7 @@ export function PacketJson({ packet, isFixed, onChange }: { readonly packet: Pac
         onChange={(event) => {
           setText(event.target.value);
           const next = parsed(event.target.value);
-          onChange(typeof next === "string" ? undefined : next);
+          onChange(typeof next === "string" ? undefined : next, event.target.value);
         }}
       />
       {wrong !== undefined && (
