@@ -142,12 +142,18 @@ class Desk:
         else:
             field.fill(str(value))
 
-    def deploy(self, note: str = "") -> None:
+    def deploy(self, note: str) -> None:
+        """Deploy with the mouse."""
         self.wait_saved()
         self.page.get_by_role("button", name="Deploy", exact=True).click()
-        self.page.get_by_label("What has changed").fill(note)
-        self.page.get_by_role("dialog").get_by_role("button", name="Deploy", exact=True).click()
-        self.notice("runs as version").wait_for(timeout=60_000)
+        dialog = self.page.get_by_role("dialog")
+        dialog.get_by_label("What was changed").fill(note)
+        dialog.get_by_role("button", name="Deploy", exact=True).click()
+        self.wait_live()
+
+    def wait_live(self) -> None:
+        """Until the dialog says that the draft is live."""
+        self.page.get_by_role("dialog").get_by_text("is live.").wait_for(timeout=60_000)
 
 
 def plain(graph: dict[str, Any]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def settle_graph(desk: Desk) -> None:
 def runs(desk: Desk) -> None:
     """Post files, and see them counted at the end of the graph."""
     page, node = desk.page, desk.node
-    desk.notice("runs as version").get_by_role("button", name="Watch it").click()
+    page.get_by_role("dialog").get_by_role("link", name="Watch it at work").click()
     page.locator('.react-flow__node[data-id="index"]').wait_for()
     counted = page.locator('.react-flow__node[data-id="index"][aria-label*="packets per second"]')
 
@@ -106,9 +106,11 @@ def test_the_demonstration_composed_by_keyboard_runs(browser: Any, node: Node) -
         desk.filter("index").focus()
         keyboard.press("t")
         keyboard.press("Control+Enter")
+        seen.page.get_by_role("dialog").wait_for()
         keyboard.type("composed by keyboard")
         keyboard.press("Enter")
-        desk.notice("runs as version").wait_for(timeout=60_000)
+        desk.wait_live()
+        assert node.get("/graphs/by-keys/versions").json()[0]["note"] == "composed by keyboard"
         runs(desk)
         assert seen.complaints == []
 

@@ -160,3 +160,50 @@ def test_a_comment_is_written_moved_and_deleted(desk: Desk) -> None:
     note.press("Delete")
     note.wait_for(state="detached")
     assert "comments" not in desk.here()
+
+
+def test_a_secret_is_the_name_of_a_variable_and_its_value_is_never_shown(desk: Desk) -> None:
+    desk.add("Redact")
+    key = desk.settings.locator('[data-place="params.key"]')
+    key.fill("REDACT_KEY")
+    assert desk.here()["nodes"]["redact"]["params"]["key"] == "${REDACT_KEY}"
+    key.fill("correct horse")
+    desk.settings.get_by_text("Name a variable of the node's environment instead.").wait_for()
+    key.press("Escape")
+    desk.filter("judge").click()
+    desk.filter("redact").click()
+    desk.settings.get_by_role("heading", name="Redact", exact=True).wait_for()
+    assert key.input_value() == ""
+    assert "correct horse" not in desk.page.content()
+
+
+def test_lists_and_maps_are_edited_without_json(desk: Desk) -> None:
+    page = desk.page
+    desk.add("Redact")
+    patterns = desk.settings.get_by_role("textbox", name="New name in patterns")
+    patterns.fill("order")
+    patterns.press("Enter")
+    page.locator('[data-place="params.patterns.order"]:focus').wait_for()
+    page.keyboard.type("O-[0-9]+")
+    assert desk.here()["nodes"]["redact"]["params"]["patterns"] == {"order": "O-[0-9]+"}
+    desk.settings.get_by_role("button", name="Remove order").click()
+    assert desk.here()["nodes"]["redact"]["params"]["patterns"] == {}
+    page.keyboard.press("Escape")
+    desk.add("Unchanged")
+    desk.settings.get_by_role("button", name="Add to fields").click()
+    page.locator('[data-place="params.fields.0"]:focus').wait_for()
+    page.keyboard.type("title")
+    page.keyboard.press("Enter")
+    page.locator('[data-place="params.fields.1"]:focus').wait_for()
+    page.keyboard.type("text")
+    desk.settings.get_by_role("button", name="Move 2. up").click()
+    assert desk.here()["nodes"]["unchanged"]["params"] == {"fields": ["text", "title"]}
+    desk.settings.get_by_role("button", name="Remove 1.").click()
+    assert desk.here()["nodes"]["unchanged"]["params"] == {"fields": ["title"]}
+
+
+def test_another_page_leads_to_a_filter(seen: Seen, node: Node) -> None:
+    seen.page.goto(f"{node.url}/#/graphs/shop/compose?filter=judge")
+    desk = Desk(seen.page, node, "shop")
+    desk.settings.get_by_role("heading", name="Judge", exact=True).wait_for()
+    seen.page.locator('.react-flow__node[data-id="judge"]:focus').wait_for()

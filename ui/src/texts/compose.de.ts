@@ -4,7 +4,6 @@ import type { ComposeTexts } from "./compose.en";
 
 export const composeDe: ComposeTexts = {
   tab: "Bearbeiten",
-  watch: "Beobachten",
   shelf: "Komponenten",
   searchComponents: "Komponenten suchen",
   noComponent: "Keine Komponente hat alle diese Wörter. Gesucht wird auch in dem, was eine Komponente tut.",
@@ -38,7 +37,6 @@ export const composeDe: ComposeTexts = {
   wasDeployed: (version) => `Der Entwurf wurde als Version ${version} eingesetzt.`,
   wasDiscarded: "Der Entwurf wurde woanders verworfen. Was hier noch nicht gespeichert war, bleibt.",
   caughtUp: (version) => `Inzwischen wurde Version ${version} eingesetzt. Ihre Änderungen sind jetzt in diesem Entwurf.`,
-  lookAgain: "Inzwischen wurde eine andere Version eingesetzt. Bitte den Entwurf noch einmal ansehen, dann einsetzen.",
   problems: "Probleme",
   problemCount: (count) => (count === 0 ? "Keine Probleme" : count === 1 ? "1 Problem" : `${count} Probleme`),
   noProblems: "Dieser Entwurf kann eingesetzt werden.",
@@ -48,11 +46,6 @@ export const composeDe: ComposeTexts = {
   graph: "Graph",
   wire: "Draht",
   deploy: "Einsetzen",
-  deploying: "Wird eingesetzt …",
-  deployTitle: (graph) => `${graph} einsetzen?`,
-  deployHelp: "Der Entwurf wird zu dem, was läuft. Dokumente in Arbeit werden zuerst fertig; nichts geht verloren. Frühere Versionen bleiben in der Geschichte.",
-  deployed: (graph, version) => `${graph} läuft als Version ${version}.`,
-  note: "Was sich geändert hat (für die Geschichte, darf leer bleiben)",
   nothingToDeploy: "Es gibt nichts einzusetzen: was läuft, ist, was hier zu sehen ist.",
   discard: "Entwurf verwerfen",
   discardTitle: "Den Entwurf verwerfen?",

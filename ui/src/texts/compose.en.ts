@@ -5,7 +5,6 @@ const says = <Key extends string>(texts: Readonly<Record<Key, Saying>>): Readonl
 
 export const composeEn = {
   tab: "Compose",
-  watch: "Watch it",
   shelf: "Components",
   searchComponents: "Search components",
   noComponent: "No component has all these words. What a component does is searched, too.",
@@ -39,7 +38,6 @@ export const composeEn = {
   wasDeployed: (version: number) => `The draft was deployed as version ${version}.`,
   wasDiscarded: "The draft was discarded elsewhere. What you have not saved is kept.",
   caughtUp: (version: number) => `Version ${version} was deployed meanwhile. Its changes are in this draft now.`,
-  lookAgain: "Another version was deployed meanwhile. Look at the draft again, then deploy it.",
   problems: "Problems",
   problemCount: (count: number) => (count === 0 ? "No problems" : count === 1 ? "1 problem" : `${count} problems`),
   noProblems: "This draft can be deployed.",
@@ -49,11 +47,6 @@ export const composeEn = {
   graph: "Graph",
   wire: "Wire",
   deploy: "Deploy",
-  deploying: "Deploying…",
-  deployTitle: (graph: string) => `Deploy ${graph}?`,
-  deployHelp: "The draft becomes what runs. Documents that are being processed are finished first; nothing is lost. Versions before it stay in the history.",
-  deployed: (graph: string, version: number) => `${graph} runs as version ${version}.`,
-  note: "What has changed (for the history, may be left empty)",
   nothingToDeploy: "There is nothing to deploy: what runs is what you see.",
   discard: "Discard draft",
   discardTitle: "Discard the draft?",

@@ -52,7 +52,10 @@ export function Graph({ place }: { readonly place: Place }) {
   const catalogue = useCatalogue();
   const refused = useRefusal("edit");
   const tab = tabAt(place);
+  // a page stays while the graph that it deployed is asked for the first time
+  const [isKnown, setKnown] = useState(false);
   const isMissing = isThere === false || (error instanceof ApiError && error.status === 404);
+  if (!isKnown && (live || isMissing)) setKnown(true);
 
   useEffect(() => listen(["deployment", "breaker", "instance"], again, name), [again, name]);
   // the same graph is the same object, however often it is asked for
@@ -112,7 +115,7 @@ export function Graph({ place }: { readonly place: Place }) {
           <Problem error={error} onRetry={again} />
         ) : catalogue.error !== undefined && !catalogue.specs ? (
           <Problem error={catalogue.error} onRetry={catalogue.again} />
-        ) : !catalogue.specs || (!live && !isMissing) ? (
+        ) : !catalogue.specs || !isKnown ? (
           <p className="empty">{t.parts.loading}</p>
         ) : (
           <tab.View name={name} place={place} live={live} graph={graph} specs={catalogue.specs} again={again} />

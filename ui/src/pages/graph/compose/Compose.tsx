@@ -3,6 +3,8 @@
 import { PanelLeft, Redo2, Rocket, StickyNote, TriangleAlert, Undo2, WandSparkles, Workflow } from "lucide-react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useCommands } from "../../../commands/commands";
+import { count, difference } from "../../../model/difference";
+import { own } from "../../../model/json";
 import { byFilter } from "../../../model/problems";
 import { canRedo, canUndo } from "../../../model/history";
 import { Button } from "../../../parts/Button";
@@ -13,10 +15,11 @@ import { say } from "./words";
 import { Canvas } from "../canvas/Canvas";
 import type { Badge } from "../canvas/flow";
 import type { TabProps } from "../tabs";
+import { Launch, type Launched } from "../versions/Launch";
+import { withNames } from "../versions/sides";
 import { commandsOf, whyNotDeploy } from "./commands";
 import { Conflicts } from "./Conflicts";
 import { type Asked, Connect } from "./Connect";
-import { Deploy } from "./Deploy";
 import type { DraftState } from "./draft";
 import { Editing } from "./Editing";
 import { Inspector } from "./Inspector";
@@ -52,11 +55,12 @@ function Saved({ state }: { readonly state: DraftState }) {
   );
 }
 
-function Desk({ name, specs, again, draft, state, refused }: TabProps & Drafted & { readonly state: DraftState }) {
+function Desk({ name, place, graph, specs, again, draft, state, refused }: TabProps & Drafted & { readonly state: DraftState }) {
   const view = useRef<View | null>(null);
   const search = useRef<HTMLInputElement>(null);
   const [asked, setAsked] = useState<Asked | null>(null);
-  const [open, setOpen] = useState<"deploy" | "discard" | null>(null);
+  const [open, setOpen] = useState<"discard" | null>(null);
+  const [launched, setLaunched] = useState<Launched | null>(null);
   const [areProblemsOpen, setProblemsOpen] = useState(false);
   const [isShelfOpen, setShelfOpen] = useState(false);
   const [areConflictsPut, setConflictsPut] = useState(false);
@@ -96,6 +100,20 @@ function Desk({ name, specs, again, draft, state, refused }: TabProps & Drafted 
     },
     [draft],
   );
+  const deploy = useCallback(() => {
+    void draft.flush().then((isSaved) => {
+      const counter = draft.state?.counter ?? null;
+      if (isSaved && counter !== null) setLaunched({ kind: "deploy", counter });
+    });
+  }, [draft]);
+  const isLaunching = launched !== null;
+  useEffect(() => (isLaunching ? draft.hold() : undefined), [isLaunching, draft]);
+  const changes = useMemo(() => (isLaunching && graph ? count(difference(withNames(graph), doc)) : undefined), [isLaunching, graph, doc]);
+  // other pages lead to the filter that is the reason of something
+  const wanted = place.params.get("filter");
+  useEffect(() => {
+    if (wanted !== null && own(draft.state?.doc.nodes ?? {}, wanted)) lead([wanted]);
+  }, [wanted, draft, lead]);
   useCommands(
     useMemo(
       () =>
@@ -108,7 +126,7 @@ function Desk({ name, specs, again, draft, state, refused }: TabProps & Drafted 
           },
           connect,
           openProblems: () => setProblemsOpen((before) => !before),
-          openDeploy: () => setOpen("deploy"),
+          openDeploy: deploy,
           openDiscard: () => setOpen("discard"),
           rename: () => {
             const input = document.getElementById("filter-name");
@@ -116,7 +134,7 @@ function Desk({ name, specs, again, draft, state, refused }: TabProps & Drafted 
             if (input instanceof HTMLInputElement) input.select();
           },
         }),
-      [editing, state, refused, connect],
+      [editing, state, refused, connect, deploy],
     ),
   );
 
@@ -166,7 +184,7 @@ function Desk({ name, specs, again, draft, state, refused }: TabProps & Drafted 
               {t.compose.discard}
             </Button>
           )}
-          <Button kind="primary" icon={<Rocket size={16} aria-hidden />} refused={whyNotDeploy(state, refused)} onClick={() => setOpen("deploy")}>
+          <Button kind="primary" icon={<Rocket size={16} aria-hidden />} refused={whyNotDeploy(state, refused)} onClick={deploy}>
             {t.compose.deploy}
           </Button>
         </span>
@@ -211,13 +229,7 @@ function Desk({ name, specs, again, draft, state, refused }: TabProps & Drafted 
       )}
       {asked && <Connect asked={asked} editing={editing} onClose={() => setAsked(null)} />}
       {conflicts.length > 0 && !areConflictsPut && <Conflicts conflicts={conflicts} onChoose={(conflict, side) => draft.resolve(conflict, side)} onClose={() => setConflictsPut(true)} />}
-      {open === "deploy" && (
-        <Deploy
-          draft={draft}
-          onClose={() => setOpen(null)}
-          onDone={again}
-        />
-      )}
+      {launched && <Launch name={name} what={launched} live={state.base} changes={changes} onClose={() => setLaunched(null)} onDone={again} />}
       {open === "discard" && (
         <Dialog
           title={t.compose.discardTitle}

@@ -4,9 +4,9 @@
  * `saved` is what the node had last, as far as is known here: the ancestor of every merge. All requests go one after the other.
  */
 
-import { type DraftAnswer, deployDraft, discardDraft, faultsOf, inTheWay, isPassing, readDraft, readLive, readVersion, saveDraft } from "../../../api/drafts";
+import { type DraftAnswer, discardDraft, faultsOf, inTheWay, isPassing, readDraft, readLive, readVersion, saveDraft } from "../../../api/drafts";
 import { listen, watchLine } from "../../../api/events";
-import { ApiError, type Fault } from "../../../api/http";
+import type { Fault } from "../../../api/http";
 import type { Change } from "../../../model/change";
 import { type GraphDoc, type Wire, emptyGraph, isWire, readGraph, toFile } from "../../../model/graph";
 import { type History, edit, emptyHistory, follow, redo, settle, undo } from "../../../model/history";
@@ -63,7 +63,7 @@ export class Draft {
   #saveTimer = 0;
   #keepTimer = 0;
   #heard = 0;
-  #isDeploying = false;
+  #isHeld = false;
   #stopListening = () => {};
 
   constructor(
@@ -161,32 +161,14 @@ export class Draft {
     return this.#state?.saving.kind === "saved";
   }
 
-  /** Deploy the draft; null: it was not, and people know why. */
-  async deploy(note: string): Promise<number | null> {
-    if (!(await this.flush())) return null;
-    let version: number | null = null;
-    await this.#inTurn(async () => {
-      const state = this.#state;
-      if (!state || state.counter === null) return;
-      this.#isDeploying = true;
-      try {
-        const live = await deployDraft(this.graph, state.counter, note);
-        version = live.version;
-        const saved = adopted(live.graph, state.doc);
-        this.#merge(saved, { counter: null, base: live.version, faults: [], checked: saved });
-      } catch (error) {
-        if (error instanceof ApiError && error.code === "draft.outdated") {
-          await this.#catchUp();
-          notify({ text: t.compose.lookAgain });
-        } else if (error instanceof ApiError && error.faults.length) this.#set({ faults: error.faults, checked: state.doc });
-        else if (inTheWay(error) === undefined) notify({ text: messageOf(error), kind: "bad" });
-        else await this.#meet(inTheWay(error) ?? null);
-      } finally {
-        this.#isDeploying = false;
-      }
-    });
-    return version;
-  }
+  /** Leave alone what the node tells until the function that is returned is called: the draft is being deployed here. */
+  hold = (): (() => void) => {
+    this.#isHeld = true;
+    return () => {
+      this.#isHeld = false;
+      this.reload();
+    };
+  };
 
   /** Go back to what is live. */
   async discard(): Promise<void> {
@@ -304,7 +286,7 @@ export class Draft {
     else if (data["state"] !== "switched" && data["state"] !== "undeployed") return;
     void this.#inTurn(async () => {
       const state = this.#state;
-      if (!state || this.#isDeploying || (kind === "draft" && state.counter !== null && this.#heard <= state.counter && !data["deleted"])) return;
+      if (!state || this.#isHeld || (kind === "draft" && state.counter !== null && this.#heard <= state.counter && !data["deleted"])) return;
       try {
         const draft = await readDraft(this.graph);
         await this.#meetUnlessKnown(draft);
