@@ -11,7 +11,7 @@ import pytest
 from pypes.testing.node import Node
 from tests.browser.chromium import Seen
 from tests.browser.editor.desk import Desk
-from tests.browser.nodes import graph, judging
+from tests.browser.nodes import HOSTILE_CODE, HOSTILE_TEXT, graph, judging
 
 pytestmark = pytest.mark.browser
 
@@ -207,3 +207,20 @@ def test_another_page_leads_to_a_filter(seen: Seen, node: Node) -> None:
     desk = Desk(seen.page, node, "shop")
     desk.settings.get_by_role("heading", name="Judge", exact=True).wait_for()
     seen.page.locator('.react-flow__node[data-id="judge"]:focus').wait_for()
+
+
+def test_what_others_wrote_is_text(desk: Desk) -> None:
+    hostile = {"component": HOSTILE_CODE, "params": {HOSTILE_CODE: HOSTILE_TEXT}}
+    draft = graph(comments={"note": {"text": HOSTILE_TEXT, "at": [40, 0]}}, description=HOSTILE_TEXT)
+    body = json.dumps({"graph": {**draft, "nodes": {**draft["nodes"], "hostile": hostile}}, "base": 1}).encode()
+    headers = {"Content-Type": "application/json", "If-None-Match": "*"}
+    answer = desk.node.http.request("PUT", f"{desk.node.url}/graphs/shop/draft", body=body, headers=headers)
+    assert answer.status == 201, answer.data
+    desk.page.locator(".comment-card", has_text=HOSTILE_TEXT).wait_for()
+    assert desk.settings.get_by_role("textbox", name="Description").input_value() == HOSTILE_TEXT
+    desk.filter("hostile").focus()
+    desk.page.keyboard.press("Enter")
+    desk.settings.get_by_role("heading", name=HOSTILE_CODE, exact=True).wait_for()
+    desk.page.keyboard.press("p")
+    desk.page.get_by_role("region", name="Problems").get_by_text(HOSTILE_CODE).first.wait_for()
+    assert desk.page.locator("img[src=x]").count() == 0

@@ -47,6 +47,7 @@ export const composeDe: ComposeTexts = {
   wire: "Draht",
   deploy: "Einsetzen",
   nothingToDeploy: "Es gibt nichts einzusetzen: was läuft, ist, was hier zu sehen ist.",
+  differences: "Unterschiede",
   discard: "Entwurf verwerfen",
   discardTitle: "Den Entwurf verwerfen?",
   discardHelp: "Alle Änderungen seit dem letzten Einsetzen gehen verloren, für alle. Das lässt sich nicht rückgängig machen.",

@@ -48,6 +48,7 @@ export const composeEn = {
   wire: "Wire",
   deploy: "Deploy",
   nothingToDeploy: "There is nothing to deploy: what runs is what you see.",
+  differences: "What differs",
   discard: "Discard draft",
   discardTitle: "Discard the draft?",
   discardHelp: "All changes since the last deployment are lost, for everybody. This cannot be undone.",

@@ -10,6 +10,7 @@ import { canRedo, canUndo } from "../../../model/history";
 import { Button } from "../../../parts/Button";
 import { Dialog } from "../../../parts/Dialog";
 import { Problem } from "../../../parts/Problem";
+import { address } from "../../../router";
 import { t } from "../../../texts";
 import { say } from "./words";
 import { Canvas } from "../canvas/Canvas";
@@ -179,6 +180,11 @@ function Desk({ name, place, graph, specs, again, draft, state, refused }: TabPr
           <Button aria-pressed={areProblemsOpen} icon={faults.length ? <TriangleAlert size={16} aria-hidden /> : undefined} className={faults.length ? "wrong" : ""} onClick={() => setProblemsOpen(!areProblemsOpen)}>
             {t.compose.problemCount(faults.length)}
           </Button>
+          {state.counter !== null && graph && (
+            <a className="button" href={address(["graphs", name, "versions"], { from: "live", to: "draft" })}>
+              {t.compose.differences}
+            </a>
+          )}
           {state.counter !== null && (
             <Button refused={refused} onClick={() => setOpen("discard")}>
               {t.compose.discard}

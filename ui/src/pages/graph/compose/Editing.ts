@@ -3,7 +3,7 @@
 import { copy, readClip } from "../../../model/clip";
 import type { Change } from "../../../model/change";
 import * as gestures from "../../../model/gestures";
-import { type End, type GraphDoc, type Place, type Wire, endOf, filterOf, hasWire, wireKey, wireOf } from "../../../model/graph";
+import { type GraphDoc, type Place, type Wire, endOf, hasWire, wireKey } from "../../../model/graph";
 import { type Json, type Said, isSaid, own, said } from "../../../model/json";
 import { type Catalogue, type Port, mainInput, mainOutput, spliceFilter, spliceFit, whyNot, wireBetween } from "../../../model/ports";
 import { tidy } from "../../../model/tidy";
@@ -114,7 +114,7 @@ export class Editing {
     if (this.draft.do(said("gesture.addWired", { filter: name, port: `${port.filter}.${port.port}` }), changes)) this.select([name]);
   }
 
-  /** True if it is called so now. */
+  /** Null if it is called so now, or why it cannot be. */
   rename(from: string, to: string): Said | null {
     if (from === to) return null;
     const why = gestures.whyNoName(this.doc, from, to);
@@ -282,10 +282,9 @@ export class Editing {
     if (edge === "row" || edge === "column") {
       const axis = edge === "row" ? 0 : 1;
       let next = near(axis);
-      for (const { name, at, size } of [...found].sort((one, other) => one.at[axis] - other.at[axis])) {
+      for (const { name, size } of [...found].sort((one, other) => one.at[axis] - other.at[axis])) {
         places[name] = axis === 0 ? [next, near(1)] : [near(0), next];
         next += size[axis] + GAP[axis];
-        void at;
       }
     } else
       for (const { name, at, size } of found)
@@ -303,19 +302,5 @@ export class Editing {
 
   comment(id: string, text: string): void {
     this.draft.do(said("gesture.editComment"), gestures.setComment(id, { text }), `comment ${id}`);
-  }
-
-  sizeComment(id: string, size: Place): void {
-    this.draft.do(said("gesture.editComment"), gestures.setComment(id, { size }), `size ${id}`);
-  }
-
-  // -- the way by keyboard -------------------------------------------------------------------------------
-
-  wireOf(from: End, to: End): Wire {
-    return wireOf(from, to);
-  }
-
-  exists(filter: string): boolean {
-    return filterOf(this.doc, filter) !== undefined;
   }
 }
