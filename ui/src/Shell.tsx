@@ -6,6 +6,7 @@ import { watchLine, type Line } from "./api/events";
 import { ask } from "./api/http";
 import { handleKeys, useCommands, type Command } from "./commands/commands";
 import { Palette } from "./commands/Palette";
+import { Boundary } from "./parts/Boundary";
 import { Button } from "./parts/Button";
 import { Menu, type Item } from "./parts/Menu";
 import { Notices, notify } from "./parts/Notices";
@@ -102,9 +103,11 @@ export function Shell() {
         </div>
       </header>
       <main id="content" tabIndex={-1}>
-        <Suspense fallback={<p className="empty">{t.parts.loading}</p>}>
-          <page.View key={place.parts.slice(0, 2).join("/")} place={place} />
-        </Suspense>
+        <Boundary key={place.parts.slice(0, 2).join("/")}>
+          <Suspense fallback={<p className="empty">{t.parts.loading}</p>}>
+            <page.View place={place} />
+          </Suspense>
+        </Boundary>
       </main>
       <Notices />
       {isPaletteOpen && <Palette onClose={() => setPaletteOpen(false)} />}

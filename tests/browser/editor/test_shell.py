@@ -38,6 +38,19 @@ def test_axe_finds_nothing_wrong(browser: Any, node: Node, scheme: str) -> None:
             assert seen.complaints == []
 
 
+def test_a_page_that_fails_leaves_the_others(browser: Any, node: Node) -> None:
+    with looking(browser) as seen:
+        page = seen.page
+        page.route("**/drafts", lambda route: route.fulfill(json={}))
+        page.goto(node.url)
+        page.get_by_role("heading", name="This page could not be shown").wait_for()
+        page.unroute("**/drafts")
+        page.get_by_role("button", name="Try again").click()
+        page.get_by_role("link", name="shop").wait_for()
+        page.get_by_role("link", name="Repair").click()
+        page.get_by_role("heading", name="Repair").wait_for()
+
+
 def test_every_command_is_in_the_palette_and_keys_lead_to_it(seen: Seen, node: Node) -> None:
     page = seen.page
     page.goto(node.url)

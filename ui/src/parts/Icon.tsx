@@ -72,6 +72,7 @@ import {
   Webhook,
   type LucideIcon,
 } from "lucide-react";
+import { own } from "../model/json";
 import type { Spec } from "../model/ports";
 
 const ICONS: Readonly<Record<string, LucideIcon>> = {
@@ -165,8 +166,7 @@ export function familyOf(spec: Spec | undefined): Family {
 
 /** The icon of a component in the colour of its family; the name beside it says what it is. */
 export function Icon({ spec, size = 16 }: { readonly spec: Spec | undefined; readonly size?: number }) {
-  const own = spec?.icon ? ICONS[spec.icon] : undefined;
-  const Shape = own ?? (spec?.fetches ? CloudDownload : (KINDS[spec?.kind ?? ""]?.[1] ?? Box));
+  const Shape = own(ICONS, spec?.icon ?? "") ?? (spec?.fetches ? CloudDownload : (KINDS[spec?.kind ?? ""]?.[1] ?? Box));
   return (
     <span className={`kind-icon ${familyOf(spec)}`}>
       <Shape size={size} aria-hidden />

@@ -41,6 +41,7 @@ export const de: Texts = {
     away: "Der Knoten antwortet nicht. Läuft er, und ist er von diesem Browser aus zu erreichen?",
     notFound: "Diese Seite gibt es nicht.",
     home: "Zu den Graphen",
+    broken: "Diese Seite ließ sich nicht zeigen",
   },
   commands: {
     title: "Befehle",

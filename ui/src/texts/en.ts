@@ -40,6 +40,7 @@ export const en = {
     away: "The node does not answer. Is it running, and can this browser reach it?",
     notFound: "There is no such page.",
     home: "To the graphs",
+    broken: "This page could not be shown",
   },
   commands: {
     title: "Commands",

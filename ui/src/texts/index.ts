@@ -1,6 +1,7 @@
 /** The texts of the language of whoever looks; another one is chosen with a reload, so that nothing is in two languages. */
 
 import { en, type Texts } from "./en";
+import { oneWay } from "./filled";
 import { type ModelTexts, modelEn } from "./model.en";
 
 const LANGUAGES = ["en", "de"];
@@ -13,7 +14,15 @@ function chosen(): string {
 
 export const language: string = chosen();
 const german = language === "de" ? await import("./german.js") : null;
-export const t: Texts = german?.de ?? en;
+
+/** The texts, with what is put into them by {@link oneWay}. */
+function safe(texts: unknown): unknown {
+  if (typeof texts === "function") return (...given: unknown[]): unknown => texts(...given.map((each) => (typeof each === "string" ? oneWay(each) : each)));
+  if (Array.isArray(texts)) return texts.map(safe);
+  return typeof texts === "object" && texts !== null ? Object.fromEntries(Object.entries(texts).map(([name, each]) => [name, safe(each)])) : texts;
+}
+
+export const t = safe(german?.de ?? en) as Texts;
 /** What the model says. */
 export const modelTexts: ModelTexts = german?.modelDe ?? modelEn;
 

@@ -1,5 +1,6 @@
 import { Handle, type NodeProps, Position } from "@xyflow/react";
 import { memo, useEffect, useRef } from "react";
+import { own } from "../../../model/json";
 import { Icon } from "../../../parts/Icon";
 import { t } from "../../../texts";
 import type { CommentNode, FilterNode } from "./flow";
@@ -55,10 +56,10 @@ export const FilterCard = memo(function FilterCard({ id, data, isConnectable }: 
         )}
       </div>
       {card.inputs.map((port, at) => (
-        <Port key={port} {...{ filter: id, port, at, isConnectable }} side="input" help={spec?.inputs[port]} />
+        <Port key={port} {...{ filter: id, port, at, isConnectable }} side="input" help={own(spec?.inputs ?? {}, port)} />
       ))}
       {card.outputs.map((port, at) => (
-        <Port key={port} {...{ filter: id, port, at, isConnectable }} side="output" help={spec?.outputs[port]} />
+        <Port key={port} {...{ filter: id, port, at, isConnectable }} side="output" help={own(spec?.outputs ?? {}, port)} />
       ))}
       {isLive && (
         <div className="filter-foot">

@@ -52,7 +52,7 @@ export function FieldInput(props: FieldProps) {
     <div className="field-head">
       {isGroup ? <span className="label" id={`${id}-label`}>{label}</span> : <label htmlFor={id}>{label}</label>}
       {field.isRequired && !beside && <span className="dim">{t.compose.required}</span>}
-      {field.unit && field.unit in t.compose.units && <span className="dim">{t.compose.units[field.unit]}</span>}
+      {field.unit && Object.hasOwn(t.compose.units, field.unit) && <span className="dim">{t.compose.units[field.unit]}</span>}
       <span className="end">
         {canReset && <Button kind="plain" className="small" name={t.compose.toDefault(label)} icon={<RotateCcw size={14} aria-hidden />} onClick={() => onChange(undefined)} />}
         {beside}
