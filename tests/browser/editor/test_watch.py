@@ -113,10 +113,10 @@ def test_a_filter_shows_what_it_does_and_how_it_is_set(seen: Seen, node: Node) -
     page.goto(f"{node.url}/#/graphs/shop")
     filter_of(page, "judge").click()
     side = page.get_by_role("complementary", name="judge")
-    expect(side.locator(".facts > div", has_text="Fails").locator("dd")).to_have_text(re.compile("/s$"))
+    expect(side.locator(".side-facts > div", has_text="Fails").locator("dd")).to_have_text(re.compile("/s$"))
     side.get_by_text("It has none.").wait_for()
     side.get_by_role("img", name=re.compile("^Packets by the time they take: half of them ≤")).wait_for()
-    expect(side.locator(".facts > div", has_text="Share of the graph").locator("dd")).to_have_text(re.compile("%$"))
+    expect(side.locator(".side-facts > div", has_text="Share of the graph").locator("dd")).to_have_text(re.compile("%$"))
     # the address leads to it again
     assert page.url.endswith("#/graphs/shop?filter=judge")
     page.reload()

@@ -82,8 +82,8 @@ function Now({ name, watching, instances }: { readonly name: string; readonly wa
       facts={[
         [t.watch.takes, rate(now.in ?? 0)],
         [t.watch.gives, rate(now.out ?? 0)],
-        [t.watch.works, share((now.busy ?? 0) / instances)],
-        [t.watch.heldUp, now.parked ? share(now.parked / instances) : undefined],
+        [t.watch.works, share(Math.min((now.busy ?? 0) / instances, 1))],
+        [t.watch.heldUp, now.parked ? share(Math.min(now.parked / instances, 1)) : undefined],
         [t.watch.fails, now.failures ? rate(now.failures) : undefined],
         [t.watch.retries, now.retries ? rate(now.retries) : undefined],
         [t.watch.restsIn, now.resting ? t.watch.instances(brief(now.resting), brief(instances)) : undefined],

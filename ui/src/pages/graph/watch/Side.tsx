@@ -7,7 +7,7 @@ import { t } from "../../../texts";
 export function Side({ title, icon, onClose, children }: { readonly title: ReactNode; readonly icon?: ReactNode; readonly onClose: () => void; readonly children: ReactNode }) {
   const heading = useId();
   return (
-    <aside className="side" aria-labelledby={heading} onKeyDown={(event) => event.key === "Escape" && onClose()}>
+    <aside className="watch-side" aria-labelledby={heading} onKeyDown={(event) => event.key === "Escape" && onClose()}>
       <header>
         {icon}
         <h2 id={heading}>{title}</h2>
@@ -44,7 +44,7 @@ export function Part({ title, children }: { readonly title: string; readonly chi
 /** Names and values; a value that is undefined is left out. */
 export function Facts({ facts }: { readonly facts: readonly (readonly [string, ReactNode])[] }) {
   return (
-    <dl className="facts">
+    <dl className="side-facts">
       {facts
         .filter(([, value]) => value !== undefined && value !== "")
         .map(([name, value]) => (

@@ -22,6 +22,7 @@ interface TimesAnswer {
 }
 
 const AGAIN_MS = 2000;
+const LEAST_BARS = 10;
 
 export function Times({ graph, filter }: { readonly graph: string; readonly filter: string }) {
   const { value, error, again } = useFetched<TimesAnswer>(path("graphs", graph, "times"), AGAIN_MS);
@@ -51,8 +52,10 @@ export function Times({ graph, filter }: { readonly graph: string; readonly filt
 const said = (value: number | undefined): string => (value === undefined ? "" : value === Infinity ? t.watch.longer : `≤ ${seconds(value)}`);
 
 function Histogram({ times, bounds }: { readonly times: FilterTimes; readonly bounds: readonly number[] }) {
-  const first = times.counts.findIndex((each) => each > 0);
-  const last = times.counts.findLastIndex((each) => each > 0);
+  const least = times.counts.findIndex((each) => each > 0);
+  // few bars say more among empty ones
+  const last = Math.min(Math.max(times.counts.findLastIndex((each) => each > 0), least + 4), times.counts.length - 1);
+  const first = Math.max(0, Math.min(least, last - LEAST_BARS + 1));
   const bars = times.counts.slice(first, last + 1);
   const most = Math.max(...bars, 1);
   const [middle, most95, most99] = [0.5, 0.95, 0.99].map((each) => quantile(times.counts, bounds, each));
