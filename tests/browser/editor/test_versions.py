@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pypes.testing.node import Node, until
 from tests.browser.chromium import PHONE, Seen, looking, violations
-from tests.browser.editor.drafting import CONFLICT, deployed, drafted, excused, live, lower, send
+from tests.browser.editor.drafting import CONFLICT, deployed, draft_of, drafted, excused, live, lower, send
 from tests.browser.nodes import HOSTILE_TEXT, graph, judging, post
 
 pytestmark = pytest.mark.browser
@@ -116,6 +117,33 @@ def test_any_two_versions_are_compared_and_each_is_a_file(seen: Seen, node: Node
         page.get_by_role("link", name="Download version 2 as a file").click()
     assert downloading.value.suggested_filename == "many.json"
     assert json.loads(downloading.value.path().read_text())["nodes"]["lower"]["params"] == {"fields": ["title"]}
+
+
+def test_a_file_that_was_changed_in_the_folder_is_compared_and_taken_into_the_draft(seen: Seen, tmp_path: Path) -> None:
+    with judging(tmp_path, environ={"PYPES_SERVER_WATCH": "no"}) as node:
+        file = node.graphs / "shop.json"
+        file.write_text(json.dumps(lower("shop", "title", description="of Git")))
+        page = opened(seen, node, "shop")
+        page.get_by_text("Changed in the folder, and not deployed").wait_for()
+        page.locator('.react-flow__node.mark-added[data-id="lower"]').wait_for()
+        assert page.get_by_role("combobox", name="After").input_value() == "file"
+        take = page.get_by_role("button", name="Take into the draft")
+        take.click()
+        page.get_by_text("The draft has what the file says.").wait_for()
+        page.get_by_role("button", name="Draft: compare with what is live").wait_for()
+        assert draft_of(node, "shop")["graph"]["nodes"]["lower"]["params"] == {"fields": ["title"]}
+        page.get_by_role("button", name="Undo").click()
+        page.get_by_role("button", name="Draft: compare with what is live").wait_for(state="detached")
+        assert node.get("/graphs/shop/draft").status == 404
+        # a draft keeps what it has besides; where both changed the same, it is the file's
+        drafted(node, graph("shop", description="of the draft", provenance=True), 1)
+        page.get_by_role("button", name="Draft: compare with what is live").wait_for()
+        take.click()
+        page.get_by_text("Where both had changed the same, once, it is the file's.").wait_for()
+        merged = draft_of(node, "shop")["graph"]
+        assert (merged["description"], merged["provenance"], "lower" in merged["nodes"]) == ("of Git", True, True)
+        file.write_text("{")
+        page.get_by_role("region", name="History").get_by_text("line 1").wait_for()
 
 
 def test_texts_of_others_are_only_text(seen: Seen, node: Node) -> None:

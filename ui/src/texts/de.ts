@@ -701,6 +701,7 @@ export const de: Texts = {
     examples: "Beispiele",
     valuesOf: "Werte mit dem, was live ist, und mit dem Entwurf",
     whats: { changed: (at) => `Verschieden bei ${at}`, missing: (at) => `Fehlt bei ${at}`, added: (at) => `Zusätzlich bei ${at}` },
+    seeDifference: "Ansehen, worin er sich von dem unterscheidet, was live ist.",
     toWatch: "Bei der Arbeit ansehen",
   },
 };

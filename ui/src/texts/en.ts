@@ -700,6 +700,7 @@ export const en = {
     examples: "Examples",
     valuesOf: "Values with what is live and with the draft",
     whats: { changed: (at: string) => `Differs at ${at}`, missing: (at: string) => `Missing at ${at}`, added: (at: string) => `Besides at ${at}` },
+    seeDifference: "See how it differs from what is live.",
     toWatch: "Watch it at work",
   },
 };

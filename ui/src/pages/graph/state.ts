@@ -22,8 +22,20 @@ export interface Told {
   readonly counts?: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
+/** The file of a graph in the folder of graphs. */
+export interface FolderFile {
+  readonly path: string;
+  /** From what is live. */
+  readonly differs: boolean;
+  /** Which of the two was changed last; empty: neither. */
+  readonly changed: "file" | "node" | "";
+  /** Why it is not deployed. */
+  readonly problem: string;
+}
+
 export interface LiveGraph extends Told {
   readonly graph: unknown;
+  readonly file?: FolderFile;
 }
 
 export interface State {

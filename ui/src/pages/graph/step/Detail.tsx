@@ -2,7 +2,7 @@
 
 import { ChevronDown, ChevronLeft, ChevronRight, ChevronUp, Pin, PinOff, SlidersHorizontal } from "lucide-react";
 import { exact } from "../../../model/exact";
-import { type PacketParts, partsOf } from "../../../model/packet";
+import { type PacketParts, changes, partsOf } from "../../../model/packet";
 import { Button } from "../../../parts/Button";
 import { DiffView } from "../../../parts/DiffView";
 import { LongText } from "../../../parts/LongText";
@@ -48,6 +48,7 @@ export interface Pinned {
 export function PinnedView({ pinned, now, onGo, onUnpin }: { readonly pinned: Pinned; readonly now: Form | undefined; readonly onGo: () => void; readonly onUnpin: () => void }) {
   const [was, is] = [parts(pinned.form), now && parts(now)];
   const lasting = (meta: PacketParts["meta"]) => new Map([...meta].filter(([key]) => !FLEETING.has(key)));
+  const areMetaOther = is && changes(lasting(was.meta), lasting(is.meta)).some(({ kind }) => kind !== "same");
   return (
     <section className="pinned" aria-label={t.step.pinned}>
       <header className="row spread">
@@ -65,7 +66,7 @@ export function PinnedView({ pinned, now, onGo, onUnpin }: { readonly pinned: Pi
         {is ? (
           <>
             <DiffView before={was.fields} after={is.fields} label={t.step.pinnedFields} />
-            <DiffView before={lasting(was.meta)} after={lasting(is.meta)} label={t.step.pinnedMeta} />
+            {areMetaOther && <DiffView before={lasting(was.meta)} after={lasting(is.meta)} label={t.step.pinnedMeta} />}
           </>
         ) : (
           <p className="state warn">{t.step.pinnedGone}</p>

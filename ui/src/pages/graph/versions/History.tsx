@@ -9,7 +9,8 @@ import { Problem } from "../../../parts/Problem";
 import { ago, moment } from "../../../parts/times";
 import { t } from "../../../texts";
 import type { Loaded } from "../answers";
-import type { FolderFile, Side, Version } from "./sides";
+import type { FolderFile } from "../state";
+import type { Side, Version } from "./sides";
 
 export interface HistoryProps {
   readonly name: string;

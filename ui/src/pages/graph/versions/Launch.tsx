@@ -123,6 +123,9 @@ export function Launch({ name, what, live, changes, onClose, onDone }: LaunchPro
         >
           <p>{isRollback ? t.versions.rollbackHelp(what.version) : live ? t.versions.deployHelp(live) : t.versions.deployFirst}</p>
           {changes !== undefined && live > 0 && <p>{t.versions.changeCount(changes)}</p>}
+          {changes === undefined && live > 0 && !isRollback && (
+            <a href={address(["graphs", name, "versions"], { from: "live", to: "draft" })}>{t.versions.seeDifference}</a>
+          )}
           <div className="field">
             <label htmlFor="launch-note">{t.versions.note}</label>
             <input id="launch-note" type="text" ref={focusFirst} value={note} maxLength={500} onChange={(event) => setNote(event.target.value)} />

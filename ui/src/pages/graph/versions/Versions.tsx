@@ -22,7 +22,7 @@ import { History, whyNot } from "./History";
 import { Shadow } from "./Shadow";
 import { lastShadow } from "./shadows";
 import { Launch, type Launched } from "./Launch";
-import { type Side, fileOf, nameOf, useHistory, useSide, withNames } from "./sides";
+import { type Side, nameOf, useHistory, useSide, withNames } from "./sides";
 import { takeFile } from "./take";
 import "../../../style/packet.css";
 import "../../../style/versions.css";
@@ -62,7 +62,7 @@ export function Versions({ name, place, live, graph, specs, again }: TabProps) {
   const refused = useRefusal("edit");
   const draft = useDraftAnswer(name);
   const history = useHistory(name, limit);
-  const file = fileOf(live);
+  const file = live?.file;
   const version = live?.version ?? 0;
 
   // at first what could be deployed, or else what the last deployment changed

@@ -12,14 +12,6 @@ import type { LiveGraph } from "../state";
 /** `live`, `draft`, `file`, or the number of a version. */
 export type Side = string;
 
-/** The file of a graph in the folder of graphs, as the node tells of it. */
-export interface FolderFile {
-  readonly path: string;
-  readonly differs: boolean;
-  readonly changed: "file" | "node" | "";
-  readonly problem: string;
-}
-
 /** One version in the history. */
 export interface Version {
   readonly version: number;
@@ -39,8 +31,6 @@ export function useHistory(name: string, limit: number): Loaded<readonly Version
   return found;
 }
 
-export const fileOf = (live: LiveGraph | undefined): FolderFile | undefined => (live as { readonly file?: FolderFile } | undefined)?.file;
-
 export interface SideState {
   readonly doc: GraphDoc | undefined;
   readonly error: unknown;
@@ -52,7 +42,7 @@ export function useSide(name: string, side: Side, live: LiveGraph | undefined, l
   const version = useMaybe<{ readonly graph: unknown }>(isNumber ? path("graphs", name, "versions", side) : undefined);
   const file = useMaybe<unknown>(side === "file" ? `${path("graphs", name)}/file${query({ of: "folder" })}` : undefined);
   const { again } = file;
-  const known = JSON.stringify(fileOf(live));
+  const known = JSON.stringify(live?.file);
   useEffect(again, [again, known]);
   const graph = side === "draft" ? draft.value?.graph : isNumber ? version.value?.graph : file.value;
   const doc = useMemo(() => (graph === undefined || graph === null ? undefined : readGraph(graph).doc), [graph]);
