@@ -33,6 +33,9 @@ import "../../../style/compose.css";
 import "../../../style/packet.css";
 import "../../../style/step.css";
 
+/** Widths up to this one, in pixels, have one thing below the other (step.css). */
+const NARROW = 900;
+
 const tell = (error: unknown): void => void notify({ text: messageOf(error), kind: "bad" });
 
 /** Filters with their time and what failed, wires on the way of the packet. */
@@ -137,6 +140,13 @@ function Bench({ name, graph, specs, draft, state, refused }: TabProps & Drafted
   const [wanted, setWanted] = useState<Spot>();
   const [pinned, setPinned] = useState<Pinned>();
   const [tests, setTests] = useState<{ readonly report?: TestReport; readonly doc?: GraphDoc; readonly error?: unknown; readonly isBusy?: boolean }>({});
+
+  // on a small screen what is asked for stands above what comes of it
+  const result = useRef<HTMLDivElement>(null);
+  const isThere = report !== undefined;
+  useEffect(() => {
+    if (isThere && innerWidth <= NARROW) result.current?.scrollIntoView({ block: "start" });
+  }, [isThere]);
 
   const spot = useMemo(() => report && ((wanted && sameSpot(report, wanted)) ?? firstSpot(report)), [report, wanted]);
   const here = report && spot ? stepOf(report, spot.filter) : undefined;
@@ -260,7 +270,7 @@ function Bench({ name, graph, specs, draft, state, refused }: TabProps & Drafted
           <Canvas graph={doc} specs={specs} selected={selected} onSelect={(ids) => [...ids].forEach(choose)} badges={badges} marks={marks} label={t.step.canvas(name)} />
         </div>
         {side === "sample" && (
-          <div className="bench-result">
+          <div className="bench-result" ref={result}>
             {error !== undefined && <Problem error={error} {...(sample ? { onRetry: () => run(sample) } : {})} />}
             {!report && error === undefined && (isBusy ? <p className="empty">{t.step.running}</p> : <Empty title={t.step.emptyTitle}>{t.step.emptyHelp}</Empty>)}
             {report && spot && (

@@ -42,7 +42,7 @@ function drawnOf({ doc, marks }: Both): ReadonlyMap<string, Mark> {
 
 function Picker({ id, label, value, sides, onChange }: { readonly id: string; readonly label: string; readonly value: Side; readonly sides: readonly (readonly [Side, string])[]; readonly onChange: (side: Side) => void }) {
   return (
-    <div className="side">
+    <div className="compared-side">
       <label htmlFor={id}>{label}</label>
       <select id={id} value={value} onChange={(event) => onChange(event.target.value)}>
         {sides.map(([side, text]) => (
