@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pypes.testing.node import Node, running, until
-from tests.browser.chromium import PHONE, Seen, looking, violations
+from tests.browser.chromium import PHONE, Seen, expect, looking, violations
 from tests.browser.editor.drafting import deployed, draft_of, drafted, excused, lower
 from tests.browser.nodes import HOSTILE_TEXT, graph, judging, load, post
 
@@ -178,6 +178,22 @@ def test_samples_come_from_files_tests_wires_and_dead_letters(seen: Seen, node: 
     after.locator("ins", has_text="tapped").wait_for()
     # what stands before the wire is not reached
     page.get_by_text("The sample cannot reach: json.").wait_for()
+
+
+def test_a_phone_is_led_to_what_came_of_the_sample(browser: Any, node: Node) -> None:
+    name = deployed(node, lower("small", "title"))
+    with looking(browser, viewport=PHONE) as seen:
+        page = opened(seen, node, name)
+        run(page, SAMPLE)
+        expect(page.get_by_text("1 published, 0 dropped, 1 failed")).to_be_in_viewport()
+        assert seen.complaints == []
+        broken = lower(name, "title")
+        broken["nodes"]["judge"] = {"component": "Nobody"}
+        drafted(node, broken, 1)
+        page.reload()
+        page.get_by_text("Runs on the draft.").wait_for()
+        page.get_by_role("button", name="Run", exact=True).click()
+        expect(page.get_by_role("alert").filter(has_text="Nobody")).to_be_in_viewport()
 
 
 def test_texts_of_others_are_only_text(seen: Seen, node: Node) -> None:

@@ -143,7 +143,7 @@ function Bench({ name, graph, specs, draft, state, refused }: TabProps & Drafted
 
   // on a small screen what is asked for stands above what comes of it
   const result = useRef<HTMLDivElement>(null);
-  const isThere = report !== undefined;
+  const isThere = report !== undefined || error !== undefined;
   useEffect(() => {
     if (isThere && innerWidth <= NARROW) result.current?.scrollIntoView({ block: "start" });
   }, [isThere]);
