@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -250,3 +251,20 @@ def test_a_version_that_is_deployed_meanwhile_is_in_the_draft_and_said(seen: See
     assert "batch" in draft["nodes"]
     assert node.get("/graphs/shop/draft").json()["base"] == live["version"] + 1
     discard(desk)
+
+
+def test_a_number_that_browsers_round_is_not_saved_as_another_one(seen: Seen, node: Node) -> None:
+    digits = "12345678901234567890"
+    document = graph(
+        "digits", tests=[{"name": "one", "post": {"body": {"n": 0}, "content_type": "application/json"}, "expect": []}]
+    )
+    body = json.dumps(document).replace('"n": 0', f'"n": {digits}').encode()
+    headers = {"Content-Type": "application/json"}
+    answer = node.http.request("PUT", f"{node.url}/graphs/digits", body=body, headers=headers)
+    assert answer.status == 201, answer.data
+    seen.page.goto(f"{node.url}/#/graphs/digits/compose")
+    alert = seen.page.get_by_role("alert").filter(has_text=digits)
+    alert.wait_for()
+    assert "tests.0.post.body.n" in alert.inner_text()
+    assert digits in node.get("/graphs/digits").data.decode()
+    assert node.get("/graphs/digits/draft").status == 404

@@ -1,7 +1,9 @@
 /** Drafts of graphs, and what is live of them. */
 
 import { ApiError, type Fault, ask, get, path, query } from "./http";
+import { read, rounded } from "../model/exact";
 import type { JsonObject } from "../model/json";
+import { t } from "../texts";
 
 /** A draft as the node keeps it. */
 export interface DraftAnswer {
@@ -33,6 +35,17 @@ async function orNull<T>(asked: Promise<T>): Promise<T | null> {
   }
 }
 
+/**
+ * As `get`, of an answer with a graph that will be saved again. Throws for a number of more digits than a browser keeps: it would be
+ * saved as another one.
+ */
+async function getToSave<T extends { readonly graph: unknown }>(address: string): Promise<T> {
+  const text = await get<string>(address, { isUnasked: true, asText: true });
+  const found = rounded(read(text));
+  if (found) throw new Error(t.compose.tooManyDigits(found.place.slice(1).join("."), found.digits));
+  return JSON.parse(text) as T;
+}
+
 /** As many as a node gives in one answer. */
 const PAGE = 1000;
 
@@ -46,13 +59,13 @@ const of = (graph: string) => `${path("graphs", graph)}/draft`;
 const matching = (counter: number) => ({ "if-match": `"${counter}"` });
 
 export const readDraft = async (graph: string): Promise<DraftAnswer | null> =>
-  (await isListed("drafts", graph)) ? orNull(get<DraftAnswer>(of(graph), { isUnasked: true })) : null;
+  (await isListed("drafts", graph)) ? orNull(getToSave<DraftAnswer>(of(graph))) : null;
 
 export const readLive = async (graph: string): Promise<LiveAnswer | null> =>
-  (await isListed("graphs", graph)) ? orNull(get<LiveAnswer>(path("graphs", graph), { isUnasked: true })) : null;
+  (await isListed("graphs", graph)) ? orNull(getToSave<LiveAnswer>(path("graphs", graph))) : null;
 
 export const readVersion = (graph: string, version: number): Promise<LiveAnswer | null> =>
-  orNull(get<LiveAnswer>(path("graphs", graph, "versions", String(version)), { isUnasked: true }));
+  orNull(getToSave<LiveAnswer>(path("graphs", graph, "versions", String(version))));
 
 /** Save a whole draft in place of the one with this counter; null: there is none yet. */
 export async function saveDraft(graph: string, document: JsonObject, base: number, counter: number | null): Promise<DraftAnswer> {

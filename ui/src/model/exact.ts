@@ -149,5 +149,20 @@ export function same(one: Exact | undefined, other: Exact | undefined): boolean 
   return [...one].every(([name, item]) => other.has(name) && same(item, other.get(name)));
 }
 
+/** The first whole number that `JSON.parse` rounds, with the place where it stands; undefined if there is none. */
+export function rounded(value: Exact, place: readonly string[] = []): { readonly place: readonly string[]; readonly digits: string } | undefined {
+  if (value instanceof Digits) {
+    const read = Number(value.text);
+    const isRounded = /^-?\d+$/.test(value.text) && !(Number.isFinite(read) && BigInt(value.text) === BigInt(read));
+    return isRounded ? { place, digits: value.text } : undefined;
+  }
+  const inner = isObjectOf(value) ? [...value] : isListOf(value) ? value.map((item, at) => [String(at), item] as const) : [];
+  for (const [name, item] of inner) {
+    const found = rounded(item, [...place, name]);
+    if (found) return found;
+  }
+  return undefined;
+}
+
 /** A value as somebody types it in a field of its kind: a text as it is, all else as JSON. */
 export const typed = (value: Exact): string => (typeof value === "string" ? value : write(value, 2));

@@ -184,4 +184,6 @@ export const composeDe: ComposeTexts = {
   keepTheirs: "Ihre behalten",
   keepMine: "Meine nehmen",
   removed: "Entfernt",
+  tooManyDigits: (place, digits) =>
+    `Dieser Graph lässt sich im Browser nicht bearbeiten: Die Zahl ${digits} an der Stelle ${place} hat mehr Ziffern, als Browser behalten, und würde als eine andere gespeichert. Bitte in der Datei des Graphen ändern oder einen Text daraus machen.`,
 };

@@ -185,6 +185,8 @@ export const composeEn = {
   keepTheirs: "Keep theirs",
   keepMine: "Take mine",
   removed: "Removed",
+  tooManyDigits: (place: string, digits: string) =>
+    `This graph cannot be composed in a browser: the number ${digits} at ${place} has more digits than browsers keep, and would be saved as another one. Change it in the graph's file, or make it a text.`,
 };
 
 export type ComposeTexts = typeof composeEn;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Digits, exact, type Exact, type Fault, isObjectOf, kindOf, NotJson, read, same, write } from "../../src/model/exact";
+import { Digits, exact, type Exact, type Fault, isObjectOf, kindOf, NotJson, read, rounded, same, write } from "../../src/model/exact";
 
 const refusal = (text: string): [Fault, number, number] => {
   try {
@@ -15,6 +15,13 @@ const refusal = (text: string): [Fault, number, number] => {
 test("what is read is written as it was: digits, order of names, names of every kind", () => {
   const text = '{"2":1.0,"1":12345678901234567890,"__proto__":{"a":-0.5e+3},"constructor":[null,true,false,"\\"\\u0001"],"":[]}';
   assert.equal(write(read(text)), text);
+});
+
+test("a number that would be rounded is found, and none else", () => {
+  for (const text of ["9007199254740992", "-0", "1.0", "0.1", "1e400", "123456789012345678901234567890.5", '"12345678901234567890"'])
+    assert.equal(rounded(read(`{"a":[${text}]}`)), undefined, text);
+  for (const digits of ["9007199254740993", "-12345678901234567890", "1".repeat(400)])
+    assert.deepEqual(rounded(read(`{"a":[0,{"b":${digits}}]}`)), { place: ["a", "1", "b"], digits });
 });
 
 test("whatever JSON.parse reads is read alike", () => {
