@@ -126,6 +126,26 @@ def test_a_graph_is_begun_as_a_draft(seen: Seen, node: Node) -> None:
     expect(card(page, "mill").locator(".state")).to_have_text("Draft, not deployed")
 
 
+def test_enter_begins_the_graph_whose_name_was_typed(seen: Seen, node: Node) -> None:
+    page = seen.page
+    page.goto(node.url)
+    page.get_by_role("button", name="New graph").click()
+    page.keyboard.type("typed")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{node.url}/#/graphs/typed/compose")
+
+
+def test_a_node_that_starts_does_not_say_that_it_has_no_graph(browser: Any, node: Node) -> None:
+    status = node.get("/status").json()
+    with looking(browser) as seen:
+        page = seen.page
+        page.route("**/status", lambda route: route.fulfill(json={**status, "state": "starting", "graphs": [], "undeployed": []}))
+        page.route("**/drafts", lambda route: route.fulfill(json=[]))
+        page.goto(node.url)
+        page.get_by_role("heading", name="The node is starting").wait_for()
+        assert page.get_by_role("button", name="New graph").count() == 0
+
+
 def test_a_reader_is_told_what_changes_need(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     base = tmp_path_factory.mktemp("guarded")
     with running(base, graph(), *load(base), workers=1, instances=1, environ={"PYPES_TOKEN": OWN}) as node:

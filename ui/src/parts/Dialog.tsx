@@ -12,16 +12,19 @@ export interface DialogProps {
   readonly className?: string;
 }
 
-/** As `ref` of what is to have the focus when a dialog opens; React sets no such attribute. */
-export const focusFirst = (element: HTMLElement | null): void => element?.setAttribute("autofocus", "");
+const FIELDS = ["input", "select", "textarea"].map((field) => `${field}:not([hidden], :disabled)`).join();
 
-/** A modal dialog, there while it is rendered; Escape closes it, and the focus goes back to where it was. */
+/**
+ * A modal dialog, there while it is rendered. The focus is on its first field at once, as the one who opened it is about to type;
+ * Escape closes it, and the focus goes back to where it was.
+ */
 export function Dialog({ title, onClose, children, actions, className = "" }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null);
   const heading = useId();
   useEffect(() => {
     const before = document.activeElement;
     ref.current?.showModal();
+    ref.current?.querySelector<HTMLElement>(FIELDS)?.focus();
     return () => {
       if (before instanceof HTMLElement) before.focus();
     };

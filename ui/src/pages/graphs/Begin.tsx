@@ -34,13 +34,12 @@ interface NameProps {
   readonly name: string;
   readonly onChange: (name: string) => void;
   readonly taken: ReadonlySet<string>;
-  readonly autoFocus?: boolean;
 }
 
 const whyNot = (name: string, taken: ReadonlySet<string>): string | undefined =>
   name === "" ? t.graphs.nameNeeded : !isName(name) ? t.graphs.nameForm : taken.has(name) ? t.graphs.nameTaken(name) : undefined;
 
-function NameField({ name, onChange, taken, autoFocus }: NameProps) {
+function NameField({ name, onChange, taken }: NameProps) {
   const id = useId();
   const wrong = name === "" ? undefined : whyNot(name, taken);
   return (
@@ -51,7 +50,6 @@ function NameField({ name, onChange, taken, autoFocus }: NameProps) {
         type="text"
         value={name}
         maxLength={64}
-        autoFocus={autoFocus}
         autoComplete="off"
         spellCheck={false}
         aria-invalid={wrong !== undefined || undefined}
@@ -104,7 +102,7 @@ export function NewGraph({ graphs, taken, onClose }: BeginProps) {
       }
     >
       <form id={id} className="stack" onSubmit={(event) => void submit(event)}>
-        <NameField {...{ name, taken }} onChange={setName} autoFocus />
+        <NameField {...{ name, taken }} onChange={setName} />
         <div className="field">
           <label htmlFor={`${id}-from`}>{t.graphs.beginWith}</label>
           <select id={`${id}-from`} value={from} onChange={(event) => setFrom(event.target.value)}>

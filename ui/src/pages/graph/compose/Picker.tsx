@@ -1,7 +1,7 @@
 /** A dialog to choose one of many: what is typed narrows them, arrows choose, Enter takes, Escape leaves. */
 
 import { type ReactNode, useEffect, useId, useMemo, useRef, useState } from "react";
-import { Dialog, focusFirst } from "../../../parts/Dialog";
+import { Dialog } from "../../../parts/Dialog";
 import { t } from "../../../texts";
 
 export interface Option {
@@ -54,7 +54,6 @@ export function Picker({ title, search, none, options, onClose }: PickerProps) {
       <input
         type="text"
         role="combobox"
-        ref={focusFirst}
         aria-expanded
         aria-controls={id}
         aria-activedescendant={found.length ? `${id}-${chosen}` : undefined}

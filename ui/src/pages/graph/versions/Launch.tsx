@@ -6,7 +6,7 @@ import { deployDraft } from "../../../api/drafts";
 import { type NodeEvent, listen } from "../../../api/events";
 import { ApiError, ask, path, query } from "../../../api/http";
 import { Button } from "../../../parts/Button";
-import { Dialog, focusFirst } from "../../../parts/Dialog";
+import { Dialog } from "../../../parts/Dialog";
 import { Problem } from "../../../parts/Problem";
 import { address } from "../../../router";
 import { t } from "../../../texts";
@@ -128,7 +128,7 @@ export function Launch({ name, what, live, changes, onClose, onDone }: LaunchPro
           )}
           <div className="field">
             <label htmlFor="launch-note">{t.versions.note}</label>
-            <input id="launch-note" type="text" ref={focusFirst} value={note} maxLength={500} onChange={(event) => setNote(event.target.value)} />
+            <input id="launch-note" type="text" value={note} maxLength={500} onChange={(event) => setNote(event.target.value)} />
           </div>
         </form>
       )}
