@@ -232,6 +232,8 @@ export const de: Texts = {
     isRemoving: "Er erledigt noch, was er angenommen hat …",
     isRemoved: (graph) => `${graph} ist gelöscht.`,
     none: "Noch kein Graph",
+    starting: "Der Knoten startet",
+    startingHelp: "Seine Graphen stehen hier, sobald ihre Dateien gelesen sind.",
     howToBegin: "Ein Graph nimmt Dokumente an, bearbeitet sie und veröffentlicht sie. Beginne mit einem leeren oder einer Datei, oder lege eine Graphdatei in den Ordner der Graphen dieses Knotens.",
     concerns: "Was einen Blick braucht",
     fileRefused: "Seine Datei kann nicht in Betrieb genommen werden:",

@@ -231,6 +231,8 @@ export const en = {
     isRemoving: "It finishes what it has accepted…",
     isRemoved: (graph: string) => `${graph} is deleted.`,
     none: "No graph yet",
+    starting: "The node is starting",
+    startingHelp: "Its graphs are shown here as soon as their files are read.",
     howToBegin: "A graph takes documents in, works on them, and publishes them. Begin with an empty one or a file, or put a graph file into the folder of graphs of this node.",
     concerns: "What needs a look",
     fileRefused: "Its file cannot be deployed:",

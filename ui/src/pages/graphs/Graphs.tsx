@@ -83,7 +83,13 @@ export function Graphs() {
         {!isEmpty && buttons}
       </header>
       <Concerns concerns={status.concerns.filter((each) => !OWN.has(each.kind))} />
-      {isEmpty ? (
+      {isEmpty && status.state === "starting" ? (
+        <div className="card">
+          <Empty title={t.graphs.starting}>
+            <p>{t.graphs.startingHelp}</p>
+          </Empty>
+        </div>
+      ) : isEmpty ? (
         <div className="card">
           <Empty title={t.graphs.none}>
             <p>{t.graphs.howToBegin}</p>
