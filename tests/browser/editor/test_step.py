@@ -44,6 +44,19 @@ def at(page: Any, filter: str) -> None:
     page.get_by_role("region", name="Step", exact=True).get_by_role("heading", name=filter, exact=True).wait_for()
 
 
+@pytest.mark.parametrize("locale", ["en", "de"])
+def test_all_ways_to_a_sample_are_seen(browser: Any, node: Node, locale: str) -> None:
+    for viewport in ({"width": 1400, "height": 900}, PHONE):
+        with looking(browser, viewport=viewport, locale=locale) as seen:
+            page = seen.page
+            page.goto(f"{node.url}/#/graphs/{deployed(node, lower('stepped', 'title'))}/step")
+            page.get_by_role("tab").nth(3).wait_for()
+            cut = page.get_by_role("tablist").evaluate_all(
+                "all => all.filter(each => each.scrollWidth > each.clientWidth).length"
+            )
+            assert cut == 0
+
+
 def test_a_sample_is_stepped_through_by_keys(seen: Seen, node: Node) -> None:
     page = opened(seen, node, deployed(node, lower("stepped", "title")))
     run(page, SAMPLE)
