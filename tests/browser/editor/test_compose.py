@@ -116,6 +116,22 @@ def test_the_demonstration_composed_by_keyboard_runs(browser: Any, node: Node) -
         assert seen.complaints == []
 
 
+def test_what_is_dropped_stays_where_it_was_dropped(browser: Any, node: Node) -> None:
+    with looking(browser, viewport={"width": 1400, "height": 900}) as seen:
+        desk = Desk(seen.page, node, "dropped").open()
+        seen.page.get_by_role("heading", name="Nothing is here yet").wait_for()
+        # the first at the edge, the last onto another one
+        points = {"json": (340, 300), "null": (800, 300), "batch": (600, 600), "batch2": (600, 600)}
+        for name, (x, y) in points.items():
+            desk.drag({"json": "JSON", "null": "Null"}.get(name, "Batch"), x, y)
+            seen.page.locator(f'.compose .react-flow__node[data-id="{name}"]:focus').wait_for()
+        json, null, batch, other = (desk.filter(name).bounding_box() for name in points)
+        for box, (x, y) in zip((json, null, batch), points.values(), strict=False):
+            assert box["x"] <= x <= box["x"] + box["width"], (box, x)
+            assert box["y"] <= y <= box["y"] + box["height"], (box, y)
+        assert other["y"] >= batch["y"] + batch["height"]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_wrong(browser: Any, node: Node, scheme: str) -> None:
     for viewport in (WIDE, PHONE):

@@ -109,6 +109,12 @@ function Inner({ graph, specs, selected, onSelect, isEditable = false, onGesture
 
   // until somebody looks at a part of it, the whole is shown, however large the place is
   const isLooking = useRef(false);
+  const [isFitted] = useState(nodes.length > 0);
+  const first = useRef(graph);
+  useEffect(() => {
+    // what somebody works at stays where it is
+    if (isEditable && graph !== first.current) isLooking.current = true;
+  }, [isEditable, graph]);
   const fit = useCallback(() => {
     isLooking.current = false;
     void flow.fitView(FIT);
@@ -228,7 +234,7 @@ function Inner({ graph, specs, selected, onSelect, isEditable = false, onGesture
         ariaLabelConfig={LABELS}
         snapToGrid
         snapGrid={GRID}
-        fitView={nodes.length > 0}
+        fitView={isFitted}
         fitViewOptions={FIT}
         minZoom={0.05}
         maxZoom={2}

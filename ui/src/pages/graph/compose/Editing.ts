@@ -69,13 +69,18 @@ export class Editing {
 
   /** A place where nothing is: beside the filter that is chosen, or in the middle of what is seen. */
   freePlace(): Place {
-    const boxes = this.boxes();
     const { filters } = this.chosen;
-    const beside = filters.length === 1 ? boxes.get(filters[0] ?? "") : undefined;
+    const beside = filters.length === 1 ? this.boxes().get(filters[0] ?? "") : undefined;
     const middle = this.view.current?.middle() ?? [0, 0];
     const [x, y] = beside ? [beside.at[0] + beside.size[0] + GAP[0], beside.at[1]] : [middle[0] - 104, middle[1] - 40];
+    return this.freeFrom([x, y]);
+  }
+
+  /** This place, or the next one below it where nothing is. */
+  private freeFrom([x, y]: Place): Place {
+    const boxes = [...this.boxes().values()];
     const isFree = (top: number) =>
-      [...boxes.values()].every(({ at, size }) => x + 208 + 16 <= at[0] || x >= at[0] + size[0] + 16 || top + 80 + 16 <= at[1] || top >= at[1] + size[1] + 16);
+      boxes.every(({ at, size }) => x + 208 + 16 <= at[0] || x >= at[0] + size[0] + 16 || top + 80 + 16 <= at[1] || top >= at[1] + size[1] + 16);
     let top = y;
     while (!isFree(top)) top += 16;
     return [x, top];
@@ -93,11 +98,11 @@ export class Editing {
     const key = this.view.current?.wireAt(x, y);
     const wire = this.doc.wires.find((each) => wireKey(each) === key);
     const corner: Place = [at[0] - 104, at[1] - 32];
-    if (!wire) return this.add(component, corner);
+    if (!wire) return this.add(component, this.freeFrom(corner));
     const fit = spliceFit(own(this.specs, component));
     if (isSaid(fit)) {
       this.tell(fit);
-      return this.add(component, [corner[0], corner[1] + 96]);
+      return this.add(component, this.freeFrom([corner[0], corner[1] + 96]));
     }
     const { changes, name } = gestures.insert(this.doc, wire, { component, at: corner, ...fit });
     if (this.draft.do(said("gesture.insert", { filter: name, from: wire[0], to: wire[1] }), changes)) this.select([name]);

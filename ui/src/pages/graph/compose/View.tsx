@@ -27,6 +27,12 @@ function edgeAt(x: number, y: number): Element | undefined {
   return undefined;
 }
 
+/** How far something has to be moved to lie between two bounds, with a little room. */
+function inside(from: number, to: number, low: number, high: number): number {
+  if (from < low) return low + REACH - from;
+  return to > high ? high - REACH - to : 0;
+}
+
 /** Stands within the canvas, and gives those who hold `view` access to it. */
 export function ViewAccess({ view }: { readonly view: { current: View | null } }) {
   const flow = useReactFlow();
@@ -54,9 +60,13 @@ export function ViewAccess({ view }: { readonly view: { current: View | null } }
             const [box, frame] = [element?.getBoundingClientRect(), pane()];
             if (!element || !box || !frame) return;
             element.focus({ preventScroll: true });
-            const isSeen = box.left >= frame.left && box.right <= frame.right && box.top >= frame.top && box.bottom <= frame.bottom;
+            const isAway = box.right < frame.left || box.left > frame.right || box.bottom < frame.top || box.top > frame.bottom;
             const [x, y] = on(box.x + box.width / 2, box.y + box.height / 2);
-            if (!isSeen) void flow.setCenter(x, y, { zoom: flow.getZoom() });
+            if (isAway) return void flow.setCenter(x, y, { zoom: flow.getZoom() });
+            // what was just dropped at the edge stays under the pointer
+            const [right, down] = [inside(box.left, box.right, frame.left, frame.right), inside(box.top, box.bottom, frame.top, frame.bottom)];
+            const view = flow.getViewport();
+            if (right !== 0 || down !== 0) void flow.setViewport({ ...view, x: view.x + right, y: view.y + down });
           }),
         );
       },
