@@ -137,7 +137,7 @@ test-ui:
 
 test-all: test test-components test-servers test-browser
 
-# the pictures of the page in docs/
+# the pictures of the page and of the editor in docs/
 screenshots: install-browser
 	$(BIN)/python -m tests.browser.screenshots
 

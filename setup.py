@@ -88,7 +88,11 @@ setup(
             "qdrant-client>=1.16",
         ],
         # drives the browser in which the page of a node is tested; Chromium itself is the machine's package
-        "browser": ["playwright>=1.45"],
+        "browser": [
+            "playwright>=1.45",
+            # makes the pictures of the documents smaller, and the walk-through of them
+            "pillow>=10.3",
+        ],
         "test": [
             "build>=1.2",
             "cookiecutter>=2.6",

@@ -1,4 +1,4 @@
-"""Makes the pictures of the page in ``docs/.pictures``: ``make screenshots``.
+"""Makes the pictures of the page and of the editor in ``docs/.pictures``: ``make screenshots``.
 
 The folder is hidden from ``make demo``, which feeds the documentation: no graph reads pictures.
 
@@ -14,6 +14,7 @@ from typing import Any
 
 from pypes.testing.node import Node, running, until
 from tests.browser.chromium import DESK, PHONE, chromium, looking
+from tests.browser.editor import screenshots as editor
 
 PICTURES = Path(__file__).parents[2] / "docs" / ".pictures"
 SHOTS: dict[str, dict[str, Any]] = {
@@ -91,6 +92,8 @@ def main() -> None:
                 with looking(browser, **options) as seen:
                     seen.page.goto(f"{node.url}/plain?refresh=0")
                     seen.page.screenshot(path=PICTURES / f"{name}.png", full_page=name != "page-phone")
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
+        editor.take(browser, Path(folder), PICTURES)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ export interface ConflictsProps {
 function Value({ value, title, action }: { readonly value: Json | undefined; readonly title: string; readonly action: React.ReactNode }) {
   const shown = isObject(value) && isObject(value["node"]) ? value["node"] : value;
   return (
-    <div className="side">
+    <div className="conflict-side">
       <h3>{title}</h3>
       {shown === undefined ? <p className="dim">{t.compose.removed}</p> : <pre tabIndex={0} aria-label={title}>{typeof shown === "string" ? shown : JSON.stringify(shown, null, 1)}</pre>}
       {action}
