@@ -14,7 +14,7 @@ import { notify } from "../../parts/Notices";
 import { Problem, messageOf } from "../../parts/Problem";
 import { useFetched } from "../../parts/useFetched";
 import { type Place, address, go } from "../../router";
-import { useRefusal } from "../../session";
+import { useRefusal, useSession } from "../../session";
 import { t } from "../../texts";
 import { type LiveGraph, stateOf } from "./state";
 import { TABS, type Tab } from "./tabs";
@@ -44,7 +44,10 @@ function useListed(name: string): readonly [boolean | undefined, () => void] {
 export function Graph({ place }: { readonly place: Place }) {
   const name = place.parts[1] ?? "";
   const [isThere, lookAgain] = useListed(name);
-  const { value: live, error, again: fetchAgain } = useFetched<LiveGraph>(isThere ? path("graphs", name) : undefined, AGAIN_MS);
+  // what is not listed for a token of some graphs may be another one's: then the node says so
+  const isLimited = useSession().graphs.length > 0;
+  const isAsked = isThere || (isThere === false && isLimited);
+  const { value: live, error, again: fetchAgain } = useFetched<LiveGraph>(isAsked ? path("graphs", name) : undefined, AGAIN_MS);
   const again = useCallback(() => {
     lookAgain();
     fetchAgain();
@@ -54,7 +57,7 @@ export function Graph({ place }: { readonly place: Place }) {
   const tab = tabAt(place);
   // a page stays while the graph that it deployed is asked for the first time
   const [isKnown, setKnown] = useState(false);
-  const isMissing = isThere === false || (error instanceof ApiError && error.status === 404);
+  const isMissing = (isThere === false && !isAsked) || (error instanceof ApiError && error.status === 404);
   if (!isKnown && (live || isMissing)) setKnown(true);
 
   useEffect(() => listen(["deployment", "breaker", "instance"], again, name), [again, name]);

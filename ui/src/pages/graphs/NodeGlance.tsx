@@ -22,7 +22,8 @@ export function NodeGlance({ status }: { readonly status: NodeStatus }) {
   const ready = instances.filter((each) => each.state === "ready").length;
   const working = workers.filter((each) => each.state === "ready").length;
   const queues = shards.flatMap(({ queue }) => (queue ? [queue] : []));
-  const broken = shards.length - queues.length + queues.filter((queue) => queue.is_failed).length;
+  // a token for some graphs is not told of the queues
+  const broken = shards.filter(({ queue, reason }) => (queue ? queue.is_failed : reason)).length;
   const sum = (of: (queue: (typeof queues)[number]) => number): number => queues.reduce((all, each) => all + of(each), 0);
   return (
     <section className="card" aria-label={t.graphs.node}>
@@ -36,7 +37,11 @@ export function NodeGlance({ status }: { readonly status: NodeStatus }) {
         </Glance>
         <Glance title={t.graphs.shards} kind={broken ? "bad" : ""}>
           {count(shards.length)}
-          <small>{broken ? t.graphs.brokenShards(count(broken)) : t.graphs.deliveries(count(sum((queue) => queue.deliveries)), bytes(sum((queue) => queue.bytes)))}</small>
+          {broken ? (
+            <small>{t.graphs.brokenShards(count(broken))}</small>
+          ) : (
+            queues.length > 0 && <small>{t.graphs.deliveries(count(sum((queue) => queue.deliveries)), bytes(sum((queue) => queue.bytes)))}</small>
+          )}
         </Glance>
         {pools.map((pool) => (
           <Glance key={`${pool.name} ${pool.filters.join()}`} title={t.graphs.pool(pool.name)} kind={pool.state === "stalled" ? "bad" : ""}>

@@ -70,7 +70,8 @@ export interface NodeStatus {
     readonly shard: number;
     readonly queue: { readonly deliveries: number; readonly bytes: number; readonly dead_letters: number; readonly is_failed: boolean } | null;
     readonly graphs: Readonly<Record<string, Use>>;
-    readonly reason?: string;
+    /** Why it cannot be asked, or empty. */
+    readonly reason: string;
   }[];
   readonly disk: { readonly folder: string; readonly total_bytes: number; readonly free_bytes: number } | null;
 }
