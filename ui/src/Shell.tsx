@@ -3,7 +3,7 @@
 import { Command as CommandIcon, MoreHorizontal } from "lucide-react";
 import { Suspense, useEffect, useMemo, useState } from "react";
 import { watchLine, type Line } from "./api/events";
-import { ask } from "./api/http";
+import { ApiError, ask } from "./api/http";
 import { handleKeys, useCommands, type Command } from "./commands/commands";
 import { Palette } from "./commands/Palette";
 import { Boundary } from "./parts/Boundary";
@@ -31,6 +31,10 @@ const SPOKEN = language === "de" ? (["en", "English"] as const) : (["de", "Deuts
 
 function signOut(): void {
   ask("POST", "session/end", { body: "", type: "application/x-www-form-urlencoded" })
+    // the answer leads to the page, which asks for a token by now
+    .catch((error: unknown) => {
+      if (!(error instanceof ApiError && error.status === 401)) throw error;
+    })
     .then(() => location.reload())
     .catch((error: unknown) => notify({ text: messageOf(error), kind: "bad" }));
 }
