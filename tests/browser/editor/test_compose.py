@@ -208,6 +208,36 @@ def test_two_tabs_have_both_changes_and_choose_where_they_differ(browser: Any, n
         assert {*first.complaints, *second.complaints} <= {CHANGED}
 
 
+def test_a_conflict_that_is_not_decided_survives_a_reload(browser: Any, node: Node) -> None:
+    with looking(browser) as first, looking(browser) as second:
+        one, two = (Desk(each.page, node, "torn").open() for each in (first, second))
+        one.add("Batch")
+        one.wait_saved()
+        two.filter("batch").focus()
+        two.page.keyboard.press("Enter")
+        two.name.wait_for()
+        # the second one hears of nothing until it saves
+        two.page.context.set_offline(True)
+        two.fill("params.size", 12)
+        one.fill("params.size", 11)
+        one.wait_draft(lambda graph: graph["nodes"]["batch"]["params"].get("size") == 11, "the first one is saved")
+        two.page.context.set_offline(False)
+        dialog = two.page.get_by_role("dialog", name="1 conflict")
+        dialog.wait_for()
+        # what it says would not be true of what is in conflict
+        assert two.notice("Both changes are in it").count() == 0
+        two.page.keyboard.press("Escape")
+        two.page.get_by_role("button", name="1 conflict").wait_for()
+        two.page.reload()
+        dialog.get_by_text("12").wait_for()
+        two.page.get_by_role("button", name="Take mine").click()
+        two.wait_draft(lambda graph: graph["nodes"]["batch"]["params"]["size"] == 12, "what was chosen is saved")
+        two.page.reload()
+        two.filter("batch").wait_for()
+        assert dialog.count() == 0
+        discard(two)
+
+
 def test_gestures_wait_for_a_node_that_restarts_under_the_page(browser: Any, tmp_path: Path) -> None:
     with judging(tmp_path) as node, looking(browser) as seen:
         desk = Desk(seen.page, node, "shop").open()

@@ -201,15 +201,15 @@ export class Draft {
       if (this.#state) return void (await this.#meetUnlessKnown(draft));
       if (kept?.unsaved) {
         const { doc, saved } = kept.unsaved;
-        const { counter, base, history } = kept;
+        const { counter, base, history, conflicts } = kept;
         const faults = draft && draft.counter === counter ? faultsOf(draft) : [];
-        this.#set({ doc, saved, counter, base, history, faults, checked: saved, conflicts: [], selected: new Set(), saving: { kind: "saving" } });
+        this.#set({ doc, saved, counter, base, history, faults, checked: saved, conflicts, selected: new Set(), saving: { kind: "saving" } });
         await this.#meetUnlessKnown(draft);
         this.#saveSoon();
       } else {
         await this.#begin(draft);
         const fits = kept && this.#state && kept.counter === (this.#state as DraftState).counter && kept.base === (this.#state as DraftState).base;
-        if (fits) this.#set({ history: kept.history });
+        this.#set({ ...(fits ? { history: kept.history } : {}), conflicts: kept?.conflicts ?? [] });
       }
       if (draft && draft.live !== draft.base && this.mayEdit) await this.#catchUp();
     } catch (error) {
@@ -306,7 +306,8 @@ export class Draft {
       const saved = withUids(readGraph(draft.graph).doc);
       const hadOwn = !equal(state.doc, state.saved);
       this.#merge(saved, { counter: draft.counter, base: draft.base, faults: faultsOf(draft), checked: asSent(saved, draft) });
-      notify({ text: hadOwn ? t.compose.merged(draft.by) : t.compose.taken(draft.by) });
+      // of a conflict its dialog tells
+      if (this.#state?.conflicts.length === state.conflicts.length) notify({ text: hadOwn ? t.compose.merged(draft.by) : t.compose.taken(draft.by) });
     } else {
       const live = await readLive(this.graph);
       const saved = live ? adopted(live.graph, state.doc) : emptyGraph(this.graph);
@@ -368,8 +369,8 @@ export class Draft {
     this.#keepTimer = 0;
     const state = this.#state;
     if (!state || !this.mayEdit) return;
-    const { counter, base, history, doc, saved } = state;
-    keep(this.graph, { counter, base, history, ...(equal(doc, saved) ? {} : { unsaved: { doc, saved } }) });
+    const { counter, base, history, conflicts, doc, saved } = state;
+    keep(this.graph, { counter, base, history, conflicts, ...(equal(doc, saved) ? {} : { unsaved: { doc, saved } }) });
   };
 }
 
