@@ -235,7 +235,6 @@ def test_a_conflict_that_is_not_decided_survives_a_reload(browser: Any, node: No
         two.page.reload()
         two.filter("batch").wait_for()
         assert dialog.count() == 0
-        discard(two)
 
 
 def test_gestures_wait_for_a_node_that_restarts_under_the_page(browser: Any, tmp_path: Path) -> None:

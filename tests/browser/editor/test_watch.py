@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import subprocess
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pypes.testing.node import Node
+from pypes.testing.node import Node, running, until
 from tests.browser.chromium import PHONE, Seen, expect, looking, violations
-from tests.browser.nodes import judging
+from tests.browser.editor.drafting import excused
+from tests.browser.nodes import graph, judging, load, post
+from tests.browser.test_session import OWN, make
 
 pytestmark = pytest.mark.browser
 
@@ -69,6 +74,95 @@ def test_the_graph_is_drawn_and_arrows_lead_through_it(seen: Seen, node: Node) -
     page.locator('.react-flow__node[data-id="judge"].selected').wait_for()
 
 
+def posting(page: Any) -> Any:
+    """The dialog in which a document is posted, with the keyboard."""
+    page.get_by_role("button", name="Post a document").wait_for()
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox").press_sequentially("post a doc")
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Post a document to shop")
+    dialog.locator("textarea:focus").wait_for()
+    return dialog
+
+
+def test_a_document_is_posted_and_leads_to_what_becomes_of_it(seen: Seen, node: Node) -> None:
+    page = seen.page
+    page.goto(f"{node.url}/#/graphs/shop")
+    dialog = posting(page)
+    page.keyboard.type('{"title": "a loom"}')
+    expect(dialog.get_by_label("Content type")).to_have_value("application/json")
+    dialog.get_by_label("Id", exact=True).fill("tour 7/ä")
+    dialog.get_by_text("The same in a shell").click()
+    line = dialog.locator("pre").inner_text()
+    assert line.startswith("curl -H 'Content-Type: application/json'")
+    assert line.endswith(f"'{node.url}/docs/shop'")
+    dialog.get_by_label("Id", exact=True).press("Enter")
+    dialog.get_by_text("1 document is accepted.").wait_for()
+    # a shell posts the same
+    answer = json.loads(subprocess.run(shlex.split(line), capture_output=True, text=True, check=True).stdout)
+    until(lambda: node.get(f"/receipts/{answer['receipt']}?wait=5").json()["state"] == "done", 20, "it is done")
+    dialog.get_by_role("link", name="Follow what becomes of it").click()
+    page.get_by_role("heading", name="Follow").wait_for()
+    page.get_by_text("tour 7/ä").first.wait_for()
+    # nothing was traced
+    excused(seen, "404 (Not Found)")
+    assert len(node.get("/documents?id=tour+7%2F%C3%A4").json()["documents"]) == 2
+
+
+def test_what_was_before_anybody_looked_is_told(seen: Seen, node: Node) -> None:
+    post(node, {"title": "loom"}, {"title": "torn", "bad": "torn"})
+    page = seen.page
+    page.goto(f"{node.url}/#/graphs/shop")
+    for word in ("accepted", "published", "failed"):
+        figure = page.locator(".figure", has_text=word.capitalize()).filter(has_text="in all")
+        expect(figure).to_contain_text(re.compile(r"[1-9]\d* in all"))
+
+
+def test_a_filter_at_work_leads_to_its_parameters(seen: Seen, node: Node) -> None:
+    page = seen.page
+    page.goto(f"{node.url}/#/graphs/shop?filter=judge")
+    page.get_by_role("complementary", name="judge").get_by_role("link", name="Change its parameters").click()
+    page.locator('.compose .react-flow__node.selected[data-id="judge"]').wait_for()
+
+
+def test_a_file_is_posted_under_its_name(seen: Seen, node: Node) -> None:
+    page = seen.page
+    page.goto(f"{node.url}/#/graphs/shop")
+    dialog = posting(page)
+    bad = {"name": "naïve's.json", "mimeType": "application/json", "buffer": b'[{"title": "a"}, {"bad": "torn"}]'}
+    dialog.get_by_label("Choose a file").set_input_files(bad)
+    dialog.get_by_text("naïve's.json").first.wait_for()
+    dialog.get_by_role("button", name="Post a document").click()
+    dialog.get_by_text("2 documents are accepted.").wait_for()
+    receipt = dialog.get_by_role("link", name="Follow what becomes of it").get_attribute("href").partition("q=")[2]
+    until(lambda: node.get(f"/receipts/{receipt}?wait=5").json()["state"] in ("done", "failed"), 20, "it is done")
+    [letter] = node.get(f"/deadletters?receipt={receipt}").json()["deadletters"]
+    assert letter["document"]["file"] == "naïve's.json"
+
+
+def test_who_may_not_post_is_told_why(browser: Any, tmp_path: Path) -> None:
+    with running(tmp_path, graph(), *load(tmp_path), workers=1, instances=1, environ={"PYPES_TOKEN": OWN}) as node:
+        node.headers["Authorization"] = f"Bearer {OWN}"
+        for scopes, accepted in ((("read",), False), (("read", "ingest"), True)):
+            secret = make(node, f"who-{len(scopes)}", *scopes)
+            with looking(browser) as seen:
+                page = seen.page
+                page.goto(node.url)
+                page.get_by_label("Token").fill(secret)
+                page.get_by_role("button", name="Sign in").click()
+                page.goto(f"{node.url}/#/graphs/shop")
+                if accepted:
+                    dialog = posting(page)
+                    page.keyboard.type('{"title": "loom"}')
+                    dialog.get_by_text("The same in a shell").click()
+                    assert '"Authorization: Bearer $PYPES_TOKEN"' in dialog.locator("pre").inner_text()
+                    page.get_by_label("Text or JSON").press("Control+Enter")
+                    dialog.get_by_text("1 document is accepted.").wait_for()
+                else:
+                    page.get_by_role("button", name="Post a document").click(force=True)
+                    page.get_by_text("This needs a token with the scope ingest").wait_for()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_wrong(browser: Any, node: Node, scheme: str) -> None:
     for viewport in ({"width": 1200, "height": 800}, PHONE):
@@ -76,6 +170,14 @@ def test_axe_finds_nothing_wrong(browser: Any, node: Node, scheme: str) -> None:
             seen.page.goto(f"{node.url}/#/graphs/shop?filter=judge")
             seen.page.get_by_role("complementary", name="judge").get_by_text("It has none.").wait_for()
             assert violations(seen.page) == []
+            seen.page.get_by_role("complementary", name="judge").get_by_role("button", name="Close").click()
+            posting(seen.page).get_by_label("Text or JSON").fill("A loom")
+            seen.page.get_by_text("The same in a shell").click()
+            assert violations(seen.page) == []
+            seen.page.keyboard.press("Tab")
+            seen.page.get_by_role("dialog").get_by_role("button", name="Post a document").click()
+            seen.page.get_by_text("1 document is accepted.").wait_for()
+            assert seen.page.get_by_role("dialog").evaluate("dialog => dialog.scrollWidth <= dialog.clientWidth")
             assert seen.complaints == []
 
 

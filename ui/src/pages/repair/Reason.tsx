@@ -17,6 +17,11 @@ export function Reason({ letter }: { readonly letter: WholeLetter }) {
         <p>
           <code>{letter.code}</code> {letter.filter ? t.repair.inFilter(letter.filter) : t.repair.beforeFilters}
         </p>
+        {letter.filter && (
+          <p>
+            <a href={address(["graphs", letter.graph, "compose"], { filter: letter.filter })}>{t.watch.changeParams}</a>
+          </p>
+        )}
       </section>
       {letter.failures !== undefined && <p className="warning">{t.repair.many(letter.failures, letter.documents ?? 0)}</p>}
       {failing && (

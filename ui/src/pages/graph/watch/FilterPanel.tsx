@@ -65,6 +65,7 @@ export function FilterPanel({ name, filter, spec, live, watching, instances, onC
         ) : (
           <Facts facts={[...Object.entries(params), ...Object.entries(options)].map(([key, value]) => [key, <code key={key}>{shown(value)}</code>])} />
         )}
+        <a href={address(["graphs", live.name, "compose"], { filter: name })}>{t.watch.changeParams}</a>
       </Part>
       <Part title={t.watch.log}>
         <Log graph={live.name} filter={name} />

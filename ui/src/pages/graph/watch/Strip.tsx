@@ -4,6 +4,7 @@ import type { ReactNode } from "react";
 import { bytes, count, rate, seconds } from "../../../parts/numbers";
 import { Sparkline } from "../../../parts/Sparkline";
 import { t } from "../../../texts";
+import type { Totals } from "./counters";
 import { type Watching, useSnapshot } from "./watching";
 
 function Figure({ label, children, kind = "" }: { readonly label: string; readonly children: ReactNode; readonly kind?: string }) {
@@ -15,16 +16,24 @@ function Figure({ label, children, kind = "" }: { readonly label: string; readon
   );
 }
 
-export function Strip({ watching }: { readonly watching: Watching }) {
+/** Documents in a second, and how many there have been: one alone is over before anybody looks. */
+function Flow({ label, now, all, kind }: { readonly label: string; readonly now: number; readonly all: number | undefined; readonly kind?: string }) {
+  return (
+    <Figure label={label} {...(kind ? { kind } : {})}>
+      {rate(now)}
+      {all !== undefined && all > 0 && <span className="dim"> {t.watch.inTotal(count(all))}</span>}
+    </Figure>
+  );
+}
+
+export function Strip({ watching, totals }: { readonly watching: Watching; readonly totals: Totals | undefined }) {
   const { queue, published } = useSnapshot(watching);
   return (
     <dl className="strip" aria-label={t.watch.queue}>
-      <Figure label={t.watch.accepted}>{rate(queue.accepted)}</Figure>
-      <Figure label={t.watch.published}>{rate(queue.published)}</Figure>
-      {queue.dropped > 0 && <Figure label={t.watch.dropped}>{rate(queue.dropped)}</Figure>}
-      <Figure label={t.watch.failed} kind={queue.failed > 0 ? "bad" : ""}>
-        {rate(queue.failed)}
-      </Figure>
+      <Flow label={t.watch.accepted} now={queue.accepted} all={totals?.accepted} />
+      <Flow label={t.watch.published} now={queue.published} all={totals?.published} />
+      {(queue.dropped > 0 || (totals?.dropped ?? 0) > 0) && <Flow label={t.watch.dropped} now={queue.dropped} all={totals?.dropped} />}
+      <Flow label={t.watch.failed} now={queue.failed} all={totals?.failed} kind={queue.failed > 0 ? "bad" : ""} />
       <Figure label={t.watch.documentsWait}>
         {count(queue.documents)}
         {queue.bytes > 0 && <span className="dim"> {bytes(queue.bytes)}</span>}

@@ -1,31 +1,42 @@
 /** A graph at work: packets on its wires, what its filters do, what waits; what is selected is shown in full. */
 
+import { Send } from "lucide-react";
 import { useCallback, useMemo, useState } from "react";
+import { useCommands } from "../../../commands/commands";
 import { wireKey } from "../../../model/graph";
 import { own } from "../../../model/json";
+import { Button } from "../../../parts/Button";
 import { Empty } from "../../../parts/Empty";
 import { useFetched } from "../../../parts/useFetched";
 import { address, go } from "../../../router";
+import { useRefusal } from "../../../session";
 import { t } from "../../../texts";
 import { Canvas } from "../canvas/Canvas";
 import type { Badge } from "../canvas/flow";
 import type { LiveGraph } from "../state";
 import type { TabProps } from "../tabs";
+import { type Totals, totalsOf } from "./counters";
 import { FilterPanel } from "./FilterPanel";
+import { Post } from "./Post";
 import { Strip } from "./Strip";
 import { useWatching } from "./watching";
 import { WirePanel } from "./WirePanel";
 import "../../../style/watch.css";
 
 interface NodeStatus {
+  readonly default: string | null;
   readonly instances: readonly { readonly state: string; readonly graphs: readonly string[] }[];
+  readonly shards: readonly { readonly graphs: Readonly<Record<string, Totals>> }[];
 }
 
-const STATUS_MS = 30_000;
+const STATUS_MS = 5000;
 
-function useInstances(name: string): number {
+/** The instances that run a graph, whether documents without a route come to it, and how many it has had. */
+function useNode(name: string): { readonly instances: number; readonly isDefault: boolean; readonly totals: Totals | undefined } {
   const { value } = useFetched<NodeStatus>("status", STATUS_MS);
-  return Math.max(value?.instances.filter((each) => each.state === "ready" && each.graphs.includes(name)).length ?? 0, 1);
+  const ready = value?.instances.filter((each) => each.state === "ready" && each.graphs.includes(name)).length ?? 0;
+  const totals = useMemo(() => value && totalsOf(value.shards.flatMap(({ graphs }) => own(graphs, name) ?? [])), [value, name]);
+  return { instances: Math.max(ready, 1), isDefault: value?.default === name, totals };
 }
 
 /** Filters that rest, and the one for which the graph cannot run. */
@@ -37,7 +48,7 @@ function badgesOf(live: LiveGraph | undefined): ReadonlyMap<string, Badge> {
 }
 
 export function Watch({ name, place, live, graph, specs }: TabProps) {
-  const instances = useInstances(name);
+  const { instances, isDefault, totals } = useNode(name);
   const watching = useWatching(name, graph, instances);
   const told = JSON.stringify([live?.resting, live?.error, live?.error_filter]);
   const badges = useMemo(() => badgesOf(live), [told]);
@@ -53,6 +64,11 @@ export function Watch({ name, place, live, graph, specs }: TabProps) {
     },
     [name],
   );
+  const [isPosting, setPosting] = useState(false);
+  const mayNot = useRefusal("ingest");
+  const route = graph?.routes[0] ?? "";
+  const refused = mayNot ?? (!graph ? t.graph.notDeployed : route || isDefault ? undefined : t.watch.noRoute);
+  useCommands(useMemo(() => [{ id: "post", name: t.watch.post, keys: "D", refused, run: () => setPosting(true) }], [refused]));
   const close = useCallback(() => select(new Set()), [select]);
 
   if (!graph || !live)
@@ -66,7 +82,12 @@ export function Watch({ name, place, live, graph, specs }: TabProps) {
   const wire = graph.wires.find((each) => wireKey(each) === only);
   return (
     <div className="watch">
-      <Strip watching={watching} />
+      <div className="watch-head">
+        <Strip watching={watching} totals={totals} />
+        <Button icon={<Send size={16} aria-hidden />} refused={refused} onClick={() => setPosting(true)}>
+          {t.watch.post}
+        </Button>
+      </div>
       <Notes live={live} onSelect={(which) => select(new Set([which]))} />
       <div className="watch-body">
         <Canvas graph={graph} specs={specs} selected={selected} onSelect={select} badges={badges} live={watching.live} label={t.canvas.label(name)} />
@@ -75,6 +96,7 @@ export function Watch({ name, place, live, graph, specs }: TabProps) {
         )}
         {wire && <WirePanel key={wireKey(wire)} graph={name} wire={wire} watching={watching} onClose={close} />}
       </div>
+      {isPosting && <Post name={name} route={route} onClose={() => setPosting(false)} />}
     </div>
   );
 }

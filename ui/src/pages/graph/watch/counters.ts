@@ -41,6 +41,19 @@ export interface Queue {
 
 export const EMPTY: Queue = { accepted: 0, published: 0, dropped: 0, failed: 0, documents: 0, deliveries: 0, bytes: 0, oldest_s: 0 };
 
+/** Documents of a graph since its shards were made. */
+export interface Totals {
+  readonly accepted: number;
+  readonly published: number;
+  readonly dropped: number;
+  readonly failed: number;
+}
+
+export function totalsOf(shards: readonly Totals[]): Totals {
+  const sum = (what: keyof Totals): number => shards.reduce((all, each) => all + each[what], 0);
+  return { accepted: sum("accepted"), published: sum("published"), dropped: sum("dropped"), failed: sum("failed") };
+}
+
 const THIN = 1.5;
 const THICK = 8;
 const WARN = 0.6;
