@@ -13,7 +13,7 @@ export interface Both {
   readonly marks: ReadonlyMap<string, Mark>;
   readonly difference: Difference;
   /** The name in `doc` of a filter that was removed, where a new one has taken its name. */
-  readonly removed: Readonly<Record<string, string>>;
+  readonly removed: ReadonlyMap<string, string>;
 }
 
 export function both(before: GraphDoc, after: GraphDoc): Both {
@@ -24,19 +24,19 @@ export function both(before: GraphDoc, after: GraphDoc): Both {
   for (const { name, params, options, from } of filters.changed) if (params.length || options.length || from !== undefined) marks.set(name, "changed");
 
   let doc = after;
-  const removed: Record<string, string> = {};
+  const removed = new Map<string, string>();
   for (const name of filters.removed) {
     const filter = filterOf(before, name);
     if (!filter) continue;
     const shown = filterOf(after, name) ? freeName(doc, name) : name;
-    removed[name] = shown;
+    removed.set(name, shown);
     const place = own(before.layout, name);
     doc = { ...doc, nodes: { ...doc.nodes, [shown]: filter }, layout: place ? { ...doc.layout, [shown]: place } : doc.layout };
     marks.set(shown, "removed");
   }
   // wires that went end at names of before: some filters are called otherwise now
   const names = new Map(filters.changed.flatMap(({ name, from }) => (from === undefined ? [] : [[from, name] as const])));
-  const gone = wires.removed.map((wire): Wire => rewired(wire, (name) => own(removed, name) ?? names.get(name) ?? name));
+  const gone = wires.removed.map((wire): Wire => rewired(wire, (name) => removed.get(name) ?? names.get(name) ?? name));
   for (const wire of wires.added) marks.set(wireKey(wire), "added");
   for (const wire of gone) if (!marks.has(wireKey(wire))) marks.set(wireKey(wire), "removed");
   return { doc: { ...doc, wires: sortedWires([...doc.wires, ...gone]) }, marks, difference: found, removed };

@@ -1,7 +1,7 @@
 /** Which filters of several versions of a graph are the same, whatever they are called there. */
 
 import { testWith } from "./change";
-import { type GraphDoc, rewired } from "./graph";
+import { type GraphDoc, filterOf, rewired } from "./graph";
 import { renamed } from "./json";
 
 /** The identity of each filter of a version, by its name. */
@@ -44,14 +44,14 @@ export function identify(base: GraphDoc, saved: GraphDoc, mine: GraphDoc): Three
   const added = new Map([...theirs].filter(([, id]) => id.startsWith("s")));
   const byUid = new Map(
     [...added].flatMap(([name, id]) => {
-      const uid = saved.nodes[name]?.uid;
+      const uid = filterOf(saved, name)?.uid;
       return uid === undefined ? [] : [[uid, id] as const];
     }),
   );
   for (const [name, id] of found) {
     if (!id.startsWith("m")) continue;
-    const uid = mine.nodes[name]?.uid;
-    const alike = uid === undefined || saved.nodes[name]?.uid === undefined ? added.get(name) : undefined;
+    const uid = filterOf(mine, name)?.uid;
+    const alike = uid === undefined || filterOf(saved, name)?.uid === undefined ? added.get(name) : undefined;
     const same = (uid === undefined ? undefined : byUid.get(uid)) ?? alike;
     if (same !== undefined && ![...found.values()].includes(same)) found.set(name, same);
   }

@@ -28,7 +28,7 @@ export function tidy(doc: GraphDoc, { sizes = {}, catalogue = {}, only }: TidyOp
   const graph = new Graph({ multigraph: true });
   graph.setGraph({ rankdir: "LR", ranksep: BETWEEN_COLUMNS, nodesep: BETWEEN_ROWS, marginx: 0, marginy: 0 });
   const size = (name: string): Place => own(sizes, name) ?? FILTER_SIZE;
-  for (const name of names) graph.setNode(name, { width: size(name)[0], height: size(name)[1] });
+  for (const name of names) graph.setNode(idOf(name), { width: size(name)[0], height: size(name)[1] });
   const wires = doc.wires.filter((wire) => filtersOf(wire).every((name) => inside.has(name)));
   // dagre begins with the order in which wires come: that of the ports that they leave
   const ranks = new Map(wires.map(([end]) => [end, portsOf(doc, catalogue, endOf(end).filter).outputs.indexOf(endOf(end).port)]));
@@ -37,13 +37,16 @@ export function tidy(doc: GraphDoc, { sizes = {}, catalogue = {}, only }: TidyOp
     (a, b) => compare(filtersOf(a)[0], filtersOf(b)[0]) || rank(a[0]) - rank(b[0]) || compare(wireKey(a), wireKey(b)),
   );
   // a failure is no main way: it bends rather than the others
-  for (const wire of ordered) graph.setEdge(...filtersOf(wire), { weight: wire[0].endsWith(".error") ? 1 : 3 }, wireKey(wire));
+  for (const wire of ordered) {
+    const [from, to] = filtersOf(wire);
+    graph.setEdge(idOf(from), idOf(to), { weight: wire[0].endsWith(".error") ? 1 : 3 }, wireKey(wire));
+  }
   layout(graph);
-  const middle = (name: string): number => (graph.node(name) as { y: number }).y;
+  const middle = (name: string): number => (graph.node(idOf(name)) as { y: number }).y;
   // upside down there are as many crossings: so the ports are in their order as often as can be
   const turn = inversions(ordered, middle, rank) > 0 ? -1 : 1;
   const corner = (name: string): Place => {
-    const { x } = graph.node(name) as { x: number };
+    const { x } = graph.node(idOf(name)) as { x: number };
     return [x - size(name)[0] / 2, turn * middle(name) - size(name)[1] / 2];
   };
   const corners = new Map(names.map((name) => [name, corner(name)]));
@@ -53,6 +56,11 @@ export function tidy(doc: GraphDoc, { sizes = {}, catalogue = {}, only }: TidyOp
     return (placed.length ? Math.min(...placed) : 5 * GRID) - least;
   }) as unknown as Place;
   return Object.fromEntries([...corners].map(([name, [x, y]]) => [name, [snap(x + offset[0]), snap(y + offset[1])] as const]));
+}
+
+/** A filter as dagre calls it, which keeps its nodes as keys of objects: `__proto__` would be none, and numbers would come first. */
+function idOf(filter: string): string {
+  return `filter ${filter}`;
 }
 
 /** Pairs of outputs of one filter that lead to filters in the wrong order, less those that are right. */

@@ -64,3 +64,13 @@ test("a later run is looked at in the same place, as far as it has it", () => {
   assert.deepEqual(sameSpot(report, { filter: "split", at: 7, sent: 4 }), { filter: "split", at: 1, sent: 0 });
   assert.deepEqual(sameSpot(report, { filter: "split", at: 0, sent: 4 }), { filter: "split", at: 0, sent: 1 });
 });
+
+test("outputs may be called like what every object has", () => {
+  const out = (port: string, index: number, taken: number): Step["calls"][number] => call([taken], Object.fromEntries([[port, [index]]]));
+  const made = step("route", {
+    in: [form("1"), form("2")],
+    out: Object.fromEntries([["__proto__", [form("1")]], ["constructor", [form("2")]]]),
+    calls: [out("__proto__", 0, 0), out("constructor", 0, 1)],
+  });
+  assert.deepEqual([0, 1].map((at) => sentOf(made, at)), [[{ port: "__proto__", index: 0 }], [{ port: "constructor", index: 0 }]]);
+});

@@ -41,7 +41,7 @@ test("a filter that took the name of another leaves that one to be drawn, under 
   const one = readGraph({ name: "flow", nodes: { same: { component: "A", uid: "a" }, other: { component: "B", uid: "b" } }, wires: [["same.out", "other.in"]] }).doc;
   const other = readGraph({ name: "flow", nodes: { same: { component: "B", uid: "b" } } }).doc;
   const { doc, marks, removed } = both(one, other);
-  assert.deepEqual(removed, { same: "same2" });
+  assert.deepEqual([...removed], [["same", "same2"]]);
   assert.equal(doc.nodes["same2"]?.component, "A");
   assert.deepEqual(Object.fromEntries(marks), { same: "changed", same2: "removed", "same2.out same.in": "removed" });
 });
@@ -59,4 +59,15 @@ test("every wire that is drawn ends at filters that are drawn", () => {
     const { doc, marks } = both(one, other);
     for (const [id, mark] of marks) assert.ok(id in doc.nodes || doc.wires.some((wire) => wireKey(wire) === id), `seed ${seed}: ${id} ${mark}`);
   }
+});
+
+test("filters may be called like what every object has", () => {
+  const nodes = (...of: readonly (readonly [string, string])[]) => Object.fromEntries(of.map(([name, uid]) => [name, { component: uid.toUpperCase(), uid }]));
+  const one = readGraph({ nodes: nodes(["__proto__", "a"], ["constructor", "b"]), wires: [["__proto__.out", "constructor.in"]] }).doc;
+  const other = readGraph({ nodes: nodes(["__proto__", "b"]) }).doc;
+  const { doc, marks, removed } = both(one, other);
+  const shown = removed.get("__proto__") ?? "";
+  assert.equal(doc.nodes[shown]?.component, "A");
+  assert.deepEqual(Object.fromEntries([...marks].filter(([id]) => id !== "__proto__")), { [shown]: "removed", [`${shown}.out __proto__.in`]: "removed" });
+  assert.equal(marks.get("__proto__"), "changed");
 });

@@ -72,3 +72,21 @@ test("outputs lead downwards in their order", () => {
     [...rows].sort((one, other) => one - other),
   );
 });
+
+test("filters may be called like what every object has", () => {
+  const names = ["__proto__", "constructor", "toString", "hasOwnProperty", "x y.z ü"];
+  const doc = readGraph({
+    nodes: Object.fromEntries(names.map((name) => [name, { component: "Batch" }])),
+    wires: [
+      ["__proto__.out", "constructor.in"],
+      ["constructor.out", "toString.in"],
+      ["toString.out", "__proto__.in"],
+    ],
+  }).doc;
+  for (const only of [undefined, ["__proto__"], names]) {
+    const places = Object.entries(tidy(doc, only ? { only } : {}));
+    assert.deepEqual(places.map(([name]) => name).sort(), [...(only ?? names)].sort());
+    for (const [name, place] of places) assert.ok(place.length === 2 && place.every(Number.isFinite), name);
+    assert.equal(new Set(places.map(([, place]) => place.join())).size, places.length);
+  }
+});

@@ -283,19 +283,18 @@ export class Editing {
     if (found.length < 2) return;
     const far = (axis: 0 | 1) => Math.max(...found.map(({ at, size }) => at[axis] + size[axis]));
     const near = (axis: 0 | 1) => Math.min(...found.map(({ at }) => at[axis]));
-    const places: Record<string, Place> = {};
+    const places = new Map<string, Place>();
     if (edge === "row" || edge === "column") {
       const axis = edge === "row" ? 0 : 1;
       let next = near(axis);
       for (const { name, size } of [...found].sort((one, other) => one.at[axis] - other.at[axis])) {
-        places[name] = axis === 0 ? [next, near(1)] : [near(0), next];
+        places.set(name, axis === 0 ? [next, near(1)] : [near(0), next]);
         next += size[axis] + GAP[axis];
       }
     } else
       for (const { name, at, size } of found)
-        places[name] =
-          edge === "left" ? [near(0), at[1]] : edge === "right" ? [far(0) - size[0], at[1]] : edge === "top" ? [at[0], near(1)] : [at[0], far(1) - size[1]];
-    this.draft.do(said("gesture.align", { count: found.length }), gestures.move(this.doc, { filters: places }));
+        places.set(name, edge === "left" ? [near(0), at[1]] : edge === "right" ? [far(0) - size[0], at[1]] : edge === "top" ? [at[0], near(1)] : [at[0], far(1) - size[1]]);
+    this.draft.do(said("gesture.align", { count: found.length }), gestures.move(this.doc, { filters: Object.fromEntries(places) }));
   }
 
   // -- comments ------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 /** What a dry run tells, and the ways of packets through it: plain values, without anything of a browser. */
 
+import { own } from "../../../model/json";
+
 export interface Form {
   readonly fields?: Readonly<Record<string, unknown>>;
   readonly meta?: Readonly<Record<string, unknown>>;
@@ -84,14 +86,14 @@ const has = (call: Call, at: number): boolean => call.in.includes(at);
 /** The packets that were made of one, or with it, in the order of the ports. */
 export function sentOf(step: Step, at: number): readonly Sent[] {
   const ports = Object.keys(step.out);
-  const found = ports.flatMap((port) => (step.parents?.[port] ?? []).flatMap((parent, index) => (parent === at ? [{ port, index }] : [])));
+  const found = ports.flatMap((port) => (own(step.parents ?? {}, port) ?? []).flatMap((parent, index) => (parent === at ? [{ port, index }] : [])));
   if (found.length) return found;
   // made of several: by the call that took it
   const calls = at < 0 ? step.calls : step.calls.filter((call) => has(call, at));
-  return ports.flatMap((port) => calls.flatMap((call) => (call.out[port] ?? []).filter((index) => step.parents?.[port]?.[index] == null).map((index) => ({ port, index }))));
+  return ports.flatMap((port) => calls.flatMap((call) => (own(call.out, port) ?? []).filter((index) => own(step.parents ?? {}, port)?.[index] == null).map((index) => ({ port, index }))));
 }
 
-export const formOf = (step: Step, sent: Sent | undefined): Form | undefined => (sent ? step.out[sent.port]?.[sent.index] : undefined);
+export const formOf = (step: Step, sent: Sent | undefined): Form | undefined => (sent ? own(step.out, sent.port)?.[sent.index] : undefined);
 
 /** The calls that took a packet, one for each attempt. */
 export const callsOf = (step: Step, at: number): readonly Call[] => step.calls.filter((call) => (at < 0 ? true : has(call, at)));
@@ -124,7 +126,7 @@ export function formerSpot(report: Report, spot: Spot): Spot | undefined {
   const origin = stepOf(report, spot.filter)?.origins[spot.at];
   const former = origin?.filter ? stepOf(report, origin.filter) : undefined;
   if (!origin || !former || origin.out === null || origin.index === null) return undefined;
-  const parent = former.parents?.[origin.out]?.[origin.index] ?? former.calls.find((call) => call.out[origin.out ?? ""]?.includes(origin.index ?? -1))?.in[0] ?? -1;
+  const parent = own(former.parents ?? {}, origin.out)?.[origin.index] ?? former.calls.find((call) => own(call.out, origin.out ?? "")?.includes(origin.index ?? -1))?.in[0] ?? -1;
   const sent = sentOf(former, parent).findIndex(({ port, index }) => port === origin.out && index === origin.index);
   return { filter: former.filter, at: parent, sent: Math.max(sent, 0) };
 }

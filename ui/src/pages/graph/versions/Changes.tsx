@@ -109,7 +109,7 @@ export function Changes({ found, before, after, selected, onSelect }: ChangesPro
           <h3>{t.versions.filters}</h3>
           <ul>
             {filters.removed.map((name) => {
-              const id = found.removed[name] ?? name;
+              const id = found.removed.get(name) ?? name;
               return (
                 <FilterPart key={`-${name}`} name={name} mark="removed" says={filterOf(before, name)?.component ?? ""} chosen={selected.has(id)} onChoose={() => onSelect(id)}>
                   <Values changes={paramsOf(before, name, false)} label={t.versions.paramsOf(name)} />

@@ -33,11 +33,11 @@ const FIRST = 50;
 const MOST = 1000;
 
 function badgesOf({ doc, marks }: Both): ReadonlyMap<string, Badge> {
-  return new Map([...marks].filter(([id]) => id in doc.nodes).map(([id, mark]) => [id, { text: SIGNS[mark], kind: KINDS[mark], says: t.versions.marks[mark] }]));
+  return new Map([...marks].filter(([id]) => Object.hasOwn(doc.nodes, id)).map(([id, mark]) => [id, { text: SIGNS[mark], kind: KINDS[mark], says: t.versions.marks[mark] }]));
 }
 
 function drawnOf({ doc, marks }: Both): ReadonlyMap<string, Mark> {
-  return new Map([...marks].map(([id, mark]) => [id, id in doc.nodes ? { kind: mark } : { kind: mark, says: t.versions.marks[mark] }]));
+  return new Map([...marks].map(([id, mark]) => [id, Object.hasOwn(doc.nodes, id) ? { kind: mark } : { kind: mark, says: t.versions.marks[mark] }]));
 }
 
 function Picker({ id, label, value, sides, onChange }: { readonly id: string; readonly label: string; readonly value: Side; readonly sides: readonly (readonly [Side, string])[]; readonly onChange: (side: Side) => void }) {
