@@ -237,6 +237,32 @@ def test_a_conflict_that_is_not_decided_survives_a_reload(browser: Any, node: No
         assert dialog.count() == 0
 
 
+def test_of_two_names_for_one_filter_the_chosen_one_stays(browser: Any, node: Node) -> None:
+    with looking(browser) as first, looking(browser) as second:
+        one, two = (Desk(each.page, node, "shop").open() for each in (first, second))
+        names = {}
+        for desk, name in ((one, "alpha"), (two, "beta")):
+            desk.filter("judge").focus()
+            desk.page.keyboard.press("Enter")
+            desk.name.fill(name)
+            names[desk.page] = name
+        for desk in (one, two):
+            desk.name.press("Enter")
+        until(lambda: first.page.get_by_role("dialog").count() + second.page.get_by_role("dialog").count(), 20, "one is asked")
+        asked = one if first.page.get_by_role("dialog").count() else two
+        mine = names[asked.page]
+        theirs = "beta" if mine == "alpha" else "alpha"
+        # until it is decided, and if it is decided so, it is called what the others call it
+        asked.filter(theirs).wait_for()
+        asked.page.get_by_role("button", name="Keep theirs").click()
+        asked.wait_saved()
+        assert {theirs} == {*asked.draft()["nodes"]} - {"json", "null"}
+        assert {*asked.here()["nodes"]} == {"json", "null", theirs}
+        assert asked.name.input_value() == theirs
+        discard(asked)
+        assert {*first.complaints, *second.complaints} <= {CHANGED}
+
+
 def test_gestures_wait_for_a_node_that_restarts_under_the_page(browser: Any, tmp_path: Path) -> None:
     with judging(tmp_path) as node, looking(browser) as seen:
         desk = Desk(seen.page, node, "shop").open()

@@ -29,13 +29,16 @@ const OTHER: Field = { ...POOL, kind: "json" };
 
 /** A name that is typed, and taken over when that is done. */
 export function NameInput({ name, refused, onRename }: { readonly name: string; readonly refused: string | undefined; readonly onRename: (next: string) => Said | null }) {
-  const [typed, setTyped] = useState(name);
+  // what was typed and not taken yet; only that is a name to be taken when the field is left, which others' changes may bring about
+  const [typed, setTyped] = useState<string | null>(null);
   const [why, setWhy] = useState<Said | null>(null);
-  useEffect(() => {
-    setTyped(name);
-    setWhy(null);
-  }, [name]);
-  const take = () => setWhy(typed === name ? null : onRename(typed.trim()));
+  useEffect(() => setWhy(null), [name]);
+  const take = () => {
+    if (typed === null) return;
+    const reason = typed.trim() === name ? null : onRename(typed.trim());
+    setWhy(reason);
+    if (reason === null) setTyped(null);
+  };
   return (
     <div className="field">
       <label htmlFor="filter-name">{t.compose.name}</label>
@@ -43,7 +46,7 @@ export function NameInput({ name, refused, onRename }: { readonly name: string; 
         id="filter-name"
         type="text"
         className="mono"
-        value={typed}
+        value={typed ?? name}
         readOnly={refused !== undefined}
         title={refused}
         spellCheck={false}
@@ -56,7 +59,7 @@ export function NameInput({ name, refused, onRename }: { readonly name: string; 
         onBlur={take}
         onKeyDown={(event) => {
           if (event.key === "Enter") take();
-          if (event.key === "Escape") setTyped(name);
+          if (event.key === "Escape") setTyped(null);
         }}
       />
       {why && (
