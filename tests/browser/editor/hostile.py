@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
+
+from pypes.testing.node import until
 
 #: Payloads set this in the window, or make elements of this class.
 MARK = "pwned"
@@ -170,7 +173,14 @@ def harm(page: Any) -> list[str]:
 
 
 def missed(page: Any, texts: tuple[str, ...] = TEXTS) -> list[str]:
-    """Those of the texts that a page does not show."""
-    # as ASCII, for halves of pairs are nothing that can be sent to a browser
-    found: list[str] = page.evaluate(_MISSED, json.dumps(texts))
+    """Those of the texts that a page does not show, once it has had the time to ask for all of them."""
+    found: list[str] = []
+
+    def is_all_there() -> bool:
+        # as ASCII, for halves of pairs are nothing that can be sent to a browser
+        found[:] = page.evaluate(_MISSED, json.dumps(texts))
+        return not found
+
+    with suppress(AssertionError):
+        until(is_all_there, 20, "all of them are shown")
     return found
