@@ -12,6 +12,7 @@ import pytest
 from pypes.testing.node import Node, running, until
 from tests.browser.chromium import PHONE, Seen, looking, violations
 from tests.browser.editor.desk import DEMO, Desk, plain
+from tests.browser.editor.drafting import deployed
 from tests.browser.nodes import graph, judging, load
 from tests.browser.test_session import OWN, REFUSED, make
 
@@ -339,3 +340,44 @@ def test_a_number_that_browsers_round_is_not_saved_as_another_one(seen: Seen, no
     assert "tests.0.post.body.n" in alert.inner_text()
     assert digits in node.get("/graphs/digits").data.decode()
     assert node.get("/graphs/digits/draft").status == 404
+
+
+def test_a_page_that_cannot_be_shown_says_so_and_gives_the_draft_away(seen: Seen, node: Node) -> None:
+    deployed(node, graph("broken"))
+    desk = Desk(seen.page, node, "broken")
+    page = desk.page
+    # the canvas can be drawn as long as there is no such mark
+    page.add_init_script("""
+      const Real = ResizeObserver;
+      window.ResizeObserver = class extends Real {
+        constructor(call) {
+          if (window.isBroken) throw new Error("planted");
+          super(call);
+        }
+      };
+    """)
+    desk.open().add("Batch")
+    desk.wait_saved()
+    page.evaluate("isBroken = true")
+    for tab in ("Watch", "Compose"):
+        page.get_by_role("link", name=tab, exact=True).click()
+        page.get_by_role("heading", name="This page could not be shown").wait_for()
+        page.get_by_text("planted").wait_for()
+    page.get_by_role("main").get_by_role("link", name="To the graphs").last.wait_for()
+    assert violations(page) == []
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the draft as a file").click()
+    kept = json.loads(Path(download.value.path()).read_text())
+    assert [each["component"] for each in kept["nodes"].values()].count("Batch") == 1
+    page.evaluate("isBroken = false")
+    page.get_by_role("button", name="Try again").click()
+    desk.filter("batch").wait_for()
+    page.evaluate("isBroken = true")
+    page.get_by_role("link", name="Watch", exact=True).click()
+    page.get_by_role("link", name="Compose", exact=True).click()
+    page.get_by_role("button", name="Discard draft").click()
+    page.evaluate("isBroken = false")
+    page.get_by_role("dialog").get_by_role("button", name="Discard draft").click()
+    page.locator(".saving", has_text="As deployed").wait_for()
+    assert node.get("/graphs/broken/draft").status == 404
+    seen.complaints[:] = [each for each in seen.complaints if "planted" not in each]

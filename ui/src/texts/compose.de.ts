@@ -49,6 +49,7 @@ export const composeDe: ComposeTexts = {
   nothingToDeploy: "Es gibt nichts einzusetzen: was läuft, ist, was hier zu sehen ist.",
   differences: "Unterschiede",
   discard: "Entwurf verwerfen",
+  download: "Den Entwurf als Datei laden",
   discardTitle: "Den Entwurf verwerfen?",
   discardHelp: "Alle Änderungen seit dem letzten Einsetzen gehen verloren, für alle. Das lässt sich nicht rückgängig machen.",
   inspector: "Einstellungen",

@@ -50,6 +50,7 @@ export const composeEn = {
   nothingToDeploy: "There is nothing to deploy: what runs is what you see.",
   differences: "What differs",
   discard: "Discard draft",
+  download: "Download the draft as a file",
   discardTitle: "Discard the draft?",
   discardHelp: "All changes since the last deployment are lost, for everybody. This cannot be undone.",
   inspector: "Settings",

@@ -8,6 +8,7 @@ import { listen } from "../../api/events";
 import { ApiError, ask, path } from "../../api/http";
 import { useCommands } from "../../commands/commands";
 import { readGraph } from "../../model/graph";
+import { Boundary } from "../../parts/Boundary";
 import { Empty } from "../../parts/Empty";
 import { Menu } from "../../parts/Menu";
 import { notify } from "../../parts/Notices";
@@ -16,6 +17,7 @@ import { useFetched } from "../../parts/useFetched";
 import { type Place, address, go } from "../../router";
 import { useRefusal, useSession } from "../../session";
 import { t } from "../../texts";
+import { Rescue } from "./Rescue";
 import { type LiveGraph, stateOf } from "./state";
 import { TABS, type Tab } from "./tabs";
 import "../../style/graph.css";
@@ -121,7 +123,9 @@ export function Graph({ place }: { readonly place: Place }) {
         ) : !catalogue.specs || !isKnown ? (
           <p className="empty">{t.parts.loading}</p>
         ) : (
-          <tab.View name={name} place={place} live={live} graph={graph} specs={catalogue.specs} again={again} />
+          <Boundary key={`${name} ${tab.name}`} offer={(retry) => <Rescue name={name} again={retry} />}>
+            <tab.View name={name} place={place} live={live} graph={graph} specs={catalogue.specs} again={again} />
+          </Boundary>
         )}
       </div>
     </div>

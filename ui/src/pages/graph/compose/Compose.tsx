@@ -8,7 +8,6 @@ import { own } from "../../../model/json";
 import { byFilter } from "../../../model/problems";
 import { canRedo, canUndo } from "../../../model/history";
 import { Button } from "../../../parts/Button";
-import { Dialog } from "../../../parts/Dialog";
 import { Problem } from "../../../parts/Problem";
 import { address } from "../../../router";
 import { t } from "../../../texts";
@@ -22,6 +21,7 @@ import { commandsOf, whyNotDeploy } from "./commands";
 import { Conflicts } from "./Conflicts";
 import { type Asked, Connect } from "./Connect";
 import type { DraftState } from "./draft";
+import { Discard } from "./Discard";
 import { Editing } from "./Editing";
 import { Inspector } from "./Inspector";
 import { Problems } from "./Problems";
@@ -236,28 +236,7 @@ function Desk({ name, place, graph, specs, again, draft, state, refused }: TabPr
       {asked && <Connect asked={asked} editing={editing} onClose={() => setAsked(null)} />}
       {conflicts.length > 0 && !areConflictsPut && <Conflicts conflicts={conflicts} onChoose={(conflict, side) => draft.resolve(conflict, side)} onClose={() => setConflictsPut(true)} />}
       {launched && <Launch name={name} what={launched} live={state.base} changes={changes} onClose={() => setLaunched(null)} onDone={again} />}
-      {open === "discard" && (
-        <Dialog
-          title={t.compose.discardTitle}
-          onClose={() => setOpen(null)}
-          actions={
-            <>
-              <Button onClick={() => setOpen(null)}>{t.parts.cancel}</Button>
-              <Button
-                kind="danger"
-                onClick={() => {
-                  setOpen(null);
-                  void draft.discard();
-                }}
-              >
-                {t.compose.discard}
-              </Button>
-            </>
-          }
-        >
-          <p>{t.compose.discardHelp}</p>
-        </Dialog>
-      )}
+      {open === "discard" && <Discard onClose={() => setOpen(null)} onDiscard={() => void draft.discard()} />}
     </div>
   );
 }
