@@ -35,6 +35,7 @@ export const composeDe: ComposeTexts = {
   merged: (by) => `${by || "Jemand anderes"} hat diesen Entwurf auch gespeichert. Beide Änderungen sind jetzt darin.`,
   taken: (by) => `${by || "Jemand anderes"} hat diesen Entwurf geändert. Hier ist er.`,
   wasDeployed: (version) => `Der Entwurf wurde als Version ${version} eingesetzt.`,
+  takenDown: "Der Graph wurde inzwischen entfernt. Was Sie hier haben, bleibt; setzen Sie es ein, dann gibt es ihn wieder.",
   wasDiscarded: "Der Entwurf wurde woanders verworfen. Was hier noch nicht gespeichert war, bleibt.",
   caughtUp: (version) => `Inzwischen wurde Version ${version} eingesetzt. Ihre Änderungen sind jetzt in diesem Entwurf.`,
   problems: "Probleme",

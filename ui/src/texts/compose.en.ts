@@ -36,6 +36,7 @@ export const composeEn = {
   merged: (by: string) => `${by || "Somebody else"} has saved this draft, too. Both changes are in it now.`,
   taken: (by: string) => `${by || "Somebody else"} has changed this draft. Here it is.`,
   wasDeployed: (version: number) => `The draft was deployed as version ${version}.`,
+  takenDown: "The graph was taken down meanwhile. What you have here is kept; deploy it to have the graph again.",
   wasDiscarded: "The draft was discarded elsewhere. What you have not saved is kept.",
   caughtUp: (version: number) => `Version ${version} was deployed meanwhile. Its changes are in this draft now.`,
   problems: "Problems",

@@ -313,7 +313,7 @@ export class Draft {
       const saved = live ? adopted(live.graph, state.doc) : emptyGraph(this.graph);
       const wasDeployed = (live?.version ?? 0) !== state.base;
       this.#merge(saved, { counter: null, base: live?.version ?? 0, faults: [], checked: saved });
-      notify({ text: wasDeployed ? t.compose.wasDeployed(live?.version ?? 0) : t.compose.wasDiscarded });
+      notify({ text: !wasDeployed ? t.compose.wasDiscarded : live ? t.compose.wasDeployed(live.version) : t.compose.takenDown });
     }
     this.#look();
   }
@@ -329,7 +329,7 @@ export class Draft {
     const next = live ? adopted(live.graph, state.doc) : base;
     const { doc, conflicts, renamed } = merge(base, next, state.doc);
     this.#set({ doc, base: version, conflicts: [...state.conflicts, ...conflicts], history: follow(state.history, renamed), ...this.#chosen(renamed) });
-    notify({ text: t.compose.caughtUp(version) });
+    notify({ text: live ? t.compose.caughtUp(version) : t.compose.takenDown });
     if (!this.mayEdit || state.counter === null) return;
     try {
       const draft = await saveDraft(this.graph, toFile(doc), version, state.counter);
