@@ -135,6 +135,10 @@ def test_values_are_checked_as_they_are_typed_and_read_with_units(desk: Desk) ->
     size.fill("many")
     desk.settings.get_by_text("Must be a number.").wait_for()
     assert desk.here()["nodes"]["batch"]["params"] == {}
+    # nobody takes the value before for what was typed
+    size.blur()
+    desk.settings.get_by_text("Must be a number.").wait_for()
+    assert size.input_value() == "many"
     size.fill("20000")
     desk.settings.get_by_text("At most 10000.").first.wait_for()
     size.fill("50")

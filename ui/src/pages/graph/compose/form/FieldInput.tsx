@@ -110,6 +110,12 @@ function TextInput({ field, label, value, onChange, onSettle, refused, common }:
   const [typed, setTyped] = useState<string | null>(null);
   const [error, setError] = useState<string | null>(null);
   const shown = typed ?? show(field, value);
+  // the value changes beside what was typed: by undo, or by others
+  useEffect(() => {
+    if (error === null) return;
+    setTyped(null);
+    setError(null);
+  }, [value]);
   const take = (text: string) => {
     setTyped(text);
     const parsed = parse(field, text);
@@ -126,9 +132,9 @@ function TextInput({ field, label, value, onChange, onSettle, refused, common }:
     readOnly: refused !== undefined,
     title: refused,
     placeholder: field.default === undefined || field.default === null ? undefined : show(field, field.default),
+    // what stands for nothing stays to be seen with its reason, or one would take the value before for the one that was typed
     onBlur: () => {
-      setTyped(null);
-      setError(null);
+      if (error === null) setTyped(null);
       onSettle();
     },
   };
