@@ -30,7 +30,7 @@ PLACE: Schema = {
 FOUND = obj(
     documents={"type": "array", "items": PLACE},
     searched=obj(
-        deliveries={**COUNT, "description": "So many were looked through for this answer."},
+        deliveries={**COUNT, "description": "So many were looked through for this answer; 0 for a token for some graphs."},
         since={**MAYBE_TIME, "description": "Back to those accepted then; null: to the oldest that is kept."},
     ),
     next=MAYBE_TEXT,
@@ -83,6 +83,7 @@ class Whereabouts:
         for place in looked.found:
             receipt = place.receipt.to_obj()
             found += ({**{name: receipt[name] for name in _OF_RECEIPTS}, **shown(document)} for document in place.documents)
-        searched = {"deliveries": looked.deliveries, "since": looked.since or None}
+        # those of other graphs were looked through, too
+        searched = {"deliveries": 0 if req.client.graphs else looked.deliveries, "since": looked.since or None}
         more = str(looked.until) if looked.until else None
         resp.data = orjson.dumps({"documents": found, "searched": searched, "next": more})

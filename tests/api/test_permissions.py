@@ -305,6 +305,8 @@ def test_lists_have_what_is_the_own(stage: Stage) -> None:
     status = caller.ask("GET", "/status", secret)[1]
     assert [each["name"] for each in status["graphs"]] == [OWN]
     assert {*status["work"]} == {OWN}
+    searched = [caller.ask("GET", "/documents?q=nowhere", each)[1]["searched"]["deliveries"] for each in (secret, ADMIN)]
+    assert (searched[0], searched[1] > 0) == (0, True)
     # a part that is new: say whether it is about graphs
     assert {*status} == {*caller.ask("GET", "/status", ADMIN)[1]}
     metrics = caller.raw("GET", "/metrics", secret)[2].decode()
