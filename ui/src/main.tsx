@@ -18,7 +18,17 @@ paint();
 document.documentElement.lang = language;
 const root = createRoot(document.getElementById("editor")!);
 
-const over = () => notify({ text: t.parts.over, kind: "bad", action: { name: t.parts.signIn, run: () => location.reload() } });
+/** Where one was when the session was over: the form that asks for a token leads to the first page. */
+const LEFT = "pypes.left";
+const left = sessionStorage.getItem(LEFT);
+sessionStorage.removeItem(LEFT);
+if (left && !location.hash) history.replaceState(null, "", left);
+
+const signIn = () => {
+  sessionStorage.setItem(LEFT, location.hash);
+  location.reload();
+};
+const over = () => notify({ text: t.parts.over, kind: "bad", action: { name: t.parts.signIn, run: signIn } });
 
 signedIn()
   .then((session) => {

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pypes.testing.node import Node
+from pypes.testing.node import Node, running
 from tests.browser.chromium import PHONE, Seen, looking, violations
-from tests.browser.nodes import judging
+from tests.browser.nodes import graph, judging, load
+from tests.browser.test_session import OWN, REFUSED
 
 pytestmark = pytest.mark.browser
 
@@ -49,6 +51,26 @@ def test_a_page_that_fails_leaves_the_others(browser: Any, node: Node) -> None:
         page.get_by_role("link", name="shop").wait_for()
         page.get_by_role("link", name="Repair").click()
         page.get_by_role("heading", name="Repair").wait_for()
+
+
+def test_who_signs_in_again_is_where_the_session_was_over(browser: Any, tmp_path: Path) -> None:
+    environ = {"PYPES_TOKEN": OWN}
+    with running(tmp_path, graph(), *load(tmp_path), workers=1, instances=1, environ=environ) as node, looking(browser) as seen:
+        page = seen.page
+        page.goto(node.url)
+        page.get_by_label("Token").fill(OWN)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("link", name="Repair").click()
+        page.get_by_role("heading", name="Repair").wait_for()
+        page.context.clear_cookies()
+        page.get_by_role("link", name="Follow").click()
+        page.get_by_role("searchbox").fill("looms.md")
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="Sign in again").click()
+        page.get_by_label("Token").fill(OWN)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("heading", name="Follow").wait_for()
+        assert {*seen.complaints} <= REFUSED
 
 
 def test_every_command_is_in_the_palette_and_keys_lead_to_it(seen: Seen, node: Node) -> None:
