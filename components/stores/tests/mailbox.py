@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ssl
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 from pypes_stores.mail_login import logged_in
@@ -46,10 +47,13 @@ class Mailbox(AbstractContextManager["Mailbox"]):
         self._do("select", f'"{folder}"')
         self._do("uid", "MOVE", uids, f'"{target}"')
 
-    def damage(self, uid: int, mode: int = 0) -> None:
-        """Take from the server the right to read a mail of INBOX, or give it back with a mode."""
-        files = sorted((self.server.mails / self.user).glob("[cn]*/*"))
-        files[uid - 1].chmod(mode)
+    def damage(self, name: str) -> Path:
+        """Take from the server the right to read the mail of INBOX with this subject; returns its file, to give it back."""
+        # names of files are in no order: they have microseconds without leading zeros
+        files = (self.server.mails / self.user).glob("[cn]*/*")
+        file = next(file for file in files if f"Subject: {name}".encode() in file.read_bytes().splitlines())
+        file.chmod(0)
+        return file
 
     def flags(self, folder: str = "INBOX") -> bytes:
         """The flags of all mails as the server tells them."""

@@ -300,12 +300,12 @@ def test_a_server_that_is_away_ends_the_run(box: Mailbox) -> None:
 def test_a_mail_that_the_server_fails_to_read_holds_up_no_other(box: Mailbox, caplog: pytest.LogCaptureFixture) -> None:
     for name in "abc":
         box.put(name)
-    box.damage(2)
+    damaged = box.damage("b")
     pairs = list(begun(source(box)))
     assert told(pairs) == ["a", "c"]
     assert "mails cannot be read" in caplog.text
     assert list(begun(source(box), pairs[-1][1])) == []
-    box.damage(2, 0o644)
+    damaged.chmod(0o644)
     assert told(list(begun(source(box), pairs[-1][1]))) == ["b"]
 
 
