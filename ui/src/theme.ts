@@ -8,12 +8,11 @@ export function theme(): Theme {
   return kept === "light" || kept === "dark" ? kept : "system";
 }
 
+const DARK = matchMedia("(prefers-color-scheme: dark)");
+DARK.addEventListener("change", () => paint());
+
 export function paint(next: Theme = theme()): void {
-  if (next === "system") {
-    localStorage.removeItem(KEPT);
-    delete document.documentElement.dataset["theme"];
-  } else {
-    localStorage.setItem(KEPT, next);
-    document.documentElement.dataset["theme"] = next;
-  }
+  if (next === "system") localStorage.removeItem(KEPT);
+  else localStorage.setItem(KEPT, next);
+  document.documentElement.dataset["theme"] = next === "dark" || (next === "system" && DARK.matches) ? "dark" : "light";
 }
