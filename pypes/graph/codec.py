@@ -31,6 +31,8 @@ NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NAME_RULE: Final = "use 1 to 64 letters, digits, - and _"
 #: Digits and sign of the longest number of 64 bits.
 _MAX_DIGITS: Final = 20
+#: Options of graphs that are something when they are not given.
+_USUAL: Final = {"weight": 1, "missed": "once", "firing": "node"}
 _KEYS: Final = (
     "pypes",
     "name",
@@ -99,27 +101,21 @@ def from_obj(obj: Any) -> Graph:
 def to_obj(graph: Graph) -> dict[str, Any]:
     """The graph as plain JSON values in canonical order: what is optional and empty is left out."""
     obj: dict[str, Any] = {"pypes": FORM, "name": graph.name}
-    if graph.description:
-        obj["description"] = graph.description
-    if graph.routes:
-        obj["routes"] = sorted(graph.routes)
-    if graph.order_by:
-        obj["order_by"] = graph.order_by
-    if graph.inherit:
-        obj["inherit"] = sorted(graph.inherit)
-    if graph.weight != 1:
-        obj["weight"] = graph.weight
-    if graph.max_instances is not None:
-        obj["max_instances"] = graph.max_instances
-    if limits := graph.limits.to_obj():
-        obj["limits"] = limits
-    if graph.trace:
-        obj["trace"] = graph.trace
-    if graph.provenance:
-        obj["provenance"] = True
-    for key, default in (("schedule", ""), ("missed", "once"), ("firing", "node")):
-        if (value := getattr(graph, key)) != default:
-            obj[key] = value
+    options = {
+        "description": graph.description,
+        "routes": sorted(graph.routes),
+        "order_by": graph.order_by,
+        "inherit": sorted(graph.inherit),
+        "weight": graph.weight,
+        "max_instances": graph.max_instances,
+        "limits": graph.limits.to_obj(),
+        "trace": graph.trace,
+        "provenance": graph.provenance,
+        "schedule": graph.schedule,
+        "missed": graph.missed,
+        "firing": graph.firing,
+    }
+    obj |= {key: value for key, value in options.items() if value and value != _USUAL.get(key)}
     if graph.pools:
         obj["pools"] = {name: graph.pools[name].to_obj() for name in sorted(graph.pools)}
     nodes = sorted(graph.nodes.values(), key=lambda node: node.name)
