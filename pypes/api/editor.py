@@ -14,6 +14,7 @@ from typing import Final
 
 import falcon.asgi
 
+from pypes.access.client import NOBODY
 from pypes.api.markup import HEADERS, MEDIA_TYPE
 from pypes.api.operation import OPEN, TEXT, Answer, operation
 from pypes.api.request import Request
@@ -82,14 +83,15 @@ class Editor:
         {
             200: Answer("The page; it needs a script, and asks this interface for what it shows.", TEXT, media=HTML),
             304: Answer("It is what If-None-Match says."),
-            401: Answer("A form that asks for a token.", TEXT, media=HTML),
             403: Answer("What the token may do instead, to a browser; otherwise a problem.", TEXT, media=HTML),
         },
         scope="read",
         checks_itself=True,
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
-        if is_turned_away(req, resp, self._sessions):
+        # it asks for a token by itself: no server is told what stands behind the # of an address,
+        # and browsers send no cookie with links of other sites
+        if req.client is not NOBODY and is_turned_away(req, resp, self._sessions):
             return
         page = _file(_PAGE)
         assert page is not None

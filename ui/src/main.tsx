@@ -2,12 +2,13 @@
 
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { configure } from "./api/http";
+import { ApiError, configure } from "./api/http";
 import { signedIn } from "./api/session";
 import { notify } from "./parts/Notices";
 import { messageOf } from "./parts/Problem";
 import { SessionContext } from "./session";
 import { Shell } from "./Shell";
+import { SignIn } from "./SignIn";
 import { language, t } from "./texts";
 import { paint } from "./theme";
 import "./style/tokens.css";
@@ -18,17 +19,7 @@ paint();
 document.documentElement.lang = language;
 const root = createRoot(document.getElementById("editor")!);
 
-/** Where one was when the session was over: the form that asks for a token leads to the first page. */
-const LEFT = "pypes.left";
-const left = sessionStorage.getItem(LEFT);
-sessionStorage.removeItem(LEFT);
-if (left && !location.hash) history.replaceState(null, "", left);
-
-const signIn = () => {
-  sessionStorage.setItem(LEFT, location.hash);
-  location.reload();
-};
-const over = () => notify({ text: t.parts.over, kind: "bad", action: { name: t.parts.signIn, run: signIn } });
+const over = () => notify({ text: t.parts.over, kind: "bad", action: { name: t.parts.signIn, run: () => location.reload() } });
 
 signedIn()
   .then((session) => {
@@ -43,8 +34,12 @@ signedIn()
   })
   .catch((error: unknown) =>
     root.render(
-      <p className="empty" role="alert">
-        {messageOf(error)}
-      </p>,
+      error instanceof ApiError && error.status === 401 ? (
+        <SignIn />
+      ) : (
+        <p className="empty" role="alert">
+          {messageOf(error)}
+        </p>
+      ),
     ),
   );

@@ -73,6 +73,26 @@ def test_who_signs_in_again_is_where_the_session_was_over(browser: Any, tmp_path
         assert {*seen.complaints} <= REFUSED
 
 
+def test_a_link_leads_to_its_place_once_one_has_signed_in(browser: Any, tmp_path: Path) -> None:
+    environ = {"PYPES_TOKEN": OWN}
+    with running(tmp_path, graph(), *load(tmp_path), workers=1, instances=1, environ=environ) as node, looking(browser) as seen:
+        page = seen.page
+        page.goto(f"{node.url}/#/graphs/shop/compose")
+        page.get_by_label("Token").fill("wrong")
+        page.keyboard.press("Enter")
+        page.get_by_text("The node does not take this token").wait_for()
+        page.get_by_label("Token").fill(OWN)
+        page.keyboard.press("Enter")
+        page.get_by_role("searchbox", name="Search components").wait_for()
+        # browsers do not send the cookie with the link of a page of another site
+        link = f"<a href='{page.url}'>the graph</a>"
+        page.route("http://elsewhere.example/", lambda route: route.fulfill(body=link, content_type="text/html"))
+        page.goto("http://elsewhere.example/")
+        page.get_by_role("link").click()
+        page.get_by_role("searchbox", name="Search components").wait_for()
+        assert {*seen.complaints} <= REFUSED
+
+
 def test_every_command_is_in_the_palette_and_keys_lead_to_it(seen: Seen, node: Node) -> None:
     page = seen.page
     page.goto(node.url)

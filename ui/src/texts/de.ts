@@ -517,6 +517,12 @@ export const de: Texts = {
     waitsFor: (filter, reason) => `Das Ziel von ${filter} ist nicht zu erreichen, seine Dokumente warten: ${reason}`,
     showFilter: (filter) => `${filter} zeigen`,
   },
+  signIn: {
+    why: "Dieser Knoten zeigt sich nur denen, die ein Token haben.",
+    token: "Token",
+    signIn: "Anmelden",
+    wrong: "Der Knoten nimmt dieses Token nicht an: Es gehört nicht zu ihm, wurde widerrufen oder ist abgelaufen.",
+  },
   step: {
     tab: "Schritte",
     what: "Probe oder Tests",

@@ -516,6 +516,12 @@ export const en = {
     waitsFor: (filter: string, reason: string) => `The destination of ${filter} cannot be reached, its documents wait: ${reason}`,
     showFilter: (filter: string) => `Show ${filter}`,
   },
+  signIn: {
+    why: "This node shows itself to those who have a token.",
+    token: "Token",
+    signIn: "Sign in",
+    wrong: "The node does not take this token: it is another one’s, was revoked, or has expired.",
+  },
   step: {
     tab: "Step",
     what: "Sample or tests",
