@@ -56,7 +56,7 @@ $(BIN)/python:
 	  || { rm -rf $(VENV); echo "$(PYTHON) can make no virtual environment: its ensurepip is missing, and so are pip and virtualenv."; \
 	       echo "On Debian and Ubuntu: apt install python3-venv"; exit 1; }
 
-$(VENV)/.installed: $(BIN)/python setup.py pypes/ingest/codecs/_scan.c $(DISTRIBUTIONS)
+$(VENV)/.installed: $(BIN)/python setup.py $(wildcard pypes/ingest/codecs/_*.[ch]) $(DISTRIBUTIONS)
 	@echo "installing Pypes and its components into $(VENV)"
 	@$(PIP) install "setuptools>=77" wheel
 	@$(PIP) install --no-build-isolation -e ".[new]" $(EDITABLE)

@@ -31,7 +31,14 @@ setup(
     },
     # only faster: where it cannot be compiled, the same is done in Python
     ext_modules=[
-        Extension("pypes.ingest.codecs._scan", ["pypes/ingest/codecs/_scan.c"], py_limited_api=True, optional=True),
+        Extension(
+            f"pypes.ingest.codecs.{name}",
+            [f"pypes/ingest/codecs/{name}.c"],
+            depends=["pypes/ingest/codecs/_utf8.h"],
+            py_limited_api=True,
+            optional=True,
+        )
+        for name in ("_scan", "_records")
     ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
     entry_points={"console_scripts": ["pypes = pypes.cli:main"]},
@@ -113,6 +120,8 @@ setup(
             "psycopg[binary]>=3.2",
             "requests>=2.32",
             "lmdb>=1.5",
+            # a second writer of MessagePack
+            "msgpack>=1.1",
             "mypy>=1.15",
             "numpy>=1.26",
             # small models of the tests

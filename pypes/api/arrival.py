@@ -8,7 +8,7 @@ import msgspec
 
 from pypes.core.limits import Limits
 from pypes.errors import BadRequest
-from pypes.ingest.codecs import Checker, Survey, check, parse
+from pypes.ingest.codecs import IN_PART, Checker, Survey, check, parse
 from pypes.ingest.contracts.intake import Key
 from pypes.ingest.delivery import Header
 
@@ -20,9 +20,9 @@ class Arrival:
 
     def __init__(self, header: Header, key: str | None, limits: Limits, is_ordered: bool) -> None:
         """Raises :class:`BadRequest` for a lenient body that has no parts that could be left out."""
-        if header.is_lenient and (header.method == "DELETE" or parse(header.content_type).codec not in ("ndjson", "json")):
+        if header.is_lenient and (header.method == "DELETE" or parse(header.content_type).codec not in IN_PART):
             raise BadRequest(
-                "on_error=deadletter works for NDJSON and JSON arrays only; leave it out with any other content type",
+                "on_error=deadletter works for NDJSON, JSON arrays and MessagePack only; leave it out with any other type",
                 code="request.invalid",
                 where="on_error",
             )

@@ -62,14 +62,19 @@ ANSWERS = {200: FINISHED, 202: ACCEPTED}
 BODIES: dict[str, Schema] = {
     "application/json": {"oneOf": [JSON_OBJECT, {"type": "array", "items": JSON_OBJECT, "minItems": 1}]},
     "application/x-ndjson": {"type": "string", "description": "One JSON object per line."},
+    "application/msgpack": {
+        "type": "string",
+        "format": "binary",
+        "description": "MessagePack: a map, an array of maps, or a row.",
+    },
     "multipart/form-data": {"type": "object", "description": "Any number of files, each a document."},
     PACKETS: {"description": "Packets with their metadata: fields, meta, field_meta."},
     "*/*": {"type": "string", "description": "Anything else is one document, handed to the adapters as bytes."},
 }
 ERRORS = {
     400: (
-        "Nothing was accepted: the body is malformed (the detail names line and column, or the line of the NDJSON), empty "
-        "or nested too deeply, has several documents for one id or two ids for one document, a number of more than 64 "
+        "Nothing was accepted: the body is malformed (the detail names line and column, the line of the NDJSON or the byte), "
+        "empty or nested too deeply, has several documents for one id or two ids for one document, a number of more than 64 "
         "bits, or an invalid id, route or metadata."
     ),
     404: "No graph names the route, and the node refuses unknown routes (strict_routes); the detail names similar ones.",

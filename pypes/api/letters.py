@@ -13,6 +13,7 @@ from pypes.api.receipts import MAYBE_TEXT, VERSION
 from pypes.core.limits import KIB, Limits
 from pypes.errors import Conflict, PypesError
 from pypes.ingest.codecs.encodings import inflate
+from pypes.ingest.codecs.legible import is_legible, legible
 from pypes.ingest.deadletter import SHOWN_BYTES, STEPS, KeptLetter, LetterGroup, Origin
 from pypes.ingest.outcome import DeadLetter
 from pypes.ingest.receipt import rfc3339
@@ -174,13 +175,23 @@ def _delivery(kept: KeptLetter, hiding: Hiding) -> dict[str, Any] | None:
         return None
     shown: dict[str, Any] = {"content_type": kept.content_type, "encoding": kept.encoding, "bytes": kept.size, "body": None}
     body = kept.body if kept.body is None or not kept.encoding else _inflated(kept.body, kept.encoding)
-    if body is not None:
+    if body is not None and not is_legible(kept.content_type):
+        shown["body"] = _in_words(kept.content_type, body, hiding)
+    elif body is not None:
         try:
             shown["body"] = hiding.body(body.decode())
         except UnicodeDecodeError:
             shown["body"] = b64encode(body).decode()
             shown["base64"] = True
     return shown
+
+
+def _in_words(content_type: str, body: bytes, hiding: Hiding) -> str | None:
+    """A body of a binary form as JSON, in which there are names to hide; ``None`` if it cannot be read."""
+    try:
+        return hiding.body(legible(content_type, body, Limits())[1].decode())
+    except PypesError:
+        return None
 
 
 def _inflated(body: bytes, encoding: str) -> bytes | None:

@@ -15,6 +15,8 @@ from typing import NamedTuple
 OCTETS = "application/octet-stream"
 #: Media type of a body that carries packets with their metadata.
 PACKETS = "application/vnd.pypes.packets+json"
+#: Media types of MessagePack: the usual one, the registered one, and a former one.
+MSGPACK = frozenset({"application/msgpack", "application/vnd.msgpack", "application/x-msgpack"})
 
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 _ODF = "application/vnd.oasis.opendocument"
@@ -73,6 +75,8 @@ _TYPES: Mapping[str, str] = MappingProxyType(
         "jsonl": "application/x-ndjson",
         "jsonld": "application/ld+json",
         "ndjson": "application/x-ndjson",
+        "mpk": "application/msgpack",
+        "msgpack": "application/msgpack",
         "parquet": "application/vnd.apache.parquet",
         "rdf": "application/rdf+xml",
         "rss": "application/rss+xml",

@@ -18,6 +18,7 @@ import msgspec
 
 from pypes.core import numbers
 from pypes.core.form import MARK
+from pypes.core.media_types import MSGPACK
 from pypes.core.secrets import Secrets
 from pypes.core.shown import Clean, bounded, shown
 from pypes.core.values import Body, One
@@ -63,6 +64,8 @@ class Hiding:
     """
 
     def __init__(self, patterns: Iterable[str] = (), secrets: Secrets | None = None) -> None:
+        patterns = tuple(patterns)
+        self._has_names = bool(patterns)
         self._pattern = re.compile("|".join(map(translate, patterns)) or r"(?!)", re.IGNORECASE)
         self.secrets = secrets if secrets is not None else Secrets()
         # short values of variables are left: they would be found in any text
@@ -118,7 +121,12 @@ class Hiding:
         fields = form.get("fields")
         if isinstance(fields, Mapping) and isinstance(data := fields.get(_DATA), str) and not self.hides(_DATA):
             mark = ((form.get("field_meta") or {}).get(_DATA) or {}).get(MARK) or {}
-            found["fields"][_DATA] = self._in_base64(data) if mark.get("base64") is True else self.body(data)
+            if mark.get("base64") is not True:
+                found["fields"][_DATA] = self.body(data)
+            elif self._has_names and (form.get("meta") or {}).get("mimetype") in MSGPACK:
+                found["fields"][_DATA] = HIDDEN  # it has names that cannot be read
+            else:
+                found["fields"][_DATA] = self._in_base64(data)
         if isinstance(metas := form.get("field_meta"), Mapping):
             found["field_meta"] = {
                 name: {key: value if key == MARK else HIDDEN for key, value in own.items()}

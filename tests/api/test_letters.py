@@ -61,6 +61,35 @@ def test_a_body_is_shown_without_what_is_hidden(body: bytes | None, encoding: st
     assert shown(KeptLetter(letter()))["delivery"] is None
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"\x81\xa8password\xa6geheim", {"body": '{"fields": {"password": "(hidden)"}, "meta": {}, "field_meta": {}}'}),
+        (
+            b"\x81\xa4text\xc4\x01a",
+            {"body": '{"fields":{"text":"YQ=="},"meta":{},"field_meta":{"text":{"pypes":{"base64":true}}}}'},
+        ),
+        (b"\x81\xa8password\xa6geheim\xc1", {"body": None}),
+    ],
+)
+def test_a_binary_body_is_shown_in_words(body: bytes, said: dict[str, Any]) -> None:
+    kept = KeptLetter(letter(), has_body=True, body=body, content_type="application/msgpack", size=7)
+    assert shown(kept)["delivery"] == {"content_type": "application/msgpack", "encoding": "", "bytes": 7, **said}
+
+
+def test_a_binary_document_that_cannot_be_read_is_hidden_where_names_are() -> None:
+    packet = {
+        "fields": {"data": "gaEB"},
+        "meta": {"mimetype": "application/msgpack"},
+        "field_meta": {"data": {"pypes": {"base64": True}}},
+    }
+    kept = letter(packet)
+    form = shown(KeptLetter(kept))["packet"]
+    assert form["fields"] == {"data": HIDDEN}
+    assert edited(form, kept, HIDING) == packet
+    assert Hiding().packet(packet) == packet
+
+
 def test_what_was_hidden_stays_when_somebody_edits_the_rest() -> None:
     kept = letter(PACKET)
     form = shown(KeptLetter(kept))["packet"]

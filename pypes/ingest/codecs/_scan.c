@@ -11,9 +11,7 @@
 #include <Python.h>
 #include <stdint.h>
 #include <string.h>
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
+#include "_utf8.h"
 
 /* Levels that the parsers of the careful way are sure to read, too. */
 #define MOST_LEVELS 1000
@@ -21,8 +19,6 @@
 #define LARGE_BYTES 16384
 /* Digits before the point and exponent together: less than the 308 of the largest double. */
 #define MOST_MAGNITUDE 300
-
-typedef const unsigned char *Place;
 
 /* Each of these steps over what begins at a place, and returns the place behind it; NULL if it is not plain. */
 
@@ -85,33 +81,6 @@ over_escape(Place at, Place end)
     }
     unit = hex_digits(at + 2, end);
     return unit >= 0xDC00 && unit <= 0xDFFF ? at + 6 : NULL;
-}
-
-/* A character of several bytes: the shortest form of one that is no surrogate (RFC 3629, 4). */
-static Place
-over_utf8(Place at, Place end)
-{
-    unsigned char first = at[0];
-    Py_ssize_t left = end - at;
-#define FOLLOWS(n) ((at[n] & 0xC0) == 0x80)
-    if (first >= 0xC2 && first <= 0xDF) {
-        return left >= 2 && FOLLOWS(1) ? at + 2 : NULL;
-    }
-    if (first >= 0xE0 && first <= 0xEF) {
-        if (left < 3 || !FOLLOWS(1) || !FOLLOWS(2) || (first == 0xE0 && at[1] < 0xA0) || (first == 0xED && at[1] > 0x9F)) {
-            return NULL;
-        }
-        return at + 3;
-    }
-    if (first >= 0xF0 && first <= 0xF4) {
-        if (left < 4 || !FOLLOWS(1) || !FOLLOWS(2) || !FOLLOWS(3) || (first == 0xF0 && at[1] < 0x90)
-            || (first == 0xF4 && at[1] > 0x8F)) {
-            return NULL;
-        }
-        return at + 4;
-    }
-#undef FOLLOWS
-    return NULL;
 }
 
 /* The first character that ends a string, begins an escape, is a control character or not ASCII; the end if none does. */

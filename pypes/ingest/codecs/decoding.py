@@ -11,11 +11,12 @@ from pypes.core.identity import OWN_METADATA
 from pypes.core.limits import MIB, Limits
 from pypes.core.media_types import PACKETS
 from pypes.errors import InternalError
-from pypes.ingest.codecs import json, multipart, ndjson, packets
+from pypes.ingest.codecs import json, multipart, ndjson, packets, records
 from pypes.ingest.codecs.content import HEAD_BYTES, content_of, is_plainly, needs_head
 from pypes.ingest.codecs.encodings import inflate, pieces_of
 from pypes.ingest.codecs.given import metadata_of
-from pypes.ingest.codecs.media import DESCRIPTIVE, JSON, MediaType, parse
+from pypes.ingest.codecs.media import DESCRIPTIVE, IN_PART, JSON, MediaType, parse
+from pypes.ingest.codecs.msgpack import MSGPACK
 from pypes.ingest.codecs.passage import Passage
 from pypes.ingest.codecs.raw import StreamBody, UnwrappedBody
 from pypes.ingest.codecs.survey import Unreadable
@@ -143,7 +144,7 @@ def _say_type(meta: dict[str, Any], media: MediaType) -> None:
 def _structured(
     media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], limits: Limits, number: int, header: Header
 ) -> Iterator[Batch]:
-    if header.is_lenient and media.codec in ("ndjson", "json"):
+    if header.is_lenient and media.codec in IN_PART:
         yield from _lenient(media, pieces, meta, limits, number)
     else:
         # a client cannot name the filter where its documents begin
@@ -176,18 +177,34 @@ def _placed(found: list[dict[str, Any]], meta: dict[str, Any], number: int) -> l
     ]
 
 
+def _binary(found: list[dict[str, Any]], meta: dict[str, Any], number: int) -> list[Packet]:
+    """:func:`_placed` for documents that may have bytes: one that has nothing else is no file whose content is JSON."""
+    packets = _placed(found, meta, number)
+    for fields, packet in zip(found, packets, strict=True):
+        if len(fields) == 1 and type(fields.get("data")) is bytes:
+            packet.set_meta("mimetype", PACKETS)
+    return packets
+
+
 def _lenient(media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], limits: Limits, number: int) -> Iterator[Batch]:
+    found: Iterator[Any]
+    placed = _placed
     if media.codec == "ndjson":
-        kind, found = JSON, ndjson.elements(pieces, limits)
-        meta["mimetype"] = JSON
+        kind = unread = meta["mimetype"] = JSON
+        found = ndjson.elements(pieces, limits)
+    elif media.codec == "msgpack":
+        kind = meta["mimetype"] = JSON
+        unread, placed = media.type, _binary
+        found = records.elements(MSGPACK, pieces, limits)
     else:
-        kind, found = media.type, json.elements(_gather(pieces, limits), limits)
+        kind = unread = media.type
+        found = json.elements(_gather(pieces, limits), limits)
     for is_unreadable, run in groupby(found, lambda one: isinstance(one, Unreadable)):
         while wave := list(islice(run, limits.wave_packets)):
             if is_unreadable:
-                yield kind, cast("list[Unreadable]", wave)
+                yield unread, cast("list[Unreadable]", wave)
             else:
-                yield kind, _placed(cast("list[dict[str, Any]]", wave), meta, number)
+                yield kind, placed(cast("list[dict[str, Any]]", wave), meta, number)
             if number >= 0:
                 number += len(wave)
 
@@ -196,11 +213,13 @@ def _strict(
     media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], limits: Limits, number: int, *, is_foreign: bool = True
 ) -> Iterator[tuple[str, list[Packet]]]:
     size = limits.wave_packets
-    if media.codec == "ndjson":
-        # each line is a JSON document by itself
+    if media.codec in ("ndjson", "msgpack"):
+        # each line, or map, is a JSON document by itself
         meta["mimetype"] = JSON
-        for found in ndjson.documents(pieces, limits):
-            yield JSON, _placed(found, meta, number)
+        are_lines = media.codec == "ndjson"
+        placed = _placed if are_lines else _binary
+        for found in ndjson.documents(pieces, limits) if are_lines else records.documents(MSGPACK, pieces, limits):
+            yield JSON, placed(found, meta, number)
             if number >= 0:
                 number += len(found)
         return

@@ -76,8 +76,8 @@ def is_deeper(values: list[Any], most: int) -> bool:
     return bool(level)
 
 
-def too_deep(limits: Limits, what: str) -> BadRequest:
-    return BadRequest(f"JSON is nested deeper than {limits.json_depth} levels; flatten it", code="ingest.too_deep", where=what)
+def too_deep(limits: Limits, what: str, form: str = "JSON") -> BadRequest:
+    return BadRequest(f"{form} is nested deeper than {limits.json_depth} levels; flatten it", code="ingest.too_deep", where=what)
 
 
 def check_size(size: int, limits: Limits) -> None:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
-from pypes.core.media_types import OCTETS, PACKETS
+from pypes.core.media_types import MSGPACK, OCTETS, PACKETS
 from pypes.errors import UnsupportedMedia
 
 JSON = "application/json"
@@ -24,6 +24,9 @@ _PARAMETER = re.compile(rf'(?<!{_TOKEN})({_TOKEN}++)\s*+=\s*+(?:("(?:[^"\\]|\\.)
 _EXTENDED = MappingProxyType({"utf-8": "utf-8", "": "utf-8", "iso-8859-1": "cp1252"})
 _ESCAPE = re.compile(r"\\(.)")
 _FORM = "application/x-www-form-urlencoded"
+
+#: Codecs of bodies that can be taken in part: what cannot be read in them becomes dead letters, if that is asked for.
+IN_PART: Final = ("ndjson", "json", "msgpack")
 
 #: Parameters of media types that say how to read a body: the character set, and whether a table has a header (RFC 4180, 3).
 DESCRIPTIVE: Final = ("charset", "header")
@@ -74,6 +77,8 @@ def _parse(content_type: str) -> MediaType:
         codec = "ndjson"
     elif is_json(bare):
         codec = "json"
+    elif bare in MSGPACK:
+        codec = "msgpack"
     elif bare in ("multipart/form-data", "multipart/mixed"):
         codec = "multipart"
     else:

@@ -1,7 +1,7 @@
-"""Counting the documents of JSON text without making objects of them, for text that is plain.
+"""Counting the documents of a body without making objects of them, where they are plain.
 
-What is plain is told by a compiled module, which is there where it could be compiled when Pypes was installed. It knows no
-errors: of whatever is malformed, and of some that is only rare, it says that it is not plain, and the careful way decides.
+What is plain is told by compiled modules, which are there where they could be compiled when Pypes was installed. They know no
+errors: of whatever is malformed, and of some that is only rare, they say that it is not plain, and the careful way decides.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pypes.core.limits import Limits
 Buffer = bytes | bytearray | memoryview
 
 try:
+    from pypes.ingest.codecs._records import in_maps as in_maps
     from pypes.ingest.codecs._scan import in_lines as in_lines
     from pypes.ingest.codecs._scan import in_value as in_value
 
@@ -25,6 +26,10 @@ except ImportError:
     def in_value(body: Buffer, levels: int, /) -> int:
         """Nothing is plain."""
         return -1
+
+    def in_maps(body: Buffer, start: int, stop: int, levels: int, most: int, /) -> tuple[int, int, bool]:
+        """Nothing is plain."""
+        return 0, start, False
 
 
 def count_lines(body: Buffer, limits: Limits) -> int | None:

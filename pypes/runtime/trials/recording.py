@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import orjson
 
+from pypes.core.limits import Limits
 from pypes.core.media_types import PACKETS
-from pypes.errors import PypesError
+from pypes.errors import BadRequest, PypesError
 from pypes.graph.cases import Post
 from pypes.graph.recording import case_of, post_of, redacted_body
 from pypes.ingest.codecs import media
+from pypes.ingest.codecs.legible import legible
 from pypes.observe.hiding import Hiding
 from pypes.runtime.trials.report import Report
 from pypes.runtime.trials.trial import Trial
@@ -30,6 +33,9 @@ def record(name: str, post: Post, make_trial: Callable[[], Trial], hiding: Hidin
     if len(post.body) > RECORDED_BYTES:
         return None, f"the body has {len(post.body)} bytes; at most {RECORDED_BYTES} fit into a test"
     if not post.encoding:
+        with suppress(BadRequest):  # what cannot be read has no names that could be hidden
+            content_type, text = legible(post.content_type, post.body, Limits())
+            post = replace(post, content_type=content_type, body=text)
         body = redacted_body(post.body, media.parse(post.content_type).codec, hiding.hides)
         post = post if body is None else replace(post, body=body)
     try:
@@ -48,7 +54,7 @@ def _run(post: Post, make_trial: Callable[[], Trial]) -> tuple[dict[str, list[di
 
 
 def _post(post: Post) -> dict[str, Any]:
-    if post.content_type == PACKETS and post.at:
+    if post.content_type == PACKETS and post.at and not post.body.startswith(b"["):
         return {"packet": orjson.loads(post.body), "at": post.at}
     others = {"route": post.route, "id": post.id, "filename": post.filename, "method": post.method, "at": post.at or None}
     return post_of(post.body, post.content_type, post.encoding, others)

@@ -31,6 +31,7 @@ from pypes.graph.recording import MARKER, Hides, case_of, post_of, redacted_body
 from pypes.graph.spec import ComponentSpec
 from pypes.ingest import protocol
 from pypes.ingest.codecs import check, media
+from pypes.ingest.codecs.legible import legible
 from pypes.ingest.protocol import FrameReader, Item
 from pypes.observe.hiding import Hiding
 from pypes.runtime.instance.arrived import Arrived
@@ -112,9 +113,13 @@ class Recorded:
             return False
         body, encoding = waiting.body, "" if waiting.item.is_decoded else header.encoding
         plain = body if not encoding else check(header, body, self._limits)[1]
-        found = None if plain is None else redacted_body(plain, media.parse(header.content_type).codec, self._hides)
-        if found is not None and found != plain:
-            body, encoding = found, ""
+        found = None
+        if plain is not None:
+            content_type, text = legible(header.content_type, plain, self._limits)
+            found = redacted_body(text, media.parse(content_type).codec, self._hides)
+            if found is not None and found != plain:
+                body, encoding = found, ""
+                header = msgspec.structs.replace(header, content_type=content_type)
         if self._redact:
             if found is None:
                 return False

@@ -73,18 +73,18 @@ def _packet(letter: DeadLetter, header: Header, body: bytes | Spooled, received:
     wanted = header.only[index or 0] if header.only else index or 0
     limits = replace(limits, decompressed_bytes=min(limits.decompressed_bytes, MOST_BYTES))
     until, first = time.monotonic() + MOST_S, 0
-    for _, batch in documents(header, body, letter.receipt, received, limits=limits):
+    for kind, batch in documents(header, body, letter.receipt, received, limits=limits):
         if wanted < first + len(batch):
-            return _written(batch[wanted - first])
+            return _written(batch[wanted - first], kind)
         first += len(batch)
         if time.monotonic() > until:
             raise _Untold(_TOO_FAR)
     raise _Untold("the body has fewer documents than were counted at its acceptance")
 
 
-def _written(document: Packet | Unreadable) -> bytes:
+def _written(document: Packet | Unreadable, media_type: str) -> bytes:
     if isinstance(document, Unreadable):
-        document = Packet({"data": document.raw})
+        document = Packet({"data": document.raw}, {"mimetype": media_type})
     data = document.get("data")
     if isinstance(data, Body):
         with data.open() as file:

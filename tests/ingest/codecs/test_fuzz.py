@@ -28,11 +28,13 @@ from pypes.packet import Packet
 
 LIMITS = Limits(json_bytes=4000, line_bytes=400, decompressed_bytes=20_000, documents_per_post=30, json_depth=8, wave_packets=4)
 
+MSGPACK = "application/msgpack"
 TYPES = [
     "application/json",
     "application/ld+json",
     "application/x-ndjson",
     PACKETS,
+    MSGPACK,
     "text/plain",
     "",
     "multipart/form-data; boundary=XX",
@@ -60,6 +62,17 @@ json_bodies = st.one_of(values, objects, st.lists(objects, max_size=5), packet_f
 lines = st.lists(objects.map(_dump), max_size=6).flatmap(
     lambda each: st.sampled_from([b"\n", b"\r\n", b"\n\n", b" \n"]).map(lambda between: between.join(each))
 )
+# any bytes are MessagePack of something, so most of these are made of maps
+binary_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(max_size=8) | st.binary(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6) | st.integers(0, 300), inner, max_size=4),
+    max_leaves=12,
+)
+maps = st.dictionaries(st.sampled_from(["id", "title", "a"]) | st.text(max_size=4), binary_values, max_size=4)
+rows = (
+    st.lists(maps | binary_values, max_size=5).map(msgspec.msgpack.encode)
+    | st.lists(maps, max_size=5).map(lambda each: b"".join(map(msgspec.msgpack.encode, each)))
+)  # fmt: skip
 heads = st.sampled_from(
     [
         b'Content-Disposition: form-data; name="f"; filename="a.json"\r\nContent-Type: application/json',
@@ -82,11 +95,12 @@ def multiparts(draw: st.DrawFn) -> bytes:
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
     """Something like a body, often with a few bytes changed, removed or put in."""
-    body = bytearray(draw(st.one_of(json_bodies, lines, multiparts(), st.binary(max_size=200))))
+    body = bytearray(draw(st.one_of(json_bodies, lines, rows, multiparts(), st.binary(max_size=200))))
     for _ in range(draw(st.sampled_from([0, 0, 0, 1, 3]))):
         at = draw(st.integers(0, len(body)))
         body[at : at + draw(st.integers(0, 3))] = draw(
-            st.binary(max_size=3) | st.sampled_from([b"{", b"]", b'"', b"\n", b"--XX", b"\\u"])
+            st.binary(max_size=3)
+            | st.sampled_from([b"{", b"]", b'"', b"\n", b"--XX", b"\\u", b"\x81", b"\xdd", b"\xff\xff\xff\xff", b"\xd6\xff"])
         )
     return bytes(body)
 
@@ -213,7 +227,7 @@ def test_packets_come_out_of_their_form_as_they_went_in(found: list[dict[str, An
 def test_any_content_type_is_known_or_refused(text: str) -> None:
     found = verdict(lambda: parse(text))
     if isinstance(found, MediaType):
-        assert found.codec in ("json", "ndjson", "multipart", "packets", "raw")
+        assert found.codec in ("json", "ndjson", "msgpack", "multipart", "packets", "raw")
     parameters_of(text)
     verdict(lambda: normalize(text))
 

@@ -1,0 +1,3 @@
+from pypes.ingest.codecs.scan import Buffer
+
+def in_maps(body: Buffer, start: int, stop: int, levels: int, most: int, /) -> tuple[int, int, bool]: ...
