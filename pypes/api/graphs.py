@@ -30,6 +30,11 @@ RESTING = {
     "items": obj(filter=TEXT, since=TIME, reason=TEXT, instances=COUNT),
     "description": "Filters that wait for a service or a destination: since when, why, and in how many instances.",
 }
+FORMER = {
+    "type": "array",
+    "items": obj(version=COUNT, until=TIME),
+    "description": "Former versions that finish documents, and until when they may; what is left then goes to the live version.",
+}
 COUNTS = {
     "type": "object",
     "additionalProperties": {"type": "object", "additionalProperties": COUNT},
@@ -62,6 +67,7 @@ GRAPH = obj(
         "error": ERROR,
         "error_filter": ERROR_FILTER,
         "resting": RESTING,
+        "former": FORMER,
         "counts": COUNTS,
         "draft": DRAFT,
         "file": FILE,
@@ -77,6 +83,7 @@ SUMMARY = obj(
         "error": ERROR,
         "error_filter": ERROR_FILTER,
         "resting": RESTING,
+        "former": FORMER,
         "counts": COUNTS,
         "indexes": {**NAMES, "description": "Filters that publish to what GET /search can ask, if there are any."},
         "draft": DRAFT,

@@ -91,6 +91,9 @@ class Instance:
         #: Graphs that it is to run; and those that it was told to let go of and has not yet.
         self.hosts = set(spec.graphs)
         self.leaving: set[str] = set()
+        #: Versions of its graphs; and until when it may finish those that others run, in seconds since the epoch.
+        self.versions = {name: version for name, (version, _) in spec.graphs.items()}
+        self.former: dict[str, float] = {}
         #: Set while there are none of those.
         self.has_left = asyncio.Event()
         self.has_left.set()
@@ -159,6 +162,8 @@ class Instance:
             self.failure = SetupFailure(*message[1:5])
         elif message[0] == "left":
             self.leaving -= set(message[1])
+            for graph in message[1]:
+                self.former.pop(graph, None)
             if not self.leaving:
                 self.has_left.set()
         elif message[0] == "resting":
@@ -179,6 +184,7 @@ class Instance:
 
     def reconfigure(self, graph: str, version: int, params: Mapping[str, Mapping[str, Any]]) -> asyncio.Future[str]:
         """Ask it to take new parameters at the next boundary of epochs; the future gives "" or why it could not."""
+        self.versions[graph] = version
         self._reconfigured = asyncio.get_running_loop().create_future()
         try:
             self._control.send(("reconfigure", graph, version, params))
@@ -242,6 +248,11 @@ class Instance:
             self._reconfigured.set_result("it died")
         self._on_exit(self)
         return None if self._group.reap() else self._group
+
+    def status(self, generation: int) -> dict[str, Any]:
+        """Its id, process, state and graphs, for ``status``."""
+        found = {"id": self.spec.id, "generation": generation, "pid": self.pid}
+        return {**found, "state": self.state, "graphs": sorted(self.hosts)}
 
     def _read_rest(self) -> None:
         loop = asyncio.get_running_loop()
@@ -330,13 +341,17 @@ class Generation:
         """The graphs that it hosts."""
         return self.template.graphs.keys()
 
-    def let_go(self, graphs: Set[str]) -> None:
-        """Host these graphs no more; instances with nothing left are out of place, others are told by :meth:`Instance.leave`."""
+    def let_go(self, graphs: Set[str], grace_s: float) -> None:
+        """Host these graphs no more; instances with nothing left are out of place, others are told by :meth:`Instance.leave`.
+
+        What they have of these graphs they may finish for ``grace_s``.
+        """
         self.template = replace(self.template, graphs={n: g for n, g in self.template.graphs.items() if n not in graphs})
         for slot, place in enumerate(self.places):
             self.places[slot] = place - graphs
             instance = self.slots[slot]
             if instance is not None:
+                instance.former.update(dict.fromkeys(instance.hosts & graphs, wall() + grace_s))
                 instance.hosts -= graphs
             if not self.places[slot]:
                 self.vacant.add(slot)

@@ -29,7 +29,7 @@ from pypes.observe.metrics import INSTANCE_RESTARTS
 from pypes.runtime.generations.backoff import FIRST_S
 from pypes.runtime.generations.generation import Generation, Instance, SetupFailure, about, cause_of, ending_of, in_words
 from pypes.runtime.generations.parting import end, part
-from pypes.runtime.generations.told import EndedCounts, RestingNews, no_endings, resting
+from pypes.runtime.generations.told import EndedCounts, RestingNews, former, no_endings, resting
 from pypes.runtime.instance.spec import InstanceSpec
 from pypes.runtime.pools.order import pools_of
 
@@ -149,7 +149,7 @@ class Generations:
         moved = {*gone, *(generation.graphs if generation is not None else ())}
         parting = [old for old in self.live if old.graphs & moved]
         for old in parting:
-            old.let_go(moved)
+            old.let_go(moved, grace_s)
         self.live = [old for old in self.live if old.graphs] + ([generation] if generation is not None else [])
         self._incoming = None
         self._on_change()
@@ -284,6 +284,11 @@ class Generations:
         """Filters of a graph that wait for a service: ``{filter, since, reason, instances}`` each, as of who began first."""
         return resting([i.resting[graph] for i in self.ready() if graph in i.hosts and graph in i.resting])
 
+    def former(self, graph: str, version: int) -> list[dict[str, Any]]:
+        """Other versions of a graph that finish documents: ``{version, until}`` each; what is left then goes to this one."""
+        leaving = [(i.versions[graph], i.former[graph]) for g in self._all for i in g.instances if graph in i.former]
+        return former([each for each in leaving if each[0] != version])
+
     def counts(self, graph: str) -> dict[str, dict[str, int]]:
         """By filter of a graph, what it has counted in all instances since the start of the node."""
         return self._ended_counts.and_of(graph, [i.counts for g in self._all for i in g.instances])
@@ -302,11 +307,7 @@ class Generations:
 
     def status(self) -> list[dict[str, Any]]:
         """Every instance there is, for ``status``."""
-        return [
-            {"id": i.spec.id, "generation": g.number, "pid": i.pid, "state": i.state, "graphs": sorted(i.hosts)}
-            for g in self._all
-            for i in g.instances
-        ]
+        return [i.status(g.number) for g in self._all for i in g.instances]
 
     def _launch(self, generation: Generation, slot: int) -> None:
         if not generation.is_open(slot) or generation.slots[slot] is not None:

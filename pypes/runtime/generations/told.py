@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from pypes.ingest.receipt import rfc3339
 from pypes.observe import Observer
 
 #: Instances that ended unasked of which is told.
@@ -30,6 +31,11 @@ def resting(told: Sequence[Mapping[str, tuple[float, str]]]) -> list[dict[str, A
         }
         for name, (since, reason) in sorted(first.items())
     ]
+
+
+def former(leaving: Iterable[tuple[int, float]]) -> list[dict[str, Any]]:
+    """Former versions that finish what they have: ``{version, until}`` each, of the versions and ends of their instances."""
+    return [{"version": version, "until": rfc3339(until)} for version, until in dict(sorted(leaving)).items()]
 
 
 def no_endings() -> deque[dict[str, Any]]:

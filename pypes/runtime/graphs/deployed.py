@@ -182,13 +182,14 @@ class DeployedGraphs:
     def _told(self, graph: StoredGraph) -> dict[str, Any]:
         """``error`` of a graph that cannot run, and the filter that is the reason, ``error_filter``, as far as it is one.
 
-        ``resting`` and ``counts`` as its instances have told them, if there are any.
+        ``resting`` and ``counts`` as its instances have told them, and ``former`` versions with documents, if there are any.
         """
         error, filter = self._error(graph.name)
         resting = self._generations.resting(graph.name)
         filters = self._generations.counts(graph.name).items()
         counts = {name: totals for name, totals in filters if name in graph.graph["nodes"]}
-        found = {"error": error, "error_filter": filter, "resting": resting, "counts": counts}
+        former = self._generations.former(graph.name, graph.version)
+        found = {"error": error, "error_filter": filter, "resting": resting, "former": former, "counts": counts}
         return {name: value for name, value in found.items() if value}
 
     def _error(self, name: str) -> tuple[str, str]:

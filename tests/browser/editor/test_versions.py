@@ -228,3 +228,20 @@ def test_axe_finds_nothing_wrong(browser: Any, node: Node, scheme: str) -> None:
             page.get_by_label("Documents to compare").wait_for()
             assert violations(page) == []
             assert seen.complaints == []
+
+
+def test_documents_that_wait_in_a_former_version_are_told(seen: Seen, node: Node) -> None:
+    name = deployed(node, graph("parted"))
+    page = seen.page
+
+    def answer(route: Any) -> None:
+        # it takes a destination that is away, and the grace of a version
+        found = route.fetch().json()
+        route.fulfill(json={**found, "former": [{"version": 7, "until": "2030-01-31T12:00:30Z"}]})
+
+    page.route(f"{node.url}/graphs/{name}", answer)
+    for tab in ("", "/versions"):
+        page.goto(f"{node.url}/#/graphs/{name}{tab}")
+        page.get_by_role("status").filter(has_text="Version 7 still finishes what it has begun, until").wait_for()
+    page.unroute(f"{node.url}/graphs/{name}")
+    page.get_by_text("Version 7 still").wait_for(state="detached")

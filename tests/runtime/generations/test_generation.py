@@ -37,10 +37,10 @@ def test_a_generation_shrinks_with_what_moves() -> None:
         graphs = {name: (1, {"max_instances": 1} if name == "few" else {}) for name in ("few", "all")}
         generation = Generation(1, InstanceSpec(0, 1, "", graphs, {}), 2)
         assert generation.places == [{"few", "all"}, {"all"}]
-        generation.let_go({"all"})
+        generation.let_go({"all"}, 30.0)
         assert (set(generation.graphs), list(map(set, generation.places)), generation.vacant) == ({"few"}, [{"few"}, set()], {1})
         assert [generation.is_open(slot) for slot in (0, 1)] == [True, False]
-        generation.let_go({"few"})
+        generation.let_go({"few"}, 30.0)
         assert (set(generation.graphs), generation.vacant) == (set(), {0, 1})
 
     asyncio.run(shrink())

@@ -168,8 +168,11 @@ def test_a_deployment_starts_only_what_it_changes(
     # a document that the old version cannot finish goes to the new one when the grace is over
     post(-2)
     wait_until(lambda: node.call("graphs.get", name="a").get("resting"), "a destination that is away")
+    former = node.call("graphs.get", name="a")["version"]
     node.call("graphs.put", name="a", obj=graphs.graph("a", 5))
+    assert [each["version"] for each in node.call("graphs.get", name="a")["former"]] == [former]
     wait_until(lambda: graphs.published("a")[-2] == 1, "a document of the old version")
+    assert "former" not in node.call("graphs.get", name="a")
     assert node.event("instance replaced")["graphs"] == ["a"]
     assert both not in settled(["a"], ["b"])
     # a graph that is taken down leaves the instance, and the other one where it is

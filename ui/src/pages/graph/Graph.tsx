@@ -16,13 +16,17 @@ import { Problem, messageOf } from "../../parts/Problem";
 import { useFetched } from "../../parts/useFetched";
 import { type Place, address, go } from "../../router";
 import { useRefusal, useSession } from "../../session";
-import { t } from "../../texts";
+import { language, t } from "../../texts";
 import { Rescue } from "./Rescue";
 import { type LiveGraph, stateOf } from "./state";
 import { TABS, type Tab } from "./tabs";
 import "../../style/graph.css";
 
 const AGAIN_MS = 5000;
+/** While a former version finishes what it has. */
+const SOON_MS = 1000;
+
+const clock = new Intl.DateTimeFormat(language, { timeStyle: "medium" });
 
 export function tabAt({ parts }: Place): Tab | undefined {
   return TABS.find((tab) => tab.name === (parts[2] ?? ""));
@@ -49,7 +53,9 @@ export function Graph({ place }: { readonly place: Place }) {
   // what is not listed for a token of some graphs may be another one's: then the node says so
   const isLimited = useSession().graphs.length > 0;
   const isAsked = isThere || (isThere === false && isLimited);
-  const { value: live, error, again: fetchAgain } = useFetched<LiveGraph>(isAsked ? path("graphs", name) : undefined, AGAIN_MS);
+  const [isParting, setParting] = useState(false);
+  const { value: live, error, again: fetchAgain } = useFetched<LiveGraph>(isAsked ? path("graphs", name) : undefined, isParting ? SOON_MS : AGAIN_MS);
+  useEffect(() => setParting(live?.former !== undefined), [live?.former]);
   const again = useCallback(() => {
     lookAgain();
     fetchAgain();
@@ -111,6 +117,11 @@ export function Graph({ place }: { readonly place: Place }) {
           <Menu name={t.graph.menu} icon={<MoreHorizontal size={16} aria-hidden />} items={[{ ...hold, icon: isPaused ? <Play size={16} aria-hidden /> : <Pause size={16} aria-hidden /> }]} />
         </div>
       </header>
+      {live?.former?.map(({ version, until }) => (
+        <div key={version} className="note warning" role="status">
+          {t.graph.former(version, live.version, clock.format(new Date(until)))}
+        </div>
+      ))}
       <div className="graph-body">
         {!tab ? (
           <Empty title={t.parts.notFound}>

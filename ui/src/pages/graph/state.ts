@@ -34,6 +34,8 @@ export interface FolderFile {
 }
 
 export interface LiveGraph extends Told {
+  /** Versions that finish documents, and until when they may. */
+  readonly former?: readonly { readonly version: number; readonly until: string }[];
   readonly graph: unknown;
   readonly file?: FolderFile;
 }
