@@ -28,7 +28,7 @@ from pypes.api.query import (
     wait_of,
 )
 from pypes.api.request import Request
-from pypes.errors import NotFound
+from pypes.errors import Gone, NotFound
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptQuery
 from pypes.runtime.worker.records import no_receipt
 
@@ -222,17 +222,28 @@ class Receipts:
 
     @operation(
         "What each filter did with a delivery that was traced",
-        {200: Answer("The filters, in the order in which they ran.", TRACE)},
+        {
+            200: Answer("The filters, in the order in which they ran.", TRACE),
+            204: Answer("With or=nothing: there is none; Pypes-Code says why.", None, {"Pypes-Code": "The code of the problem."}),
+        },
         errors={
             404: "No such receipt, or the delivery is not finished (trace.not_finished) or was not traced (trace.not_traced).",
             410: "The receipt or its trace existed and is forgotten by now.",
             503: BUSY,
         },
+        parameters=(Parameter("or", "nothing: 204 where there is no trace. Browsers complain of each 404.", TEXT),),
         scope="read",
     )
     async def on_get_trace(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
         await self._check(req.client, id)
-        found = await self._worker.records.trace(id)
+        try:
+            found = await self._worker.records.trace(id)
+        except (Gone, NotFound) as error:
+            if not error.code.startswith("trace.") or req.get_param("or") != "nothing":
+                raise
+            resp.status = 204
+            resp.set_header("pypes-code", error.code)
+            return
         # it is kept as JSON, an object
         resp.data = b'{"run":%d,%b' % (found.run, found.data[1:])
 

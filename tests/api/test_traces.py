@@ -161,6 +161,10 @@ def test_what_was_not_traced_says_how_to(node: Node) -> None:
     answer = get(node, f"/receipts/{receipt}/trace", 404)
     assert answer["code"] == "trace.not_traced"
     assert "?trace=1" in answer["detail"]
+    # without a complaint in the console of a browser
+    answer = node.get(f"/receipts/{receipt}/trace?or=nothing")
+    assert (answer.status, answer.headers["pypes-code"], answer.data) == (204, "trace.not_traced", b"")
+    assert get(node, f"/receipts/{receipt[:-4]}0000/trace?or=nothing", 404)["code"] == "receipt.not_found"
     assert get(node, f"/receipts/{receipt[:-4]}0000/trace", 404)["code"] == "receipt.not_found"
     assert get(node, "/receipts/none/trace", 404)["code"] == "receipt.not_found"
     assert post(node, b"{}", "/docs?trace=yes").status == 400

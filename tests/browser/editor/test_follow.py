@@ -91,9 +91,6 @@ def test_an_id_leads_to_all_its_runs_and_a_file_name_to_what_failed(seen: Seen, 
     page.get_by_role("listitem").filter(has_text="published by null").get_by_role("link").click()
     page.get_by_text("1 accepted, 1 published").wait_for()
     page.get_by_text("This delivery was not traced").wait_for()
-    # the browser notes in its console that there is no trace
-    assert [each for each in seen.complaints if "404" not in each] == []
-    seen.complaints.clear()
 
     named = {"Content-Disposition": "attachment; filename*=UTF-8''t%C3%A9a.pdf"}
     answer = node.post(b"%PDF-1.4", "/docs/shop", "application/pdf", **named)

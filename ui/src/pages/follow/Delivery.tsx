@@ -16,7 +16,7 @@ const WAIT_S = 5;
 export function Delivery({ first, index }: { readonly first: Receipt; readonly index: number | undefined }) {
   const [receipt, setReceipt] = useState(first);
   const [error, setError] = useState<unknown>();
-  const { trace, error: noTrace } = useTrace(receipt);
+  const traced = useTrace(receipt);
   useEffect(() => {
     if (receipt.pending === 0) return undefined;
     const stop = new AbortController();
@@ -82,8 +82,8 @@ export function Delivery({ first, index }: { readonly first: Receipt; readonly i
           </Fact>
         </dl>
       </section>
-      <DocumentList receipt={receipt} trace={trace} only={index} />
-      <Steps receipt={receipt} trace={trace} error={noTrace} only={index} />
+      <DocumentList receipt={receipt} trace={traced.trace} only={index} />
+      <Steps receipt={receipt} {...traced} only={index} />
     </>
   );
 }

@@ -1,6 +1,6 @@
 import { ChevronLeft, ChevronRight } from "lucide-react";
 import { useEffect, useMemo, useState } from "react";
-import { ApiError, get, path } from "../../api/http";
+import { ask, path, query } from "../../api/http";
 import { useCommands } from "../../commands/commands";
 import { Button } from "../../parts/Button";
 import { PacketView } from "../../parts/PacketView";
@@ -9,30 +9,38 @@ import { duration } from "../../parts/times";
 import { t } from "../../texts";
 import { type Receipt, type Seen, type Step, type Trace, traceOf } from "./receipts";
 
-/** The trace of a delivery that has come to its end; an error says that it has none, or what else is wrong. */
-export function useTrace(receipt: Receipt): { readonly trace: Trace | undefined; readonly error: unknown } {
+export interface TraceState {
+  readonly trace: Trace | undefined;
+  /** The code that says why there is none. */
+  readonly missing: string | undefined;
+  readonly error: unknown;
+}
+
+/** The trace of a delivery that has come to its end. */
+export function useTrace(receipt: Receipt): TraceState {
   const [trace, setTrace] = useState<Trace>();
+  const [missing, setMissing] = useState<string>();
   const [error, setError] = useState<unknown>();
   const isOver = receipt.pending === 0;
   useEffect(() => {
     if (!isOver) return undefined;
     const stop = new AbortController();
-    get<string>(path("receipts", receipt.receipt, "trace"), { asText: true, signal: stop.signal })
-      .then((text) => setTrace(traceOf(text)))
+    ask<string>("GET", `${path("receipts", receipt.receipt, "trace")}${query({ or: "nothing" })}`, { asText: true, signal: stop.signal })
+      .then(({ body, headers }) => (body ? setTrace(traceOf(body)) : setMissing(headers.get("pypes-code") ?? "")))
       .catch((problem: unknown) => !stop.signal.aborted && setError(problem));
     return () => stop.abort();
   }, [receipt.receipt, isOver]);
-  return { trace, error };
+  return { trace, missing, error };
 }
 
 /** What each filter did with a delivery that was traced, one step at a time. */
-export function Steps({ receipt, trace, error, only }: { readonly receipt: Receipt; readonly trace: Trace | undefined; readonly error: unknown; readonly only: number | undefined }) {
-  const isExpected = error instanceof ApiError && (error.code.startsWith("trace.") || error.status === 410);
+export function Steps({ receipt, trace, missing, error, only }: TraceState & { readonly receipt: Receipt; readonly only: number | undefined }) {
   return (
     <section className="stack steps">
       <h2>{t.follow.steps}</h2>
       {receipt.pending > 0 && <p className="dim">{t.follow.notFinished}</p>}
-      {error !== undefined && (isExpected ? <p className="dim">{error.code === "trace.not_traced" ? t.follow.notTraced : error.message}</p> : <Problem error={error} />)}
+      {missing !== undefined && <p className="dim">{missing === "trace.not_traced" ? t.follow.notTraced : t.follow.traceForgotten}</p>}
+      {error !== undefined && <Problem error={error} />}
       {trace && <Traced trace={trace} only={only} />}
     </section>
   );
