@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from pypes.testing.node import Node, running
-from tests.browser.chromium import PHONE, Seen, looking, violations
+from tests.browser.chromium import PHONE, Seen, expect, looking, violations
 from tests.browser.nodes import graph, judging, load
-from tests.browser.test_session import OWN, REFUSED
+from tests.browser.test_session import OWN, REFUSED, make
 
 pytestmark = pytest.mark.browser
 
@@ -70,6 +70,23 @@ def test_who_signs_in_again_is_where_the_session_was_over(browser: Any, tmp_path
         page.get_by_label("Token").fill(OWN)
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("heading", name="Follow").wait_for()
+        assert {*seen.complaints} <= REFUSED
+
+
+def test_of_a_session_that_ends_nothing_else_is_told(browser: Any, tmp_path: Path) -> None:
+    environ = {"PYPES_TOKEN": OWN}
+    with running(tmp_path, graph(), *load(tmp_path), workers=1, instances=1, environ=environ) as node, looking(browser) as seen:
+        node.headers["Authorization"] = f"Bearer {OWN}"
+        page = seen.page
+        page.goto(f"{node.url}/#/graphs/shop")
+        page.get_by_label("Token").fill(make(node, "short", "edit"))
+        page.get_by_role("button", name="Sign in").click()
+        line = page.get_by_role("banner").get_by_role("status")
+        expect(line).to_have_text("Live")
+        assert node.http.request("DELETE", f"{node.url}/tokens/short", headers=node.headers).status == 204
+        page.get_by_text("The session is over.").first.wait_for()
+        expect(line).to_have_count(0)
+        assert page.get_by_text("The node does not answer").count() == 0
         assert {*seen.complaints} <= REFUSED
 
 

@@ -1,6 +1,6 @@
 /** What happens on the node, as it happens: one stream for the whole page, closed while nobody looks at it. */
 
-import { query } from "./http";
+import { ApiError, get, query } from "./http";
 
 export interface NodeEvent {
   readonly kind: string;
@@ -69,8 +69,12 @@ function refresh(): void {
     if (source !== opened) return;
     source = null;
     address = "";
-    tell("away");
-    timer = window.setTimeout(refresh, AGAIN_MS[Math.min(failures++, AGAIN_MS.length - 1)]);
+    const again = () => {
+      tell("away");
+      timer = window.setTimeout(refresh, AGAIN_MS[Math.min(failures++, AGAIN_MS.length - 1)]);
+    };
+    // a stream does not tell why it ended; of a session that is over the answer tells everybody
+    get("session", { isUnasked: true }).then(again, (error: unknown) => (error instanceof ApiError && error.status === 401 ? tell("idle") : again()));
   };
   for (const kind of new Set([...wishes].flatMap((wish) => wish.kinds))) {
     opened.addEventListener(kind, (message) => {

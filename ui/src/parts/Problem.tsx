@@ -6,6 +6,7 @@ import { Button } from "./Button";
 export function messageOf(error: unknown): string {
   if (!(error instanceof ApiError)) return error instanceof Error ? error.message : String(error);
   if (error.status === 0) return t.parts.away;
+  if (error.status === 401) return t.parts.over;
   return error.message;
 }
 
