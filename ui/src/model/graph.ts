@@ -65,8 +65,11 @@ export function emptyGraph(name: string): GraphDoc {
   return { pypes: 1, name, nodes: {}, wires: [], routes: [], inherit: [], layout: {}, comments: {}, tests: [] };
 }
 
+/** Farther out a canvas loses its way; a graph of ten thousand filters in a row has room. */
+const FARTHEST = 10_000_000;
+
 export function isPlace(value: unknown): value is Place {
-  return Array.isArray(value) && value.length === 2 && value.every(Number.isFinite);
+  return Array.isArray(value) && value.length === 2 && value.every((each) => Number.isFinite(each) && Math.abs(each) <= FARTHEST);
 }
 
 export function isWire(value: unknown): value is Wire {

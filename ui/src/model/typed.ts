@@ -1,5 +1,6 @@
 /** Values of parameters as they are typed and shown. */
 
+import { read as exactly, rounded } from "./exact";
 import { type Json, type Said, said } from "./json";
 import type { Field } from "./schema";
 import { read, write } from "./units";
@@ -17,7 +18,7 @@ export function parse(field: Field, text: string): { readonly value: Json | unde
     case "number": {
       if (!bare) return { value: undefined };
       const value = read(bare, field.unit);
-      return value === null ? { error: said("schema.noNumber") } : { value };
+      return value === null ? { error: said("schema.noNumber") } : whole(/^-?\d+$/.test(bare) ? bare.replace(/^(-?)0+(?=\d)/, "$1") : "0", value);
     }
     case "boolean":
       return bare === "true" || bare === "false"
@@ -35,12 +36,12 @@ export function parse(field: Field, text: string): { readonly value: Json | unde
     }
     case "any": {
       const value = fromJson(bare);
-      return { value: value === undefined ? text : value };
+      return value === undefined ? { value: text } : whole(bare, value);
     }
     default: {
       if (!bare) return { value: undefined };
       const value = fromJson(bare);
-      return value === undefined ? { error: said("schema.noJson") } : { value };
+      return value === undefined ? { error: said("schema.noJson") } : whole(bare, value);
     }
   }
 }
@@ -90,6 +91,20 @@ export function variablesIn(text: string): readonly string[] {
 /** Whether a secret is written into the graph, where whoever may read it sees it. */
 export function isBare(field: Field, value: Json | undefined): boolean {
   return field.isSecret && typeof value === "string" && value !== "" && !variablesIn(value).length;
+}
+
+/** From here on a whole number has more than 64 bits, and up to there it is written without an exponent. */
+const [TOO_LARGE, SHORTENED] = [2 ** 63, 1e21];
+
+/** Whether a node takes all numbers of a value as they are written from here. */
+function isTaken(value: Json): boolean {
+  if (typeof value === "number") return Number.isFinite(value) && (!Number.isInteger(value) || Math.abs(value) < TOO_LARGE || Math.abs(value) >= SHORTENED);
+  return typeof value !== "object" || value === null || Object.values(value).every(isTaken);
+}
+
+/** The value of a JSON text; an error if a number in it would become another one. */
+function whole(text: string, value: Json): { readonly value: Json } | { readonly error: Said } {
+  return isTaken(value) && rounded(exactly(text)) === undefined ? { value } : { error: said("schema.tooManyDigits") };
 }
 
 function fromJson(text: string): Json | undefined {

@@ -68,6 +68,7 @@ export const modelDe: ModelTexts = {
   "schema.noNumber": "Muss eine Zahl sein.",
   "schema.pattern": "Muss die Form {pattern} haben.",
   "schema.required": "Ist nötig.",
+  "schema.tooManyDigits": "Die Zahl ist zu groß oder hat mehr Stellen, als behalten werden können.",
   "schema.type.boolean": "Muss wahr (true) oder falsch (false) sein.",
   "schema.type.either": "Hat eine Form, die dieser Parameter nicht haben kann.",
   "schema.type.integer": "Muss eine ganze Zahl sein.",

@@ -66,6 +66,7 @@ export const modelEn = {
   "schema.noNumber": "Must be a number.",
   "schema.pattern": "Must have the form {pattern}.",
   "schema.required": "Is required.",
+  "schema.tooManyDigits": "The number is too large, or has more digits than can be kept.",
   "schema.type.boolean": "Must be true or false.",
   "schema.type.either": "Has a form that this parameter cannot have.",
   "schema.type.integer": "Must be a whole number.",

@@ -32,7 +32,7 @@ test("what is no graph is an empty one, and what has no form is left out and sai
     name: "g",
     nodes: { a: { component: "JSON", params: [] }, b: 1, c: {} },
     wires: [["a.out", "b.in"], ["a"], "x", ["a", "b"], ["a.out", "b.in"]],
-    layout: { a: [1, 2], b: [1], gone: [1, 2] },
+    layout: { a: [1, 2], b: [1], gone: [1, 2], far: [1e308, 0] },
     comments: { c: { text: "x", at: [0, 0], size: "big" }, d: {} },
     tests: [{ post: [] }, 1, { name: "t" }, { name: "t" }],
     routes: "r",
@@ -48,7 +48,7 @@ test("what is no graph is an empty one, and what has no form is left out and sai
     ["test 1", "t", "t (2)"],
   );
   assert.deepEqual(doc["more"], { kept: true });
-  const places = ["nodes.b", "nodes.c", "wires.1", "wires.2", "wires.3", "routes", "tests.1", "comments.d", "layout.b"];
+  const places = ["nodes.b", "nodes.c", "wires.1", "wires.2", "wires.3", "routes", "tests.1", "comments.d", "layout.b", "layout.far"];
   assert.deepEqual(lost.map(({ params }) => params["where"]).sort(), places.sort());
 });
 

@@ -142,6 +142,8 @@ test("what is typed is read, and shown as it was", () => {
     [{}, "5", '"5"', "f"],
     [{}, 5, "5", "f"],
     [{}, ["a"], '["a"]', "f"],
+    [{ type: "number" }, 1e300, "1e+300", "f"],
+    [{ type: "integer" }, -9007199254740992, "-9007199254740992", "f"],
     [{ not: {} }, { a: 1 }, '{\n "a": 1\n}', "f"],
   ];
   for (const [schema, value, text, name] of cases) {
@@ -155,6 +157,12 @@ test("what is typed is read, and shown as it was", () => {
     [{ type: "boolean" }, "yes", "schema.noBoolean"],
     [{ enum: ["a"] }, "b", "schema.noChoice"],
     [{ not: {} }, "{", "schema.noJson"],
+    // none of these would come to the node as it was typed
+    ...["99999999999999999999", "-9007199254740993", "9223372036854775808"].flatMap((text): [Json, string, string][] =>
+      [{ type: "integer" }, {}, { not: {} }].map((schema) => [schema, text, "schema.tooManyDigits"]),
+    ),
+    [{ type: "number" }, "1e20", "schema.tooManyDigits"],
+    [{}, '{"a": [1e400]}', "schema.tooManyDigits"],
   ];
   for (const [schema, text, key] of errors) assert.deepEqual(parse(only("f", schema), text), { error: { key, params: {} } });
   assert.deepEqual(parse(only("f", { type: "integer" }), " "), { value: undefined });
