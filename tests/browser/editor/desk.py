@@ -151,6 +151,13 @@ class Desk:
         dialog.get_by_role("button", name="Deploy", exact=True).click()
         self.wait_live()
 
+    def discard(self) -> None:
+        """Leave the graph as it is deployed."""
+        self.wait_saved()
+        self.page.get_by_role("button", name="Discard draft").click()
+        self.page.get_by_role("dialog").get_by_role("button", name="Discard draft").click()
+        self.page.locator(".saving", has_text="As deployed").wait_for()
+
     def wait_live(self) -> None:
         """Until the dialog says that the draft is live."""
         self.page.get_by_role("dialog").get_by_text("is live.").wait_for(timeout=60_000)

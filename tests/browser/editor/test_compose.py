@@ -169,99 +169,7 @@ def test_what_was_done_survives_a_reload_in_the_middle_and_can_be_undone(seen: S
     seen.page.keyboard.press("Control+Shift+z")
     desk.filter("batch").wait_for()
     desk.wait_draft(lambda graph: "batch" in graph["nodes"], "what was done again is saved")
-    discard(desk)
-
-
-def discard(desk: Desk) -> None:
-    """Leave the graph as it is deployed."""
-    desk.wait_saved()
-    desk.page.get_by_role("button", name="Discard draft").click()
-    desk.page.get_by_role("dialog").get_by_role("button", name="Discard draft").click()
-    desk.page.locator(".saving", has_text="As deployed").wait_for()
-
-
-def test_two_tabs_have_both_changes_and_choose_where_they_differ(browser: Any, node: Node) -> None:
-    with looking(browser) as first, looking(browser) as second:
-        one, two = (Desk(each.page, node, "shop").open() for each in (first, second))
-        for desk in (one, two):
-            desk.filter("judge").wait_for()
-        one.add("Batch")
-        one.wait_saved()
-        two.filter("batch").wait_for()
-        # both at once
-        two.add("Route")
-        one.add("Template")
-        one.filter("route").wait_for()
-        two.filter("template").wait_for()
-        for desk in (one, two):
-            desk.filter("batch").focus()
-            desk.page.keyboard.press("Enter")
-            desk.name.wait_for()
-        one.fill("params.size", 11)
-        two.fill("params.size", 12)
-        until(lambda: first.page.get_by_role("dialog").count() + second.page.get_by_role("dialog").count(), 20, "one is asked")
-        asked, value = (one, 11) if first.page.get_by_role("dialog").count() else (two, 12)
-        asked.page.get_by_role("button", name="Take mine").click()
-        for desk in (one, two):
-            desk.wait_draft(lambda graph: graph["nodes"]["batch"]["params"]["size"] == value, "what was chosen is saved")
-            assert set(desk.here()["nodes"]) == {"json", "judge", "null", "batch", "route", "template"}
-        discard(asked)
-        assert {*first.complaints, *second.complaints} <= {CHANGED}
-
-
-def test_a_conflict_that_is_not_decided_survives_a_reload(browser: Any, node: Node) -> None:
-    with looking(browser) as first, looking(browser) as second:
-        one, two = (Desk(each.page, node, "torn").open() for each in (first, second))
-        one.add("Batch")
-        one.wait_saved()
-        two.filter("batch").focus()
-        two.page.keyboard.press("Enter")
-        two.name.wait_for()
-        # the second one hears of nothing until it saves
-        two.page.context.set_offline(True)
-        two.fill("params.size", 12)
-        one.fill("params.size", 11)
-        one.wait_draft(lambda graph: graph["nodes"]["batch"]["params"].get("size") == 11, "the first one is saved")
-        two.page.context.set_offline(False)
-        dialog = two.page.get_by_role("dialog", name="1 conflict")
-        dialog.wait_for()
-        # what it says would not be true of what is in conflict
-        assert two.notice("Both changes are in it").count() == 0
-        two.page.keyboard.press("Escape")
-        two.page.get_by_role("button", name="1 conflict").wait_for()
-        two.page.reload()
-        dialog.get_by_text("12").wait_for()
-        two.page.get_by_role("button", name="Take mine").click()
-        two.wait_draft(lambda graph: graph["nodes"]["batch"]["params"]["size"] == 12, "what was chosen is saved")
-        two.page.reload()
-        two.filter("batch").wait_for()
-        assert dialog.count() == 0
-
-
-def test_of_two_names_for_one_filter_the_chosen_one_stays(browser: Any, node: Node) -> None:
-    with looking(browser) as first, looking(browser) as second:
-        one, two = (Desk(each.page, node, "shop").open() for each in (first, second))
-        names = {}
-        for desk, name in ((one, "alpha"), (two, "beta")):
-            desk.filter("judge").focus()
-            desk.page.keyboard.press("Enter")
-            desk.name.fill(name)
-            names[desk.page] = name
-        for desk in (one, two):
-            desk.name.press("Enter")
-        until(lambda: first.page.get_by_role("dialog").count() + second.page.get_by_role("dialog").count(), 20, "one is asked")
-        asked = one if first.page.get_by_role("dialog").count() else two
-        mine = names[asked.page]
-        theirs = "beta" if mine == "alpha" else "alpha"
-        # until it is decided, and if it is decided so, it is called what the others call it
-        asked.filter(theirs).wait_for()
-        asked.page.get_by_role("button", name="Keep theirs").click()
-        asked.wait_saved()
-        assert {theirs} == {*asked.draft()["nodes"]} - {"json", "null"}
-        assert {*asked.here()["nodes"]} == {"json", "null", theirs}
-        assert asked.name.input_value() == theirs
-        discard(asked)
-        assert {*first.complaints, *second.complaints} <= {CHANGED}
+    desk.discard()
 
 
 def test_gestures_wait_for_a_node_that_restarts_under_the_page(browser: Any, tmp_path: Path) -> None:
@@ -322,7 +230,7 @@ def test_a_version_that_is_deployed_meanwhile_is_in_the_draft_and_said(seen: See
     draft = desk.wait_draft(lambda graph: graph.get("description") == "deployed elsewhere", "its changes are in the draft")
     assert "batch" in draft["nodes"]
     assert node.get("/graphs/shop/draft").json()["base"] == live["version"] + 1
-    discard(desk)
+    desk.discard()
 
 
 def test_a_number_that_browsers_round_is_not_saved_as_another_one(seen: Seen, node: Node) -> None:

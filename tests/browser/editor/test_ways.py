@@ -228,3 +228,21 @@ def test_what_others_wrote_is_text(desk: Desk) -> None:
     desk.page.keyboard.press("p")
     desk.page.get_by_role("region", name="Problems").get_by_text(HOSTILE_CODE).first.wait_for()
     assert desk.page.locator("img[src=x]").count() == 0
+
+
+def test_a_number_that_no_node_takes_is_told_at_its_field_and_the_rest_is_saved(desk: Desk) -> None:
+    desk.add("Batch")
+    desk.fill("params.size", 12)
+    desk.fill("params.size", "99999999999999999999")
+    desk.settings.get_by_text("The number is too large, or has more digits than can be kept.").wait_for()
+    desk.wait_draft(lambda graph: graph["nodes"]["batch"]["params"].get("size") == 12, "what was before stays")
+    desk.page.locator(".saving", has_text="Draft saved").wait_for()
+
+
+def test_a_name_that_is_typed_is_not_lost_by_a_reload(desk: Desk) -> None:
+    desk.filter("judge").focus()
+    desk.page.keyboard.press("Enter")
+    desk.name.fill("jury")
+    desk.page.reload()
+    desk.filter("jury").wait_for()
+    desk.wait_draft(lambda graph: "jury" in graph["nodes"], "the name is saved")

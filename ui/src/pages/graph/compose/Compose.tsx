@@ -64,7 +64,7 @@ function Desk({ name, place, graph, specs, again, draft, state, refused }: TabPr
   const [launched, setLaunched] = useState<Launched | null>(null);
   const [areProblemsOpen, setProblemsOpen] = useState(false);
   const [isShelfOpen, setShelfOpen] = useState(false);
-  const [areConflictsPut, setConflictsPut] = useState(false);
+  const [areConflictsOpen, setConflictsOpen] = useState(false);
   const { doc, selected, faults, checked, history, conflicts } = state;
 
   const editing = useMemo(() => new Editing(draft, specs, view, (port, at) => setAsked({ filter: port.filter, port, at })), [draft, specs]);
@@ -228,13 +228,15 @@ function Desk({ name, place, graph, specs, again, draft, state, refused }: TabPr
         </div>
         <Inspector editing={editing} faults={faults} refused={refused} onConnect={connect} onClose={() => draft.select(NOTHING)} />
       </div>
-      {conflicts.length > 0 && areConflictsPut && (
-        <Button className="conflicts-again" kind="danger" onClick={() => setConflictsPut(false)}>
-          {t.compose.conflicts(conflicts.length)}
-        </Button>
-      )}
+      <div role="status">
+        {conflicts.length > 0 && !areConflictsOpen && (
+          <Button className="conflicts-again" kind="danger" icon={<TriangleAlert size={16} aria-hidden />} onClick={() => setConflictsOpen(true)}>
+            {t.compose.conflicts(conflicts.length)}
+          </Button>
+        )}
+      </div>
       {asked && <Connect asked={asked} editing={editing} onClose={() => setAsked(null)} />}
-      {conflicts.length > 0 && !areConflictsPut && <Conflicts conflicts={conflicts} onChoose={(conflict, side) => draft.resolve(conflict, side)} onClose={() => setConflictsPut(true)} />}
+      {conflicts.length > 0 && areConflictsOpen && <Conflicts conflicts={conflicts} onChoose={(conflict, side) => draft.resolve(conflict, side)} onClose={() => setConflictsOpen(false)} />}
       {launched && <Launch name={name} what={launched} live={state.base} changes={changes} onClose={() => setLaunched(null)} onDone={again} />}
       {open === "discard" && <Discard onClose={() => setOpen(null)} onDiscard={() => void draft.discard()} />}
     </div>

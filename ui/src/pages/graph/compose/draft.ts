@@ -8,14 +8,15 @@ import { type DraftAnswer, discardDraft, faultsOf, inTheWay, isPassing, readDraf
 import { listen, watchLine } from "../../../api/events";
 import type { Fault } from "../../../api/http";
 import type { Change } from "../../../model/change";
-import { type GraphDoc, type Wire, emptyGraph, isWire, readGraph, toFile } from "../../../model/graph";
+import { type GraphDoc, emptyGraph, readGraph, toFile } from "../../../model/graph";
 import { type History, edit, emptyHistory, follow, redo, settle, undo } from "../../../model/history";
-import { type Said, equal, isObject, own } from "../../../model/json";
+import { type Said, equal, own } from "../../../model/json";
 import { type Conflict, type Side, merge, resolve } from "../../../model/merge";
 import { notify } from "../../../parts/Notices";
 import { messageOf } from "../../../parts/Problem";
 import { t } from "../../../texts";
 import { say } from "./words";
+import { adopted, asSent, withUids } from "./adopted";
 import { keep, readKept } from "./kept";
 
 /** Whether the node has what is here, and otherwise why not. */
@@ -42,15 +43,6 @@ const REST_MS = 600;
 /** Waits before a request is sent again that found nobody, the last one from then on. */
 const AGAIN_MS = [500, 1000, 2000, 5000];
 const KEEP_MS = 200;
-const NO_WIRE: Wire = ["", ""];
-
-/** A graph without uids, with those that its filters have in the draft: what is deployed has none. */
-function adopted(value: unknown, doc: GraphDoc): GraphDoc {
-  const { doc: read } = readGraph(value);
-  const used = new Set(Object.values(doc.nodes).map((node) => node.uid));
-  const nodes = Object.entries(read.nodes).map(([name, node]) => [name, { ...node, uid: used.has(name) ? name : (own(doc.nodes, name)?.uid ?? name) }] as const);
-  return { ...read, nodes: Object.fromEntries(nodes) };
-}
 
 export class Draft {
   #state: DraftState | null = null;
@@ -89,7 +81,7 @@ export class Draft {
   open = (): (() => void) => {
     if (this.#users++ === 0) {
       this.#stopListening = listen(["draft", "deployment"], ({ kind, data }) => this.#hear(kind, data), this.graph);
-      addEventListener("pagehide", this.#leave);
+      addEventListener("pagehide", this.leave);
       let wasAway = false;
       const stopWatching = watchLine((line) => {
         // what was told meanwhile is not told again
@@ -103,8 +95,8 @@ export class Draft {
     return () => {
       if (--this.#users > 0) return;
       this.#stopListening();
-      removeEventListener("pagehide", this.#leave);
-      this.#leave();
+      removeEventListener("pagehide", this.leave);
+      this.leave();
       void this.flush();
     };
   };
@@ -327,18 +319,24 @@ export class Draft {
     if (version === state.base) return;
     const base = before ? adopted(before.graph, state.doc) : emptyGraph(this.graph);
     const next = live ? adopted(live.graph, state.doc) : base;
-    const { doc, conflicts, renamed } = merge(base, next, state.doc);
-    this.#set({ doc, base: version, conflicts: [...state.conflicts, ...conflicts], history: follow(state.history, renamed), ...this.#chosen(renamed) });
-    notify({ text: live ? t.compose.caughtUp(version) : t.compose.takenDown });
-    if (!this.mayEdit || state.counter === null) return;
-    try {
-      const draft = await saveDraft(this.graph, toFile(doc), version, state.counter);
-      this.#set({ saved: doc, counter: draft.counter, faults: faultsOf(draft), checked: doc });
-    } catch (error) {
-      const other = inTheWay(error);
-      if (other === undefined) throw error;
-      await this.#meet(other);
+    // saved first: if it is gone, this draft is what is live, and so it is if it is the same, and about to go
+    let saved: Partial<DraftState> = {};
+    if (this.mayEdit && state.counter !== null) {
+      const { doc } = merge(base, next, state.doc);
+      if (equal(doc, next) && equal(state.doc, state.saved)) return;
+      try {
+        const draft = await saveDraft(this.graph, toFile(doc), version, state.counter);
+        saved = { saved: doc, counter: draft.counter, faults: faultsOf(draft), checked: doc };
+      } catch (error) {
+        const other = inTheWay(error);
+        if (other === undefined) throw error;
+        return this.#meet(other);
+      }
     }
+    const now = this.#state ?? state;
+    const { doc, conflicts, renamed } = merge(base, next, now.doc);
+    this.#set({ doc, base: version, conflicts: [...now.conflicts, ...conflicts], history: follow(now.history, renamed), ...this.#chosen(renamed), ...saved });
+    notify({ text: live ? t.compose.caughtUp(version) : t.compose.takenDown });
   }
 
   #merge(saved: GraphDoc, next: Partial<DraftState>): void {
@@ -356,7 +354,7 @@ export class Draft {
 
   #set(next: Partial<DraftState>): void {
     this.#state = { ...(this.#state as DraftState), ...next };
-    if (!this.#keepTimer) this.#keepTimer = window.setTimeout(this.#leave, KEEP_MS);
+    if (!this.#keepTimer) this.#keepTimer = window.setTimeout(this.leave, KEEP_MS);
     this.#tell();
   }
 
@@ -364,7 +362,8 @@ export class Draft {
     for (const listener of [...this.#listeners]) listener();
   }
 
-  #leave = (): void => {
+  /** The page may be gone at any moment: keep in the browser what is here. */
+  leave = (): void => {
     clearTimeout(this.#keepTimer);
     this.#keepTimer = 0;
     const state = this.#state;
@@ -372,19 +371,6 @@ export class Draft {
     const { counter, base, history, conflicts, doc, saved } = state;
     keep(this.graph, { counter, base, history, conflicts, ...(equal(doc, saved) ? {} : { unsaved: { doc, saved } }) });
   };
-}
-
-/** A draft that was begun elsewhere may have filters without one. */
-function withUids(doc: GraphDoc): GraphDoc {
-  const used = new Set(Object.values(doc.nodes).map((node) => node.uid));
-  const nodes = Object.entries(doc.nodes).map(([name, node]) => [name, node.uid !== undefined || used.has(name) ? node : { ...node, uid: name }] as const);
-  return { ...doc, nodes: Object.fromEntries(nodes) };
-}
-
-/** Faults count wires as they stand in the draft, which others may have saved in another order. */
-function asSent(doc: GraphDoc, { graph }: DraftAnswer): GraphDoc {
-  const wires = isObject(graph) ? graph["wires"] : undefined;
-  return Array.isArray(wires) ? { ...doc, wires: wires.map((wire: unknown) => (isWire(wire) ? wire : NO_WIRE)) } : doc;
 }
 
 const drafts = new Map<string, Draft>();

@@ -1,6 +1,6 @@
 /** A filter: its name, its parameters, its other settings, and what its component says of itself. */
 
-import { type ReactNode, useEffect, useState } from "react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
 import type { FilterDoc } from "../../../../model/graph";
 import { type Json, type Said, own } from "../../../../model/json";
 import { type Spec, inputsOf, outputsOf } from "../../../../model/ports";
@@ -28,7 +28,7 @@ const POOL: Field = { name: "pool", kind: "any", help: "", isRequired: false, is
 const OTHER: Field = { ...POOL, kind: "json" };
 
 /** A name that is typed, and taken over when that is done. */
-export function NameInput({ name, refused, onRename }: { readonly name: string; readonly refused: string | undefined; readonly onRename: (next: string) => Said | null }) {
+export function NameInput({ name, refused, onRename, onLeave }: { readonly name: string; readonly refused: string | undefined; readonly onRename: (next: string) => Said | null; readonly onLeave: () => void }) {
   // what was typed and not taken yet; only that is a name to be taken when the field is left, which others' changes may bring about
   const [typed, setTyped] = useState<string | null>(null);
   const [why, setWhy] = useState<Said | null>(null);
@@ -39,6 +39,17 @@ export function NameInput({ name, refused, onRename }: { readonly name: string; 
     setWhy(reason);
     if (reason === null) setTyped(null);
   };
+  // a reload takes over what was typed
+  const taking = useRef(take);
+  taking.current = take;
+  useEffect(() => {
+    const leave = () => {
+      taking.current();
+      onLeave();
+    };
+    addEventListener("pagehide", leave);
+    return () => removeEventListener("pagehide", leave);
+  }, [onLeave]);
   return (
     <div className="field">
       <label htmlFor="filter-name">{t.compose.name}</label>
@@ -122,7 +133,7 @@ export function FilterForm({ name, filter, spec, editing, faults, refused, actio
           {fault.message}
         </p>
       ))}
-      <NameInput key={filter.uid ?? name} name={name} refused={refused} onRename={(next) => editing.rename(name, next)} />
+      <NameInput key={filter.uid ?? name} name={name} refused={refused} onRename={(next) => editing.rename(name, next)} onLeave={draft.leave} />
       {spec && fields.length === 0 && <p className="dim">{t.compose.noParams}</p>}
       {fields.map(param)}
       {strange.map((key) => param({ ...OTHER, name: key }))}
