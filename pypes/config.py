@@ -22,7 +22,7 @@ from pypes.core.certificate import Certificate, UnusableCertificate
 from pypes.core.converting import converted
 from pypes.core.limits import Limits
 from pypes.core.pools import Pool, PoolRules, read_section
-from pypes.core.settings import CallbackSettings, ComponentSettings, LogSettings, QueueSettings, ServerSettings
+from pypes.core.settings import CallbackSettings, ComponentSettings, FleetSettings, LogSettings, QueueSettings, ServerSettings
 from pypes.errors import InvalidConfig, Problem
 from pypes.observe.otlp.settings import Otlp, from_variables, otlp_of
 from pypes.observe.settings import ObserveSettings
@@ -31,6 +31,8 @@ PREFIX = "PYPES_"
 #: Beginning of the names of sections that are pools.
 POOL_SECTION = "pool:"
 TOKEN_VARIABLE = "PYPES_TOKEN"
+#: Characters of a secret of a fleet.
+MIN_SECRET = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Settings:
     queue: QueueSettings = field(default_factory=QueueSettings)
     components: ComponentSettings = field(default_factory=ComponentSettings)
     callbacks: CallbackSettings = field(default_factory=CallbackSettings)
+    fleet: FleetSettings = field(default_factory=FleetSettings)
     limits: Limits = field(default_factory=Limits)
     log: LogSettings = field(default_factory=LogSettings)
     observe: ObserveSettings = field(default_factory=ObserveSettings)
@@ -53,6 +56,8 @@ class Settings:
     tls: Certificate | None = None
     #: Secret that signs callbacks, ``None`` without one. Never logged.
     callback_secret: str | None = field(default=None, repr=False)
+    #: Secrets that the nodes of the fleet share, the one in use first; empty: the node is in none. Never logged.
+    fleet_secrets: tuple[str, ...] = field(default=(), repr=False)
     #: The collector to which traces and metrics are sent, if any. Its headers are never logged.
     otlp: Otlp | None = None
     #: The file that was read, ``None`` if there was none.
@@ -71,6 +76,7 @@ SECTIONS: Mapping[str, type[Any]] = {
     "queue": QueueSettings,
     "components": ComponentSettings,
     "callbacks": CallbackSettings,
+    "fleet": FleetSettings,
     "limits": Limits,
     "log": LogSettings,
     "observe": ObserveSettings,
@@ -107,7 +113,8 @@ def load_settings(
     reader.add(given, "", folder, lambda key: "--" + key.partition(".")[2].replace("_", "-"))
     reader.absolute(folder)
     token = reader.token(environ)
-    settings = reader.build(token, reader.callback_secret(), reader.certificate(), reader.otlp(environ), source)
+    secrets = reader.callback_secret(), reader.fleet_secrets()
+    settings = reader.build(token, *secrets, reader.certificate(), reader.otlp(environ), source)
     if reader.problems:
         raise InvalidConfig("the configuration is not valid", problems=reader.problems)
     return settings
@@ -178,6 +185,19 @@ class _Reader:
             )
         return None
 
+    def fleet_secrets(self) -> tuple[str, ...]:
+        fleet = FleetSettings(**self.values["fleet"])
+        if not fleet.nodes:
+            return ()
+        if fleet.secret_file is None:
+            self._problem("fleet.nodes", "nodes answer only to those that know their secret: give secret_file, the same for all")
+            return ()
+        lines = (self._secret(fleet.secret_file, "fleet.secret_file", "secret") or "").splitlines()
+        secrets = tuple(line.strip() for line in lines if line.strip())
+        if any(len(secret) < MIN_SECRET for secret in secrets):
+            self._problem("fleet.secret_file", f"a secret has {MIN_SECRET} characters at least; openssl rand -hex 32 makes one")
+        return secrets
+
     def certificate(self) -> Certificate | None:
         chain, key = (self.values["server"].get(name) for name in ("tls_cert", "tls_key"))
         if chain is None and key is None:
@@ -216,6 +236,7 @@ class _Reader:
         self,
         token: str | None,
         callback_secret: str | None,
+        fleet_secrets: tuple[str, ...],
         tls: Certificate | None,
         otlp: Otlp | None,
         source: Path | None,
@@ -227,6 +248,7 @@ class _Reader:
             token=token,
             tls=tls,
             callback_secret=callback_secret,
+            fleet_secrets=fleet_secrets,
             otlp=otlp,
             source=source,
             given=frozenset(self._names),

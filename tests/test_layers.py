@@ -56,9 +56,10 @@ ROOMS: dict[str, dict[str, tuple[str, ...]]] = {
         "graphs": ("generations", "trials", "instance", "contracts", "pools"),
         "rpc": (),
         "contracts": ("rpc",),
-        "worker": ("rpc", "contracts"),
+        "fleet": ("rpc", "contracts"),
+        "worker": ("rpc", "contracts", "fleet"),
         "backup": ("graphs",),
-        "supervisor": ("graphs", "generations", "worker", "rpc", "contracts", "pools"),
+        "supervisor": ("graphs", "generations", "worker", "rpc", "contracts", "pools", "fleet"),
     },
 }
 

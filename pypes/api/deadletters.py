@@ -17,6 +17,7 @@ from pypes.api.query import (
     LIMIT,
     ORDER,
     SINCE,
+    UNANSWERED,
     UNTIL,
     check_names,
     choice_of,
@@ -25,6 +26,7 @@ from pypes.api.query import (
     invalid_empty,
     is_newest_first,
     limit_of,
+    missing,
     number_of,
     since_of,
     until_of,
@@ -135,23 +137,25 @@ class DeadLetters:
         if req.get_param("history") is not None:
             raise invalid("history", "left out, or sent with group=code")
         limit = limit_of(req)
-        found = await self._worker.records.letters(query, limit, req.get_param("after") or "", newest=is_newest_first(req))
+        after, newest = req.get_param("after") or "", is_newest_first(req)
+        found, unanswered = await self._worker.records.letters(query, limit, after, newest=newest)
         more = found[-1].id if len(found) == limit else None
-        resp.data = orjson.dumps({"deadletters": [listed(letter) for letter in found], "next": more})
+        resp.data = orjson.dumps({"deadletters": [listed(letter) for letter in found], "next": more, **missing(unanswered)})
 
     async def _groups(self, req: Request, query: LetterQuery) -> dict[str, Any]:
         seconds = number_of(req, "history", 0, MIN_HISTORY_S, MAX_HISTORY_S)
         until = wall()
         history = History(until - seconds, seconds / STEPS) if seconds else None
-        groups = await self._worker.records.letter_groups(query, history)
-        found: dict[str, Any] = {"groups": [counted(group, has_history=history is not None) for group in groups]}
+        groups, unanswered = await self._worker.records.letter_groups(query, history)
+        counts = [counted(group, has_history=history is not None) for group in groups]
+        found: dict[str, Any] = {"groups": counts, **missing(unanswered)}
         if history is not None:
             found["history"] = {"since": rfc3339(history.since), "until": rfc3339(until), "step_s": history.step_s}
         return found
 
     @operation(
         "Delete the dead letters that match; at least one criterion is needed",
-        {200: Answer("Number of dead letters that were deleted.", obj(count=COUNT))},
+        {200: Answer("Number of dead letters that were deleted.", obj(UNANSWERED, count=COUNT))},
         errors={400: "No criterion, an unknown one, or one whose value is empty or invalid.", 503: BUSY, 507: NO_ROOM},
         parameters=CRITERIA,
         scope="edit",
@@ -165,7 +169,8 @@ class DeadLetters:
                 code="request.invalid",
                 where="query",
             )
-        resp.data = orjson.dumps({"count": await self._worker.records.delete_letters(query, cause_of(req))})
+        count, unanswered = await self._worker.records.delete_letters(query, cause_of(req))
+        resp.data = orjson.dumps({"count": count, **missing(unanswered)})
 
     @operation(
         "Replay the dead letters that match, the oldest first",
@@ -176,7 +181,7 @@ class DeadLetters:
                 "versions from the start. refused names those that could not be replayed, and why. edits_forgotten: so many of "
                 "those that went had been edited, and their documents run from the start as they were received.",
                 obj(
-                    {**EDITS, "refused": {"type": "array", "items": obj(id=TEXT, code=TEXT, detail=TEXT)}},
+                    {**EDITS, **UNANSWERED, "refused": {"type": "array", "items": obj(id=TEXT, code=TEXT, detail=TEXT)}},
                     count=COUNT,
                     receipts={"type": "array", "items": TEXT},
                 ),
@@ -217,7 +222,7 @@ class DeadLetters:
         refused = [{"id": letter.id, "code": error.code, "detail": error.message} for letter, error in done.refused]
         if refused and not done.receipts and len({one["code"] for one in refused}) == 1:
             raise done.refused[0][1]
-        answer: dict[str, Any] = {"count": done.count, "receipts": done.receipts}
+        answer: dict[str, Any] = {"count": done.count, "receipts": done.receipts, **missing(sorted(done.unanswered))}
         if done.edits:
             answer["edits_forgotten"] = done.edits
         if refused:

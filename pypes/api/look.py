@@ -32,7 +32,7 @@ async def look(
     status: dict[str, Any] = msgspec.to_builtins(await worker.snapshot())
     # one that cannot be asked, because its worker is stopped or being replaced, would hold up the whole look
     can_ask = all(shard["queue"] is not None for shard in status["shards"])
-    groups = await worker.records.letter_groups(LetterQuery()) if can_ask else []
+    groups = (await worker.own_records.letter_groups(LetterQuery())).found if can_ask else []
     causes = [
         {"graph": each.graph, "filter": each.filter, "code": each.code, "count": each.count, "latest": rfc3339(each.latest)}
         for each in groups
@@ -48,5 +48,5 @@ async def look(
 async def _example(worker: IngestWorker, group: LetterGroup) -> dict[str, str]:
     """Error and receipt of the newest dead letter of a group."""
     query = LetterQuery(graph=group.graph, filter=group.filter, code=group.code)
-    letters = await worker.records.letters(query, 1, "", newest=True)
+    letters = (await worker.own_records.letters(query, 1, "", newest=True)).found
     return {"error": letters[0].error, "receipt": letters[0].receipt} if letters else {}

@@ -2,7 +2,8 @@
 
 - Head, body and idle time have deadlines, and connections are counted (:mod:`pypes.api.door`).
 - Head, trailers and chunk extensions are bounded. Trailers are dropped: they are no headers (RFC 9110, 6.5.1).
-- An offer to upgrade is ignored (RFC 9110, 7.8): the body belongs to the request, and one request has one answer.
+- An offer to upgrade is ignored (RFC 9110, 7.8): the body belongs to the request, and one request has one answer. The exception
+  are links between nodes (:mod:`pypes.api.links`).
 - A transfer coding other than ``chunked`` is refused (RFC 9112, 6.1).
 - A request that is refused here is answered after those before it, as HTTP/1.1 demands, and with a problem document.
 """
@@ -20,9 +21,12 @@ from pypes.api.door import Door, Entry, is_over
 from pypes.api.flow import Flow
 from pypes.api.guard import PROBE_PATHS
 from pypes.api.joining import JoiningTransport
+from pypes.api.links import Link, Links
 from pypes.api.request import DISCARD_BYTES, DISCARD_S
 from pypes.api.short_path import Post, ShortPath
 from pypes.api.upgrading import without_offer
+from pypes.errors import Forbidden
+from pypes.runtime.fleet.link import LINK_PATH
 
 log = logging.getLogger(__name__)
 
@@ -34,16 +38,21 @@ MAX_OVERHEAD_BYTES = 8 << 10
 #: Requests of one connection that may wait for those before them; each costs some kilobytes.
 MAX_PIPELINED = 256
 
+LINK_URL = LINK_PATH.encode()
+
 
 class Protocol(HttpToolsProtocol):
-    """One connection. Made by uvicorn for each; ``door`` and ``short_path`` are those of the worker."""
+    """One connection. Made by uvicorn for each; ``door``, ``short_path`` and ``links`` are those of the worker."""
 
     #: The newest request: a cycle of uvicorn, or a post on the short path.
     cycle: Any
 
-    def __init__(self, door: Door, short_path: ShortPath, **uvicorn: Any) -> None:
+    def __init__(self, door: Door, short_path: ShortPath, links: Links | None = None, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
         self._door = door
+        self._links = links
+        #: Speaks for the connection once it is one between nodes.
+        self._link: Link | None = None
         self._short_path = short_path
         #: The request that is being read, if it is on the short path.
         self._post: Post | None = None
@@ -86,6 +95,8 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._door.leave(self)
+        if self._link is not None:
+            self._link.end()
         # uvicorn tells the newest request, which is not the one that is being answered if others wait behind that
         if self._running is not None and not self._running.response_complete:
             _hang_up(self._running)
@@ -106,6 +117,8 @@ class Protocol(HttpToolsProtocol):
         """Start of the wait for a request; ``None`` while one is under way."""
         if self._refused_at is not None:
             return self._refused_at
+        if self._link is not None:
+            return None if self._link.is_proven else self._waits_since
         return None if self._unanswered or self._is_in_body else self._waits_since
 
     def evict(self) -> None:
@@ -118,6 +131,10 @@ class Protocol(HttpToolsProtocol):
     def check_deadlines(self, now: float) -> None:
         """End the connection if its client has kept the worker waiting for too long. 0 is no deadline."""
         limits = self._limits
+        if self._link is not None:
+            if not self._link.is_proven and is_over(self._waits_since, limits.head_s, now):
+                self.transport.abort()
+            return
         if unsent := self.transport.get_write_buffer_size():
             if unsent != self._unsent:
                 self._unsent, self._unsent_since = unsent, now
@@ -146,6 +163,9 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._moved_at = self.loop.time()
+        if self._link is not None:
+            self._link.feed(data)
+            return
         if self._refusal is not None:
             self._discard(len(data))
             return
@@ -160,7 +180,10 @@ class Protocol(HttpToolsProtocol):
                 self.parser.feed_data(data)
                 break
             except httptools.HttpParserUpgrade as offer:
-                data = self._without_offer() + data[offer.args[0] :]
+                rest = data[offer.args[0] :]
+                if self._became_link(rest):
+                    return
+                data = self._without_offer() + rest
             except httptools.HttpParserError as error:
                 log.debug("not a valid HTTP request", extra={"error": str(error)})
                 self._refuse(400, "http.malformed", "this is not a valid HTTP request")
@@ -192,6 +215,20 @@ class Protocol(HttpToolsProtocol):
         self._discarded += size
         if self._discarded > DISCARD_BYTES:
             self.transport.abort()
+
+    def _became_link(self, rest: bytes) -> bool:
+        """True if the message that offered to upgrade is from another node: the connection is theirs from then on."""
+        if self._links is None or self._unanswered or self._is_probe_only or self.url != LINK_URL:
+            return False
+        try:
+            self._link = self._links.open(self.headers, self.transport)
+        except Forbidden as error:
+            self._refuse(403, error.code, error.message)
+            return True
+        if self._link is not None:
+            self._joining.flush()
+            self._link.feed(rest)
+        return self._link is not None
 
     def _without_offer(self) -> bytes:
         """The head of the message that offered to upgrade, without the offer; a new parser takes it, then what follows."""

@@ -12,7 +12,7 @@ import orjson
 from falcon.asgi import Response
 
 from pypes.api.keys import check_keys
-from pypes.api.operation import TEXT, Parameter
+from pypes.api.operation import NAMES, TEXT, Parameter, Schema
 from pypes.api.request import Request
 from pypes.errors import BadRequest
 from pypes.runtime.contracts.control import Page
@@ -28,6 +28,11 @@ MAX_PAGE = 1000
 END_OF_TIME = 253_402_300_800.0
 
 _OFFSET_WITHOUT_PLUS = re.compile(r" (\d\d:\d\d)$")
+
+#: Part of the answer of a list.
+UNANSWERED: dict[str, Schema] = {
+    "unanswered": {**NAMES, "description": "Nodes of the fleet that did not answer: what they have is missing here."}
+}
 
 WAIT = Parameter(
     "wait", f"Seconds to wait until the receipt is finished, at most {MAX_WAIT_S:g}.", {"type": "number", "minimum": 0}
@@ -181,3 +186,8 @@ def _timestamp(text: str) -> float:
         return moment.timestamp() if moment.tzinfo is not None else math.nan
     except (ValueError, OverflowError):
         return math.nan
+
+
+def missing(unanswered: Sequence[str]) -> dict[str, Sequence[str]]:
+    """For an answer: the nodes that did not say what they have, if there are any."""
+    return {"unanswered": unanswered} if unanswered else {}

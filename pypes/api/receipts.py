@@ -16,6 +16,7 @@ from pypes.api.query import (
     LIMIT,
     ORDER,
     SINCE,
+    UNANSWERED,
     WAIT,
     check_names,
     choice_of,
@@ -23,6 +24,7 @@ from pypes.api.query import (
     invalid,
     is_newest_first,
     limit_of,
+    missing,
     number_of,
     since_of,
     wait_of,
@@ -30,7 +32,7 @@ from pypes.api.query import (
 from pypes.api.request import Request
 from pypes.errors import Gone, NotFound
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptQuery
-from pypes.runtime.worker.records import no_receipt
+from pypes.runtime.worker.owners import no_receipt
 
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
@@ -156,7 +158,7 @@ class Receipts:
         {
             200: Answer(
                 "A page of them; next is null on the last one.",
-                obj(receipts={"type": "array", "items": RECEIPT}, next=MAYBE_TEXT),
+                obj(UNANSWERED, receipts={"type": "array", "items": RECEIPT}, next=MAYBE_TEXT),
             )
         },
         errors={503: BUSY},
@@ -181,9 +183,10 @@ class Receipts:
                 ReceiptId.parse(after)
             except NotFound:
                 raise invalid("after", "the id of a receipt: next of the previous page") from None
-        found = await self._worker.records.receipts(query, limit, after, newest=newest)
+        found, unanswered = await self._worker.records.receipts(query, limit, after, newest=newest)
         more = found[-1].receipt if len(found) == limit else None
-        resp.data = orjson.dumps({"receipts": [receipt.to_obj() for receipt in found], "next": more})
+        listed = [receipt.to_obj() for receipt in found]
+        resp.data = orjson.dumps({"receipts": listed, "next": more, **missing(unanswered)})
 
     @operation(
         "State of a delivery; the numbers count documents",

@@ -8,7 +8,7 @@ import falcon.asgi
 import orjson
 
 from pypes.api.operation import COUNT, TEXT, Answer, Parameter, Schema, obj, operation
-from pypes.api.query import MAX_PAGE, check_names, criterion_of, invalid, number_of
+from pypes.api.query import MAX_PAGE, check_names, criterion_of, invalid, missing, number_of
 from pypes.api.receipts import BUSY, DOCUMENT, GRAPH, MAYBE_TEXT, MAYBE_TIME, RECEIPT, SOUGHT, shown
 from pypes.api.request import Request
 from pypes.ingest.whereabouts import DocumentQuery
@@ -78,7 +78,7 @@ class Whereabouts:
         [(name, text)] = given.items()
         query = DocumentQuery(text, name != "file", name != "id", criterion_of(req, "graph") or "", req.client.graphs)
         limit, before = number_of(req, "limit", PLACES, 1, MAX_PAGE), number_of(req, "after", 0, 1, MAX_KEY)
-        looked = await self._worker.records.look(query, limit, before)
+        looked, unanswered = await self._worker.records.look(query, limit, before)
         found: list[dict[str, Any]] = []
         for place in looked.found:
             receipt = place.receipt.to_obj()
@@ -86,4 +86,4 @@ class Whereabouts:
         # those of other graphs were looked through, too
         searched = {"deliveries": 0 if req.client.graphs else looked.deliveries, "since": looked.since or None}
         more = str(looked.until) if looked.until else None
-        resp.data = orjson.dumps({"documents": found, "searched": searched, "next": more})
+        resp.data = orjson.dumps({"documents": found, "searched": searched, "next": more, **missing(unanswered)})

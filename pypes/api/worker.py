@@ -25,6 +25,7 @@ from pypes import logs
 from pypes.api.app import create_app
 from pypes.api.door import Door
 from pypes.api.encrypted import Encrypted
+from pypes.api.links import links_of
 from pypes.api.protocol import Protocol
 from pypes.core.lifeline import die_with_parent, watch
 from pypes.errors import PypesError
@@ -156,7 +157,8 @@ class GunicornWorker(UvicornWorker):  # type: ignore[misc]
                 # what is there now stays: the collector need not look at it again
                 gc.freeze()
                 gc.set_threshold(GC_OBJECTS)
-                make = partial(Protocol, Door(self.app.config.limits), short_path)
+                links = links_of(self.app.config.fleet, worker.desk.handle)
+                make = partial(Protocol, Door(self.app.config.limits), short_path, links)
                 self.config.http = partial(encrypted, worker, make) if self.app.config.is_tls else make  # type: ignore[assignment]
                 await self._server.serve(sockets=self.sockets)
         finally:

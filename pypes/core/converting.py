@@ -18,6 +18,8 @@ def converted(info: Any, value: Any, folder: Path) -> Any:
         text, options = str(value).strip(), info.metadata.get("options")
         if options and text.lower() not in [option.lower() for option in options]:
             raise ValueError(f"must be one of {', '.join(options)}")
+        if text and info.metadata.get("is_path_or_url") and "://" not in text:
+            return str(folder / Path(text).expanduser())
         return next(o for o in options if o.lower() == text.lower()) if options else text
     if kind == "bool":
         if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Settings of the node itself: the sections ``[server]``, ``[queue]``, ``[components]``, ``[callbacks]`` and ``[log]``."""
+"""Settings of a node: the sections ``[server]``, ``[queue]``, ``[components]``, ``[callbacks]``, ``[fleet]``, ``[log]``."""
 
 from __future__ import annotations
 
@@ -96,6 +96,25 @@ class CallbackSettings:
 
     hosts: tuple[str, ...] = _key((), "Hosts (host or host:port) to which finished receipts may be posted; none by default.")
     secret_file: Path | None = _path(None, "File that holds the secret with which callbacks are signed (HMAC-SHA256).")  # noqa: RUF009 - a field
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSettings:
+    """Section ``[fleet]``."""
+
+    nodes: str = _key(
+        "",
+        "The nodes that answer for each other: a file with one URL per line, a folder that they share, or dns+http://NAME:PORT; "
+        "empty: this node is by itself.",
+        is_path_or_url=True,
+    )
+    secret_file: Path | None = _path(  # noqa: RUF009 - a field
+        None, "File with the secret that the nodes share; on further lines, those that hold as well, to replace it."
+    )
+    url: str = _key("", "URL at which the others reach this node, to be written into the shared folder; empty: its host's name.")
+    ca_file: Path | None = _path(  # noqa: RUF009 - a field
+        None, "Certificates (PEM) that those of the nodes are checked with, where they speak TLS; empty: those of the system."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from pypes.config import Settings
 
 
-def hiding_of(redact: Iterable[str], token: str | None, callback_secret: str | None, otlp: Otlp | None) -> Hiding:
-    """Hides names that match ``redact``, and token, secret of callbacks and the header fields for a collector."""
+def hiding_of(
+    redact: Iterable[str], token: str | None, callback_secret: str | None, otlp: Otlp | None, fleet_secrets: Iterable[str] = ()
+) -> Hiding:
+    """Hides names that match ``redact``, and token, secrets of callbacks and of the fleet, the header fields for a collector."""
     secrets = Secrets()
-    for text in (token, callback_secret, *(otlp.headers.values() if otlp is not None else ())):
+    for text in (token, callback_secret, *fleet_secrets, *(otlp.headers.values() if otlp is not None else ())):
         if text:
             secrets.add(text)
     return Hiding(redact, secrets)
@@ -25,5 +27,5 @@ def hiding_of(redact: Iterable[str], token: str | None, callback_secret: str | N
 
 def configure_logs(settings: Settings) -> None:
     """Configure the logs of the supervisor."""
-    hiding = hiding_of(settings.observe.redact, settings.token, settings.callback_secret, settings.otlp)
+    hiding = hiding_of(settings.observe.redact, settings.token, settings.callback_secret, settings.otlp, settings.fleet_secrets)
     logs.configure("supervisor", json=logs.is_json(settings.log.format), level=settings.log.level, hiding=hiding)

@@ -54,6 +54,7 @@ OTHERS: Mapping[str, str] = {
     "GET /graphs": LEFT_OUT,
     "POST /graphs": REFUSED,
     "GET /drafts": LEFT_OUT,
+    "GET /fleet": SAME,
     "GET /search": REFUSED,
     "GET /outbox": LEFT_OUT,
     "GET /outbox/{name}": HIDDEN,

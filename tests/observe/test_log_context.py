@@ -50,6 +50,7 @@ NODE: dict[str, tuple[str, ...]] = {
     "placement/pool_worker.py": ("closing the work of a pool failed",),
     "placement/process_executor.py": ("an answer of a pool worker cannot be read",),
     "placement/thread_executor.py": ("closing the work of a pool failed",),
+    "runtime/fleet/membership.py": ("member of the fleet", "the members are as they were known last"),
     "runtime/instance/instance.py": ("instance failed",),
     "runtime/pools/keeper_server.py": ("a connection to a pool cannot be taken",),
     "runtime/rpc/transport.py": ("control call failed",),

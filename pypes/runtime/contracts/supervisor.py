@@ -13,6 +13,7 @@ import msgspec
 from pypes.core.certificate import Certificate
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.outcome import ExitReason
+from pypes.runtime.contracts.fleet import Member
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):
@@ -233,6 +234,9 @@ class WorkerEvents(Protocol):
 
     def tokens(self) -> None:
         """Tell that tokens were made, changed or revoked."""
+
+    def members(self, members: list[Member]) -> None:
+        """Tell which nodes there are in the fleet; always complete. Before the answer to ``hello``, the first."""
 
     def certificate(self, certificate: Certificate) -> None:
         """Have the worker present a certificate to clients that come from now on; before the answer to ``hello``, the first."""

@@ -133,6 +133,15 @@ class ControlStore:
         """This node's number, 32 bits: chosen at random once, part of every receipt."""
         return int(self.rows("select value from node where key = 'id'")[0][0])
 
+    def members(self) -> dict[str, int]:
+        """The numbers of the nodes of the fleet, by name, as far as they were ever learned."""
+        found = self.rows("select substr(key, 8), value from node where key like 'member:%'")
+        return {str(name): int(number) for name, number in found}
+
+    def remember_member(self, name: str, number: int) -> None:
+        """Keep the number of a node of the fleet."""
+        self.change(("insert or replace into node values (?, ?)", (f"member:{name}", str(number))))
+
     # -- graphs -----------------------------------------------------------------------------------------
 
     def live(self) -> dict[str, StoredGraph]:

@@ -1,4 +1,4 @@
-"""Remote calls between the supervisor and the ingest workers, over a unix socket.
+"""Remote calls between the supervisor and the ingest workers over unix sockets, and between nodes over links.
 
 One JSON object per line, in both directions::
 
@@ -20,7 +20,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -66,8 +66,19 @@ def error_from_obj(obj: Mapping[str, Any]) -> PypesError:
     return cls(obj["message"], code=code, where=where, problems=[Problem(*problem) for problem in obj.get("problems", ())])
 
 
+class Sink(Protocol):
+    """The writing end of a connection: a stream's, or a transport of its own."""
+
+    def write(self, data: bytes, /) -> None: ...
+    def is_closing(self) -> bool: ...
+    def close(self) -> None: ...
+
+
 class RpcClient:
-    """One connection to a server; any number of calls may be under way. Used within one asyncio loop."""
+    """One connection to a server; any number of calls may be under way. Used within one asyncio loop.
+
+    ``called`` is the other side, in errors.
+    """
 
     def __init__(
         self,
@@ -76,9 +87,11 @@ class RpcClient:
         on_event: OnEvent | None,
         on_lost: Callable[[], None] | None,
         max_line_bytes: int = MAX_LINE_BYTES,
+        called: str = "the supervisor",
     ) -> None:
         self._reader = reader
         self._writer = writer
+        self._called = called
         self._max_line_bytes = max_line_bytes
         self._on_event = on_event
         self._on_lost = on_lost
@@ -119,17 +132,17 @@ class RpcClient:
         """
         return await self._call({"method": method, "params": params}, timeout_s)
 
-    async def carry(self, name: str, method: Method, params: dict[str, Any]) -> Any:
+    async def carry(self, name: str, method: Method, params: dict[str, Any], timeout_s: float | None = None) -> Any:
         """Make a call of a contract (see :func:`pypes.runtime.rpc.contract.stub`).
 
         When the caller of one that is made ``while_wanted`` is cancelled, or this process dies, the server gives it up.
         """
         extra = {"while_wanted": True} if method.is_while_wanted else {}
-        return await self._call({"method": name, "params": params, **extra}, None)
+        return await self._call({"method": name, "params": params, **extra}, timeout_s)
 
     async def _call(self, message: dict[str, Any], timeout_s: float | None) -> Any:
         if not self.is_open:
-            raise _gone()
+            raise self._gone()
         self._last_id += 1
         number, future = self._last_id, asyncio.get_running_loop().create_future()
         line = _line({"id": number, **message})
@@ -175,11 +188,14 @@ class RpcClient:
         """Nothing will be heard any more, of whatever reason: let nobody wait for it."""
         for future in self._calls.values():
             if not future.done():
-                future.set_exception(_gone())
+                future.set_exception(self._gone())
         self._writer.close()
         if not self._is_closed and self._on_lost is not None:
             self._is_closed = True
             self._on_lost()
+
+    def _gone(self) -> Unavailable:
+        return Unavailable(f"{self._called} cannot be reached; try again", code="control.lost")
 
     async def close(self) -> None:
         """Close the connection; calls still under way fail."""
@@ -192,7 +208,7 @@ class RpcClient:
 class Peer:
     """A connected client, as the server sees it. ``info`` is free for the server's owner."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, writer: Sink) -> None:
         self.info: dict[str, Any] = {}
         self._writer = writer
         #: Calls that the client may give up, by number.
@@ -236,7 +252,7 @@ class RpcServer:
     async def start(self, path: str) -> None:
         """Listen at ``path``; asyncio replaces a socket that a predecessor left there."""
         self._path = path
-        self._server = await asyncio.start_unix_server(self._connected, path, limit=self._max_line_bytes)
+        self._server = await asyncio.start_unix_server(self.serve, path, limit=self._max_line_bytes)
         os.chmod(path, 0o600)  # noqa: PTH101
 
     def broadcast(self, event: str, **params: Any) -> None:
@@ -244,7 +260,8 @@ class RpcServer:
         for peer in self.peers:
             peer.notify(event, **params)
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: Sink) -> None:
+        """Answer what comes over a connection until it ends."""
         peer = Peer(writer)
         self.peers.add(peer)
         try:
@@ -318,10 +335,6 @@ def _line(message: Any) -> bytes:
 def _bug(method: str, error: Exception) -> dict[str, Any]:
     log.error("control call failed", extra={"method": method}, exc_info=error)
     return error_to_obj(InternalError(f"{type(error).__name__} in the supervisor; its log has the traceback", where=method))
-
-
-def _gone() -> Unavailable:
-    return Unavailable("the supervisor cannot be reached; try again", code="control.lost")
 
 
 def _too_large(what: str, method: str, size: int, limit: int) -> TooLarge:

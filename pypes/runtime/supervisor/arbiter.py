@@ -11,10 +11,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pypes import logs
 from pypes.config import Settings
 from pypes.core.lifeline import ProcessGroup
+from pypes.runtime.fleet.secret import FleetAccess
 from pypes.runtime.generations.backoff import FIRST_S, Backoff
 from pypes.runtime.worker.config import WorkerConfig
 
@@ -130,7 +132,13 @@ class Arbiter:
 
 
 def config_of(
-    settings: Settings, runtime_dir: Path, listener: socket.socket, lifeline_fd: int, node: int, session_key: bytes
+    settings: Settings,
+    runtime_dir: Path,
+    listener: socket.socket,
+    lifeline_fd: int,
+    node: int,
+    session_key: bytes,
+    boot: str = "",
 ) -> WorkerConfig:
     """The configuration of gunicorn and its workers; ``listener`` is the socket of the node, which they inherit."""
     s = settings
@@ -161,6 +169,8 @@ def config_of(
         interval_s=s.queue.interval_s,
         limits=s.limits,
         node=node,
+        boot=boot,
+        fleet=fleet_access(s),
         fleet_dir=None if s.server.fleet is None else str(s.server.fleet),
         log_json=logs.is_json(s.log.format),
         log_level=s.log.level,
@@ -169,6 +179,14 @@ def config_of(
         otlp=None if s.otlp is None else s.otlp.of_node(node),
         caller_traces_per_s=0.0 if s.otlp is None else s.observe.caller_traces_per_s,
     )
+
+
+def fleet_access(settings: Settings) -> FleetAccess | None:
+    """The way in to the nodes of the fleet, ``None`` if the node is in none."""
+    if not settings.fleet_secrets:
+        return None
+    name = urlsplit(settings.fleet.nodes).hostname or "" if settings.fleet.nodes.startswith("dns+") else ""
+    return FleetAccess(settings.fleet_secrets, str(settings.fleet.ca_file or ""), name)
 
 
 def _environ(given: Mapping[str, str]) -> dict[str, str]:

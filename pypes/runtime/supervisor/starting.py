@@ -12,6 +12,7 @@ import orjson
 from pypes.config import Settings
 from pypes.core.addresses import is_loopback, split_bind
 from pypes.errors import InvalidConfig, Problem
+from pypes.runtime.fleet.addresses import reader_of
 from pypes.runtime.graphs.files import SUFFIX
 from pypes.runtime.graphs.store import ControlStore
 
@@ -19,11 +20,14 @@ log = logging.getLogger(__name__)
 
 
 def check_start(settings: Settings, store: ControlStore) -> None:
-    """Raise :class:`InvalidConfig` for a given ``graphs`` that is no folder, and for a ``default`` that no graph is named.
+    """Raise :class:`InvalidConfig` for a given ``graphs`` that is no folder, a ``default`` that no graph is named, and for
+    ``nodes`` of a fleet that are none.
 
     Only at start: a node that runs outlives its folder. A node without any graph takes every ``default``, since its graphs may
     be deployed over HTTP. A graph that was deployed once and is deleted is no mistake of the settings, and the node starts.
     """
+    if settings.fleet_secrets:
+        reader_of(settings.fleet.nodes)
     problems = []
     folder, default = settings.server.graphs, settings.server.default
     if "server.graphs" in settings.given and not folder.is_dir():

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from pypes import logs
+from pypes import __version__, logs
 from pypes.access.audit import Cause, line_of
 from pypes.access.issuing import Issuer
 from pypes.access.spending import Spending
@@ -31,6 +31,7 @@ from pypes.ingest.outcome import ExitReason
 from pypes.observe import Observer, together
 from pypes.observe.loop_delay import observe_delay
 from pypes.registry import Catalogue, discover
+from pypes.runtime.contracts.fleet import Greeting
 from pypes.runtime.contracts.supervisor import NodeStatus
 from pypes.runtime.data_dir import DataDir
 from pypes.runtime.generations.generations import Generations
@@ -51,6 +52,7 @@ from pypes.runtime.supervisor.auditing import AuditDesk, forget_lines
 from pypes.runtime.supervisor.clockkeeper import ClockKeeper
 from pypes.runtime.supervisor.closing import let_in_no_more
 from pypes.runtime.supervisor.control import Control
+from pypes.runtime.supervisor.fleet import membership_of
 from pypes.runtime.supervisor.happening import EventDesk, Happenings, LogNews, log_of, rates_of
 from pypes.runtime.supervisor.lately import LatelySeen
 from pypes.runtime.supervisor.locks import listen, lock_runtime_dir, release_runtime_dir, url_of
@@ -82,6 +84,8 @@ class Supervisor:
         self._created = time.monotonic()
         #: Sessions of browsers outlive workers and their arbiter, and end with this process.
         self._session_key = secrets.token_bytes(32)
+        #: Tells this node from a copy of it.
+        self._boot = secrets.token_hex(8)
         self._log = logs.get("pypes.supervisor")
         self._state = "starting"
         self._stop = asyncio.Event()
@@ -154,6 +158,9 @@ class Supervisor:
         self._workers = Workers(self._topology, self._look_ready, self._fail)
         self._workers.present(self.settings.tls)
         self._arbiter = Arbiter(self._worker_config)
+        self._fleet = membership_of(
+            self.settings, self._store, self._greeting, self._workers.announce_members, self._fail, self.url
+        )
         self._schedules = Schedules(self._store, self._deployer, owners.fire)
         steps = Steps(GraphDrafts(self._store, self._deployer, happenings.draft_changed), self._deployer)
         self._shadows = Shadows(self._store, self._deployer, self._runtime_dir, self._lifeline.fd, self._announce, self._fail)
@@ -207,6 +214,8 @@ class Supervisor:
         self._tasks.keep(self._logbook.run(), "log book")
         self._tasks.keep(forget_lines(self._store, self.settings.limits), "audit log")
         self._tasks.keep(self._lately.run(), "looks at the last minute")
+        if self._fleet is not None:
+            self._tasks.keep(self._fleet.run(), "members of the fleet")
         catalogue = await self._discover(self.settings)
         files = stamps_of(self.settings.server.graphs)
         await self._deployer.bring_up(catalogue, self.settings)
@@ -277,7 +286,10 @@ class Supervisor:
 
     def _worker_config(self) -> WorkerConfig:
         fd, node = self._lifeline.fd, self._store.node
-        return config_of(self.settings, self._runtime_dir, self._listener, fd, node, self._session_key)
+        return config_of(self.settings, self._runtime_dir, self._listener, fd, node, self._session_key, self._boot)
+
+    def _greeting(self) -> Greeting:
+        return Greeting(self._store.node, self._boot, __version__)
 
     # -- reports of children -----------------------------------------------------------------------------
 
@@ -369,6 +381,8 @@ class Supervisor:
         self._state = "draining"
         await self._asked.close()
         await self._tasks.close()
+        if self._fleet is not None:
+            await self._fleet.close()
         await self._deployer.close()
         await self._shadows.close()
         orderly = asyncio.create_task(self._drain())

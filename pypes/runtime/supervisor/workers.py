@@ -17,6 +17,7 @@ from pypes.errors import BadRequest
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.outcome import ExitReason
 from pypes.ingest.receipt import rfc3339
+from pypes.runtime.contracts.fleet import Member
 from pypes.runtime.contracts.supervisor import WorkerEvents, WorkerStatus
 from pypes.runtime.rpc import Peer
 from pypes.runtime.rpc.contract import events
@@ -50,12 +51,15 @@ class Workers:
         self._log = logs.get("pypes.workers")
         #: Shown to clients, if the node speaks TLS.
         self.certificate: Certificate | None = None
+        self._members: list[Member] = []
 
     def hello(self, peer: Peer, pid: int, slot: int) -> Topology:
         """A worker introduces itself; the answer is the topology."""
         worker = self._known[peer] = WorkerConnection(pid, slot, events(WorkerEvents, peer.notify))
         if self.certificate is not None:
             worker.events.certificate(self.certificate)
+        if self._members:
+            worker.events.members(self._members)
         if self._grace_s is not None:
             worker.events.drain(self._grace_s)
         self._notify()
@@ -93,6 +97,12 @@ class Workers:
         """Tell all workers that tokens have changed."""
         for worker in self._known.values():
             worker.events.tokens()
+
+    def announce_members(self, members: list[Member]) -> None:
+        """Tell all workers which nodes there are in the fleet."""
+        self._members = members
+        for worker in self._known.values():
+            worker.events.members(members)
 
     def present(self, certificate: Certificate | None) -> None:
         """Have all workers present a certificate to clients that come from now on; connections that are there go on.

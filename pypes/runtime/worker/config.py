@@ -9,6 +9,7 @@ from pypes.access.settings import AccessSettings
 from pypes.core.limits import Limits
 from pypes.observe.hiding import Hiding
 from pypes.observe.otlp.settings import Otlp
+from pypes.runtime.fleet.secret import FleetAccess
 from pypes.runtime.own_secrets import hiding_of
 
 
@@ -20,10 +21,11 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     ``lifeline_fd`` the reading end of a pipe that nobody writes to: its end means that the supervisor is gone.
     ``session_key``: random bytes of which sessions of browsers are made, the same as long as the supervisor lives. ``hosts``
     holds what an operator added; the names of ``bind`` are implied. ``proxies`` are networks. ``budget`` is that of tokens that
-    have none. ``node`` is the node's number in receipts. ``fleet_dir`` is the folder that the node shares with others, if it
-    does. ``otlp``: where traces and metrics are sent. ``caller_traces_per_s``: how many deliveries are traced because their
-    callers are. ``redact``: patterns of names whose values are hidden where documents are shown. With
-    ``is_tls`` nothing but TLS is spoken; the supervisor pushes the certificate.
+    have none. ``node`` is the node's number in receipts. ``boot`` is chosen anew by each supervisor, so that two nodes with
+    the same number are told apart. ``fleet_dir`` is the folder that the node shares with others for its sources, if it does;
+    ``fleet``: how it comes to the nodes of its fleet, if it is in one. ``otlp``: where traces and metrics are sent.
+    ``caller_traces_per_s``: how many deliveries are traced because their callers are. ``redact``: patterns of names whose values
+    are hidden where documents are shown. With ``is_tls`` nothing but TLS is spoken; the supervisor pushes the certificate.
     """
 
     data_dir: str
@@ -51,7 +53,9 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     interval_s: float = 1.0
     limits: Limits = msgspec.field(default_factory=Limits)
     node: int = 0
+    boot: str = ""
     fleet_dir: str | None = None
+    fleet: FleetAccess | None = None
     log_json: bool = True
     log_level: str = "INFO"
     log_ring_bytes: int = 0
@@ -65,7 +69,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     def hiding(self) -> Hiding:
         """Hides what no process of the node is to show."""
-        return hiding_of(self.redact, self.token, self.callback_secret, self.otlp)
+        return hiding_of(self.redact, self.token, self.callback_secret, self.otlp, self.fleet.secrets if self.fleet else ())
 
     def encode(self) -> bytes:
         return msgspec.json.encode(self)

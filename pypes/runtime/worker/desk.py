@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 from pypes.access.audit import ITSELF, Cause
 from pypes.ingest.contracts.intake import Key
 from pypes.ingest.contracts.queue import GraphUse, Queue, QueueStats
 from pypes.ingest.delivery import Header
+from pypes.ingest.dispatch.topology import Topology
+from pypes.ingest.receipt import Receipt, ReceiptQuery
+from pypes.ingest.whereabouts import DocumentQuery, Looked
 from pypes.runtime.contracts.shard import Runs
 from pypes.runtime.worker.sources import Sources
 
@@ -17,18 +21,18 @@ Append = Callable[[Header, bytes, str, Key | None], Coroutine[Any, Any, str]]
 
 
 class ShardDesk:
-    """Implements :class:`pypes.runtime.contracts.shard.ShardCalls` with a queue and the sources of the worker."""
+    """Implements :class:`pypes.runtime.contracts.shard.ShardCalls` with a queue and the sources of the worker.
 
-    def __init__(self, queue: Queue, sources: Sources, is_closing: Callable[[str], bool], append: Append) -> None:
+    ``topology()`` is what the worker knows of the node.
+    """
+
+    def __init__(self, queue: Queue, sources: Sources, topology: Callable[[], Topology], append: Append) -> None:
         self._queue = queue
         self._sources = sources
-        self._is_closing = is_closing
+        self._topology = topology
         self.append = append
-        self.wait_receipt = queue.receipts.wait
         self.documents = queue.receipts.documents
         self.trace = queue.receipts.trace
-        self.receipts = queue.receipts.find
-        self.look = queue.receipts.look
         self.letters = queue.letters.find
         self.letter = queue.letters.get
         self.origin = queue.letters.origin
@@ -39,6 +43,32 @@ class ShardDesk:
         self.replay_together = queue.letters.replay_together
         self.lines = queue.audited.lines
         self.kept = queue.audited.kept
+
+    async def wait_receipt(self, id: str, wait_s: float) -> Receipt | None:
+        found = await self._queue.receipts.wait(id, wait_s)
+        return None if found is None else self._explained(found)
+
+    async def receipts(self, query: ReceiptQuery, limit: int, after: str = "", *, newest: bool = False) -> list[Receipt]:
+        return [self._explained(one) for one in await self._queue.receipts.find(query, limit, after, newest=newest)]
+
+    async def look(self, query: DocumentQuery, limit: int, before: int = 0) -> Looked:
+        looked = await self._queue.receipts.look(query, limit, before)
+        return replace(looked, found=[replace(each, receipt=self._explained(each.receipt)) for each in looked.found])
+
+    def _explained(self, receipt: Receipt) -> Receipt:
+        """With the reason why it waits, if its graph is that."""
+        if receipt.state not in ("queued", "processing"):
+            return receipt
+        topology = self._topology()
+        if receipt.graph in topology.failed:
+            # it may have been with an instance before, but nobody has it now
+            reason = f"the graph cannot be set up: {topology.failed[receipt.graph]}"
+            return replace(receipt, state="queued", reason=reason)
+        if receipt.graph in topology.stalled:
+            return replace(receipt, reason=f"the graph cannot run: {topology.stalled[receipt.graph]}")
+        if receipt.graph in topology.paused and receipt.state == "queued":
+            return replace(receipt, reason="the graph is paused")
+        return receipt
 
     async def trigger(self, graph: str, at: float | None = None) -> list[str]:
         return await self._sources.trigger(self._queue, graph, at)
@@ -56,4 +86,4 @@ class ShardDesk:
         return self._queue.uses()
 
     async def unfinished(self, graph: str) -> int | None:
-        return await self._queue.unfinished(graph) if self._is_closing(graph) else None
+        return await self._queue.unfinished(graph) if graph in self._topology().closing else None

@@ -1,27 +1,27 @@
-"""Receipts and dead letters of a node: looked up in the shard that their id names, or merged from the lists of all shards."""
+"""Receipts and dead letters: looked up where their id leads to, or merged from the lists of all shards and nodes."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
-from itertools import zip_longest
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from itertools import chain, zip_longest
+from typing import Generic, NamedTuple, TypeVar
 
 from pypes.access.audit import ITSELF, Cause
 from pypes.errors import NotFound, PypesError, StoreError, Unavailable
 from pypes.ingest.deadletter import History, KeptLetter, LetterGroup, LetterQuery, Origin, Replayed
-from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.outcome import DeadLetter, KeptTrace, receipt_of
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptQuery
 from pypes.ingest.replaying import starts_over
 from pypes.ingest.whereabouts import DocumentQuery, Looked, merged
-from pypes.runtime.contracts.shard import ShardCalls
-from pypes.runtime.worker.peers import Peers
+from pypes.runtime.contracts.records import RecordCalls
+from pypes.runtime.worker.owners import ELSEWHERE, Owners, no_receipt
 
 #: Dead letters handled at a time where many are: so many fit into one commit of a shard, and none waits long behind them.
 PORTION = 200
-#: Code of what another node has given out.
-ELSEWHERE = "receipt.other_node"
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -32,12 +32,15 @@ class ReplayedMany:
     edits: int = 0
     receipts: list[str] = field(default_factory=list)
     refused: list[tuple[DeadLetter, PypesError]] = field(default_factory=list)
+    #: Nodes that did not answer when they were asked for theirs.
+    unanswered: set[str] = field(default_factory=set)
 
     def add(self, other: ReplayedMany) -> None:
         self.count += other.count
         self.edits += other.edits
         self.receipts += other.receipts
         self.refused += other.refused
+        self.unanswered |= other.unanswered
 
     @property
     def has_to_end(self) -> bool:
@@ -45,31 +48,42 @@ class ReplayedMany:
         return any(isinstance(error, (StoreError, Unavailable)) for _, error in self.refused)
 
 
+class Gathered(NamedTuple, Generic[T]):
+    """A list that was gathered from all places, and the nodes that did not answer: what they have is missing."""
+
+    found: T
+    unanswered: tuple[str, ...] = ()
+
+
 class Records:
-    """Receipts and dead letters of the node numbered ``node``. Coroutines; none blocks, all may raise :class:`Unavailable`.
+    """Receipts and dead letters. Coroutines; none blocks, all may raise :class:`Unavailable`."""
 
-    ``topology()`` is what the worker knows of the node: a receipt says so if its graph cannot run.
-    """
+    def __init__(self, owners: Owners) -> None:
+        self._owners = owners
 
-    def __init__(self, peers: Peers, node: int, topology: Callable[[], Topology]) -> None:
-        self._topology = topology
-        self._peers = peers
-        self._node = node
+    def _owner_of(self, receipt: str) -> RecordCalls:
+        """The owner that an id leads to; raises :class:`NotFound` if it leads nowhere."""
+        return self._owners.of(ReceiptId.parse(receipt))
 
-    def _owner_of(self, receipt: str) -> ShardCalls:
-        """The owner of the shard that an id leads to; raises :class:`NotFound` if it leads nowhere."""
-        parsed = ReceiptId.parse(receipt)
-        if parsed.node != self._node:
-            raise _of_another_node(parsed.node, self._node)
-        if parsed.shard not in self._peers.numbers():
-            raise no_receipt()
-        return self._peers.shard(parsed.shard)
-
-    def _owner_of_letter(self, id: str) -> ShardCalls:
+    def _owner_of_letter(self, id: str) -> RecordCalls:
         try:
             return self._owner_of(receipt_of(id))
         except NotFound as error:
             raise (error if error.code == ELSEWHERE else no_letter()) from None
+
+    async def _gather(self, ask: Callable[[RecordCalls], Awaitable[T]]) -> Gathered[list[T]]:
+        """The answers of all places. Raises what a shard of this node raises; other nodes may be silent."""
+        owners = self._owners.every()
+        answers = await asyncio.gather(*(ask(owner.calls) for owner in owners), return_exceptions=True)
+        found, unanswered = [], []
+        for owner, answer in zip(owners, answers, strict=True):
+            if not isinstance(answer, BaseException):
+                found.append(answer)
+            elif owner.member and isinstance(answer, Unavailable):
+                unanswered.append(owner.member)
+            else:
+                raise answer
+        return Gathered(found, tuple(unanswered))
 
     # -- receipts ---------------------------------------------------------------------------------------
 
@@ -78,22 +92,7 @@ class Records:
         found = await self._owner_of(id).wait_receipt(id, wait_s)
         if found is None:
             raise no_receipt()
-        return self._explained(found)
-
-    def _explained(self, receipt: Receipt) -> Receipt:
-        """With the reason why it waits, if its graph is that."""
-        if receipt.state not in ("queued", "processing"):
-            return receipt
-        topology = self._topology()
-        if receipt.graph in topology.failed:
-            # it may have been with an instance before, but nobody has it now
-            reason = f"the graph cannot be set up: {topology.failed[receipt.graph]}"
-            return replace(receipt, state="queued", reason=reason)
-        if receipt.graph in topology.stalled:
-            return replace(receipt, reason=f"the graph cannot run: {topology.stalled[receipt.graph]}")
-        if receipt.graph in topology.paused and receipt.state == "queued":
-            return replace(receipt, reason="the graph is paused")
-        return receipt
+        return found
 
     async def documents(self, id: str, limit: int, after: int) -> list[DocumentReport]:
         """The fates of the documents of a delivery; raises as :meth:`receipt`."""
@@ -109,23 +108,24 @@ class Records:
             raise no_receipt()
         return found
 
-    async def receipts(self, query: ReceiptQuery, limit: int, after: str, *, newest: bool = False) -> list[Receipt]:
-        """Receipts of all shards as ``Queue.receipts`` has them: ids sort by time."""
-        found = await asyncio.gather(*(owner.receipts(query, limit, after, newest=newest) for owner in self._peers.every()))
-        merged = sorted((receipt for part in found for receipt in part), key=lambda receipt: receipt.receipt, reverse=newest)
-        return [self._explained(receipt) for receipt in merged[:limit]]
+    async def receipts(self, query: ReceiptQuery, limit: int, after: str, *, newest: bool = False) -> Gathered[list[Receipt]]:
+        """Receipts of all places as ``Queue.receipts`` has them: ids sort by time."""
+        parts = await self._gather(lambda owner: owner.receipts(query, limit, after, newest=newest))
+        merged = sorted((receipt for part in parts.found for receipt in part), key=lambda one: one.receipt, reverse=newest)
+        return Gathered(merged[:limit], parts.unanswered)
 
-    async def look(self, query: DocumentQuery, limit: int, before: int) -> Looked:
-        """The deliveries with a document, as ``Receipts.look`` has them, of all shards."""
-        looked = merged(await asyncio.gather(*(owner.look(query, limit, before) for owner in self._peers.every())))
-        return replace(looked, found=[replace(each, receipt=self._explained(each.receipt)) for each in looked.found])
+    async def look(self, query: DocumentQuery, limit: int, before: int) -> Gathered[Looked]:
+        """The deliveries with a document, as ``Receipts.look`` has them, of all places."""
+        parts = await self._gather(lambda owner: owner.look(query, limit, before))
+        return Gathered(merged(parts.found), parts.unanswered)
 
     # -- dead letters -----------------------------------------------------------------------------------
 
-    async def letters(self, query: LetterQuery, limit: int, after: str, *, newest: bool = False) -> list[DeadLetter]:
-        """Dead letters of all shards that match, ascending by id, or with ``newest`` descending."""
-        found = await asyncio.gather(*(owner.letters(query, limit, after, newest=newest) for owner in self._peers.every()))
-        return sorted((letter for part in found for letter in part), key=lambda letter: letter.id, reverse=newest)[:limit]
+    async def letters(self, query: LetterQuery, limit: int, after: str, *, newest: bool = False) -> Gathered[list[DeadLetter]]:
+        """Dead letters of all places that match, ascending by id, or with ``newest`` descending."""
+        parts = await self._gather(lambda owner: owner.letters(query, limit, after, newest=newest))
+        merged = sorted((letter for part in parts.found for letter in part), key=lambda letter: letter.id, reverse=newest)
+        return Gathered(merged[:limit], parts.unanswered)
 
     async def letter(self, id: str) -> KeptLetter:
         """One dead letter with what is kept of it; raises :class:`NotFound`."""
@@ -141,16 +141,15 @@ class Records:
             raise no_letter()
         return found
 
-    async def letter_groups(self, query: LetterQuery, history: History | None = None) -> list[LetterGroup]:
-        """Dead letters of all shards that match, counted by graph, filter and code; most first. As ``Letters.groups``."""
+    async def letter_groups(self, query: LetterQuery, history: History | None = None) -> Gathered[list[LetterGroup]]:
+        """Dead letters of all places that match, counted by graph, filter and code; most first. As ``Letters.groups``."""
         groups: dict[tuple[str, str, str], LetterGroup] = {}
-        for part in await asyncio.gather(*(owner.letter_groups(query, history) for owner in self._peers.every())):
-            for group in part:
-                key = (group.graph, group.filter, group.code)
-                if (known := groups.get(key)) is not None:
-                    group = _sum(known, group)
-                groups[key] = group
-        return sorted(groups.values(), key=lambda group: (-group.count, group.graph, group.filter, group.code))
+        parts = await self._gather(lambda owner: owner.letter_groups(query, history))
+        for group in chain.from_iterable(parts.found):
+            key = (group.graph, group.filter, group.code)
+            groups[key] = _sum(groups[key], group) if key in groups else group
+        ordered = sorted(groups.values(), key=lambda group: (-group.count, group.graph, group.filter, group.code))
+        return Gathered(ordered, parts.unanswered)
 
     async def edit_letter(self, id: str, packet: bytes, cause: Cause = ITSELF) -> None:
         """Give a dead letter another packet (its JSON form); raises :class:`NotFound`."""
@@ -162,16 +161,16 @@ class Records:
         if not await self._owner_of_letter(id).delete_letters([id], cause):
             raise no_letter()
 
-    async def delete_letters(self, query: LetterQuery, cause: Cause = ITSELF) -> int:
-        """Delete the dead letters that match; returns how many there were.
+    async def delete_letters(self, query: LetterQuery, cause: Cause = ITSELF) -> Gathered[int]:
+        """Delete the dead letters that match; gives how many there were.
 
         Each portion is a transaction of its shard, with its line in the audit log: what is deleted by then is told of, whatever
         ends this.
         """
-        counts = await asyncio.gather(*(self._delete_from(owner, query, cause) for owner in self._peers.every()))
-        return sum(counts)
+        counts = await self._gather(lambda owner: self._delete_from(owner, query, cause))
+        return Gathered(sum(counts.found), counts.unanswered)
 
-    async def _delete_from(self, owner: ShardCalls, query: LetterQuery, cause: Cause) -> int:
+    async def _delete_from(self, owner: RecordCalls, query: LetterQuery, cause: Cause) -> int:
         count, after = 0, ""
         while True:
             letters = await owner.letters(query, PORTION, after)
@@ -196,7 +195,7 @@ class Records:
         ``limit``. Ends early when the queue is full or the disk fails: what was not come to stays among the dead letters.
         """
         done = ReplayedMany()
-        async for portion in self._portions(query, from_start, limit):
+        async for portion in self._portions(query, from_start, limit, done):
             for some in await asyncio.gather(*(self._replay_some(letters, from_start, cause) for letters in portion)):
                 done.add(some)
             if done.has_to_end:
@@ -205,12 +204,19 @@ class Records:
         done.refused = [(letter, error) for letter, error in done.refused if not isinstance(error, NotFound)]
         return done
 
-    async def _portions(self, query: LetterQuery, from_start: bool | None, limit: int) -> AsyncIterator[list[list[DeadLetter]]]:
+    async def _portions(
+        self, query: LetterQuery, from_start: bool | None, limit: int, done: ReplayedMany
+    ) -> AsyncIterator[list[list[DeadLetter]]]:
         """``limit`` dead letters that match, about :data:`PORTION` at a time, those of one receipt together."""
         portion: list[list[DeadLetter]] = []
         count = size = 0
         after = ""
-        while letters := await self.letters(query, PORTION, after):
+        while True:
+            gathered = await self.letters(query, PORTION, after)
+            done.unanswered.update(gathered.unanswered)
+            letters = gathered.found
+            if not letters:
+                break
             after = letters[-1].id
             for letter in letters:
                 is_same = bool(portion) and portion[-1][0].receipt == letter.receipt
@@ -272,18 +278,6 @@ def _sum(one: LetterGroup, other: LetterGroup) -> LetterGroup:
     # a shard that has none of late has none
     history = tuple(map(sum, zip_longest(one.history, other.history, fillvalue=0)))
     return LetterGroup(one.graph, one.filter, one.code, one.count + other.count, latest, failures, history)
-
-
-def _of_another_node(node: int, here: int) -> NotFound:
-    return NotFound(
-        f"the id names node {node}, and this is node {here}: ask that node (GET /healthz tells the number of each)",
-        code=ELSEWHERE,
-    )
-
-
-def no_receipt() -> NotFound:
-    """The error of a receipt that is not there."""
-    return NotFound("no such receipt; this node never issued the id", code="receipt.not_found")
 
 
 def no_letter() -> NotFound:

@@ -32,10 +32,12 @@ from pypes.ingest.store.shards import Shard, Shards, owner_of
 from pypes.observe import Observer, guarded
 from pypes.observe.loop_delay import observe_delay
 from pypes.runtime.contracts.control import Control
+from pypes.runtime.contracts.fleet import Greeting, Member
 from pypes.runtime.contracts.shard import Runs
 from pypes.runtime.contracts.supervisor import WorkerCalls, WorkerEvents
 from pypes.runtime.rpc import MAX_CONTROL_BYTES, RpcClient, RpcServer
 from pypes.runtime.rpc.contract import handle_event, stub
+from pypes.runtime.worker.answering import MemberDesk
 from pypes.runtime.worker.auditing import AuditLog
 from pypes.runtime.worker.callbacks import Callbacks
 from pypes.runtime.worker.config import WorkerConfig
@@ -44,7 +46,9 @@ from pypes.runtime.worker.ending import STOP_WAIT_S
 from pypes.runtime.worker.exposing import exporting_of, exposed, tally_file
 from pypes.runtime.worker.fleet import Fleet
 from pypes.runtime.worker.live import Live
+from pypes.runtime.worker.members import Members
 from pypes.runtime.worker.outboxes import Outboxes
+from pypes.runtime.worker.owners import FleetOwners, NodeOwners
 from pypes.runtime.worker.peers import Peers
 from pypes.runtime.worker.records import Records
 from pypes.runtime.worker.searching import Searches
@@ -84,8 +88,13 @@ class IngestWorker:
         fleet = None if config.fleet_dir is None else Fleet(Path(config.fleet_dir), config.node)
         self._sources = Sources(self._dispatcher, config.limits, fleet, tallies=self.tallies)
         self._peers = Peers(config, self._shards, self._queues, self._open, self._desk)
-        #: Receipts and dead letters of all shards.
-        self.records = Records(self._peers, config.node, lambda: self._topology)
+        #: The other nodes of the fleet.
+        self.members = Members(config.fleet, config.node)
+        here = NodeOwners(self._peers, config.node)
+        #: Receipts and dead letters of this node, and those of all nodes of its fleet.
+        self.own_records, self.records = Records(here), Records(FleetOwners(here, self.members))
+        #: Answers other nodes.
+        self.desk = MemberDesk(here, self._greeting)
         self.audit = AuditLog(self._peers, lambda: self.control.audit)
         #: Searches of what graphs publish to.
         self.searches = Searches()
@@ -184,12 +193,15 @@ class IngestWorker:
         """The readiness to take and run documents, and the graphs that would only queue them, with the reason.
 
         ``ready``, or else ``draining``, ``starting`` until the graphs run, ``failing`` while appends fail, ``cut off`` without a
-        connection to the supervisor, or ``failed`` when the default graph, or every graph, cannot run.
+        connection to the supervisor, ``doubled`` if another node has the same number, or ``failed`` when the default graph, or
+        every graph, cannot run.
         """
         degraded = self._topology.degraded()
         state = self.state
         if state == "draining":
             pass
+        elif self.members.twin is not None:
+            state = "doubled"
         elif self._has_failed or not self._client.is_open:
             state = "cut off"
         elif state == "starting":
@@ -199,6 +211,9 @@ class IngestWorker:
         elif cannot_serve(self._topology.graphs.keys() | self._topology.failed.keys(), degraded, self._topology.default):
             state = "failed"
         return state, degraded
+
+    def _greeting(self) -> Greeting:
+        return Greeting(self.config.node, self.config.boot, __version__, self.readiness()[0])
 
     def resolve(self, route: str | None) -> str:
         """Name of the graph that takes documents of a route; raises as :meth:`Topology.resolve`."""
@@ -305,7 +320,7 @@ class IngestWorker:
         return await self._peers.shard(owner_of(graph, self._owners)).runs(graph)
 
     def _desk(self, queue: Queue, append: Append) -> ShardDesk:
-        return ShardDesk(queue, self._sources, lambda graph: graph in self._topology.closing, append)
+        return ShardDesk(queue, self._sources, lambda: self._topology, append)
 
     # -- the supervisor ---------------------------------------------------------------------------------
 
@@ -362,6 +377,7 @@ class IngestWorker:
         await self._tasks.close()
         await self._callbacks.close()
         await self.searches.close()
+        await self.members.close()
         await self._peers.finish()
         await self._peers.close()
         # before the slot is free: its next owner listens at the same path
@@ -392,6 +408,9 @@ class _Events:
 
     def tokens(self) -> None:
         self._worker.register.look()
+
+    def members(self, members: list[Member]) -> None:
+        self._worker.members.apply(members)
 
     def certificate(self, certificate: Certificate) -> None:
         self._worker.tls = certificate.context()

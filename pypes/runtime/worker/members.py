@@ -1,0 +1,100 @@
+"""The other nodes of the fleet as a worker asks them: over one link to each, made when it is needed first."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any
+
+from pypes.errors import Unavailable
+from pypes.runtime.contracts.fleet import AWAY, TWIN, Member, MemberCalls
+from pypes.runtime.fleet.link import away, connect
+from pypes.runtime.fleet.secret import FleetAccess
+from pypes.runtime.rpc import RpcClient
+from pypes.runtime.rpc.contract import Method, stub
+
+#: Longest time for a member to answer, in seconds, beyond what it was asked to wait.
+ANSWER_S = 5.0
+
+
+class Members:
+    """The nodes of the fleet besides this one, as the supervisor has told last. Without ``access`` there are none."""
+
+    def __init__(self, access: FleetAccess | None, node: int) -> None:
+        self._access = access
+        self._node = node
+        self._members: dict[int, Member] = {}
+        self._links: dict[str, asyncio.Future[RpcClient]] = {}
+        #: All members, this node and those without a number included.
+        self.all: list[Member] = []
+
+    def apply(self, members: list[Member]) -> None:
+        """Take what the supervisor has told."""
+        self.all = members
+        others = [member for member in members if member.number not in (None, self._node) and member.state != TWIN]
+        self._members = {member.number: member for member in others if member.number is not None}
+
+    @property
+    def twin(self) -> Member | None:
+        """Another node with the number of this one."""
+        return next((member for member in self.all if member.number == self._node and member.state == TWIN), None)
+
+    def find(self, number: int) -> MemberCalls | None:
+        """The node with a number, if it is another one of the fleet."""
+        member = self._members.get(number)
+        return None if member is None else self._calls(member)
+
+    def others(self) -> list[tuple[str, MemberCalls]]:
+        """The other nodes, each with its name."""
+        return [(member.name, self._calls(member)) for _, member in sorted(self._members.items())]
+
+    def _calls(self, member: Member) -> MemberCalls:
+        return stub(MemberCalls, partial(self._carry, member))
+
+    async def _carry(self, member: Member, name: str, method: Method, params: dict[str, Any]) -> Any:
+        """Have a member do a call. Raises :class:`Unavailable`, naming the member, if it does not answer."""
+        if member.state == AWAY:
+            raise away(member)
+        try:
+            link = await self._link(member)
+        except Unavailable as error:
+            raise _silent(member, error.message) from error
+        try:
+            return await link.carry(name, method, params, params.get("wait_s", 0.0) + ANSWER_S)
+        except Unavailable as error:
+            if error.code not in ("control.lost", "control.timeout"):
+                raise
+            raise (_silent(member, "its answer was lost") if method.is_repeatable else _lost(member)) from error
+
+    async def _link(self, member: Member) -> RpcClient:
+        connecting = self._links.get(member.url)
+        if connecting is None or (connecting.done() and not _is_open(connecting)):
+            assert self._access is not None
+            connecting = self._links[member.url] = asyncio.ensure_future(connect(member.url, self._access))
+        # shared: one who gives up must not take the others' link along
+        return await asyncio.shield(connecting)
+
+    async def close(self) -> None:
+        """Close the links."""
+        links, self._links = list(self._links.values()), {}
+        for connecting in links:
+            if not connecting.done():
+                connecting.cancel()
+            elif _is_open(connecting):
+                await connecting.result().close()
+
+
+def _is_open(connected: asyncio.Future[RpcClient]) -> bool:
+    return not connected.cancelled() and connected.exception() is None and connected.result().is_open
+
+
+def _silent(member: Member, reason: str) -> Unavailable:
+    return away(Member(member.name, member.url, reason=reason))
+
+
+def _lost(member: Member) -> Unavailable:
+    return Unavailable(
+        f"the node {member.name} did not answer, so the request may have been carried out; check before repeating it",
+        code="owner.lost",
+        where=member.name,
+    )

@@ -1,0 +1,66 @@
+"""Nodes of one fleet, under test."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from pypes.testing.node import Node, until
+
+GRAPH = {
+    "pypes": 1,
+    "name": "copy",
+    "nodes": {
+        "json": {"component": "JSON"},
+        "out": {"component": "JSONLines", "params": {"path": "out.jsonl", "form": "packet"}},
+    },
+    "wires": [["json.out", "out.in"]],
+}
+
+
+class Fleet:
+    """Nodes that know each other, by a list of their addresses in a file."""
+
+    def __init__(self, base: Path, nodes: list[Node]) -> None:
+        self.base = base
+        self.nodes = nodes
+
+    def members(self, node: Node) -> list[dict[str, Any]]:
+        """The members of the fleet as a node knows them."""
+        found = json.loads(node.get("/fleet").data)
+        assert "members" in found, found
+        return list(found["members"])
+
+    def wait_whole(self, nodes: Sequence[Node] = ()) -> None:
+        """Wait until each node knows that all are ready."""
+        for node in nodes or self.nodes:
+            until(lambda node=node: self._is_whole(node), 20.0, f"a whole fleet: {self.members(node)}")
+
+    def _is_whole(self, node: Node) -> bool:
+        members = self.members(node)
+        return len(members) == len(self.nodes) and all(member["state"] == "ready" for member in members)
+
+
+@contextmanager
+def fleet(base: Path, count: int = 3, graph: dict[str, Any] = GRAPH, **options: Any) -> Iterator[Fleet]:
+    """A fleet of so many nodes, each of which knows all."""
+    secret = base / "secret"
+    secret.write_text(secrets.token_hex(16))
+    listed = base / "nodes"
+    listed.touch()
+    environ = {"PYPES_FLEET_NODES": str(listed), "PYPES_FLEET_SECRET_FILE": str(secret)}
+    with ExitStack() as stack:
+        nodes = [Node(base / f"n{number}", graph, workers=1, instances=1, environ=environ, **options) for number in range(count)]
+        listed.write_text("\n".join(node.url for node in nodes))
+        for node in nodes:
+            stack.callback(node.close)
+            node.start()
+            # one after the other: the first finds out what components there are, and the others know it from it
+            node.wait_ready()
+        found = Fleet(base, nodes)
+        found.wait_whole()
+        yield found
