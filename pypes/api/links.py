@@ -51,9 +51,12 @@ class Links:
         await self._tasks.close()
 
 
-def links_of(access: FleetAccess | None, handle: Handle) -> Links | None:
-    """The links of a worker that answers calls of other nodes with ``handle``; ``None`` for a node that is in no fleet."""
-    return None if access is None else Links(access, RpcServer(handle))
+def links_of(access: FleetAccess | None, handle: Handle, on_gone: Callable[[Peer], None]) -> Links | None:
+    """The links of a worker that answers calls of other nodes with ``handle``; ``None`` for a node that is in no fleet.
+
+    ``on_gone`` hears of links that have ended.
+    """
+    return None if access is None else Links(access, RpcServer(handle, on_gone))
 
 
 class Link:

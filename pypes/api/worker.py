@@ -157,7 +157,7 @@ class GunicornWorker(UvicornWorker):  # type: ignore[misc]
                 # what is there now stays: the collector need not look at it again
                 gc.freeze()
                 gc.set_threshold(GC_OBJECTS)
-                links = links_of(self.app.config.fleet, worker.desk.handle)
+                links = links_of(self.app.config.fleet, worker.desk.handle, worker.desk.gone)
                 make = partial(Protocol, Door(self.app.config.limits), short_path, links)
                 self.config.http = partial(encrypted, worker, make) if self.app.config.is_tls else make  # type: ignore[assignment]
                 await self._server.serve(sockets=self.sockets)

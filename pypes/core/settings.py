@@ -112,6 +112,9 @@ class FleetSettings:
         None, "File with the secret that the nodes share; on further lines, those that hold as well, to replace it."
     )
     url: str = _key("", "URL at which the others reach this node, to be written into the shared folder; empty: its host's name.")
+    require_key_owner: bool = _key(
+        True, "Refuse documents with an Idempotency-Key (503) while the node that owns it is away; no: they may come twice then."
+    )
     ca_file: Path | None = _path(  # noqa: RUF009 - a field
         None, "Certificates (PEM) that those of the nodes are checked with, where they speak TLS; empty: those of the system."
     )

@@ -21,6 +21,18 @@ GRAPH = {
     "wires": [["json.out", "out.in"]],
 }
 
+#: As it, with order, for documents of the route ``ordered``.
+ORDERED = {
+    **GRAPH,
+    "name": "ordered",
+    "routes": ["ordered"],
+    "order_by": "id",
+    "nodes": {
+        "json": {"component": "JSON"},
+        "out": {"component": "JSONLines", "params": {"path": "ordered.jsonl"}},
+    },
+}
+
 
 class Fleet:
     """Nodes that know each other, by a list of their addresses in a file."""
@@ -56,6 +68,8 @@ def fleet(base: Path, count: int = 3, graph: dict[str, Any] = GRAPH, **options: 
     with ExitStack() as stack:
         nodes = [Node(base / f"n{number}", graph, workers=1, instances=1, environ=environ, **options) for number in range(count)]
         listed.write_text("\n".join(node.url for node in nodes))
+        for node in nodes:
+            node.add(ORDERED)
         for node in nodes:
             stack.callback(node.close)
             node.start()

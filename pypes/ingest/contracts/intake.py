@@ -55,6 +55,13 @@ class Intake(Protocol):
         """
         ...
 
+    async def known(self, key: Key) -> str | None:
+        """The receipt that a key has, once that is durable; ``None`` if nothing came with it, or nothing was accepted.
+
+        Raises :class:`Conflict` as :meth:`append` does, and :class:`StoreError`.
+        """
+        ...
+
     def append_for(self, waiter: Waiter, header: Header, body: bytes, decoded: bytes | None = None) -> None:
         """As :meth:`append` without a key, telling ``waiter``. PERF: a future and its call-back cost a small document 1 µs."""
         ...

@@ -8,13 +8,13 @@ from functools import partial
 
 from pypes.access.audit import ITSELF, Cause
 from pypes.core.graph_limits import GraphLimits
-from pypes.errors import PypesError
+from pypes.errors import Conflict, PypesError
 from pypes.ingest.contracts.blobs import Blobs
 from pypes.ingest.contracts.cursors import Cursor
 from pypes.ingest.contracts.intake import Key, Waiter
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.queues.committer import Committer, store_error
-from pypes.ingest.queues.idempotency import Keys
+from pypes.ingest.queues.idempotency import Keys, check
 from pypes.ingest.queues.retention import Retention
 from pypes.ingest.queues.room import Room
 from pypes.ingest.queues.store_thread import StoreThread
@@ -67,6 +67,21 @@ class StoredIntake:
         look_up = partial(self._ledger.key, key.name)
         self._reading.submit(look_up, partial(self._looked_up, Append(header, body, decoded, future, key)))
         return self.keys.follow(future)
+
+    async def known(self, key: Key) -> str | None:
+        if (pending := self.keys.find(key)) is not None:
+            try:
+                return await pending
+            except PypesError as error:
+                if isinstance(error, Conflict):
+                    raise
+                return None
+        found = await self._reading.call(partial(self._ledger.key, key.name))
+        if found is None:
+            return None
+        digest, *place = found
+        check(key, digest)
+        return str(self._receipt_of(*place))
 
     def append_for(self, waiter: Waiter, header: Header, body: bytes, decoded: bytes | None = None) -> None:
         # PERF: as _take_on, for an append that has nothing but its body

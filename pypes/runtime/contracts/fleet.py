@@ -6,7 +6,10 @@ from typing import Protocol
 
 import msgspec
 
+from pypes.ingest.contracts.intake import Key
+from pypes.ingest.delivery import Header
 from pypes.runtime.contracts.records import RecordCalls
+from pypes.runtime.rpc.contract import once
 
 #: States of a member, besides those that ``/readyz`` has: it does not answer; another node has its number.
 AWAY = "away"
@@ -14,12 +17,16 @@ TWIN = "twin"
 
 
 class Greeting(msgspec.Struct, frozen=True):
-    """A node that introduces itself: its number, the start that it lives by, its release, and the state that ``/readyz`` has."""
+    """A node that introduces itself: its number, the start that it lives by, its release, and the state that ``/readyz`` has.
+
+    ``is_new``: it joined a short while ago, so that others may have what it owns now.
+    """
 
     node: int
     boot: str
     version: str
     state: str = ""
+    is_new: bool = False
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -27,7 +34,7 @@ class Member(msgspec.Struct, frozen=True):
 
     ``name`` is the same for all nodes: the address that is configured. ``number`` is that in receipts, ``None`` until it has
     answered for the first time. ``state`` is as ``/readyz`` has it, or :data:`AWAY` or :data:`TWIN`, with a ``reason``.
-    ``is_here``: it is this node.
+    ``is_here``: it is this node. ``is_new`` as in its :class:`Greeting`, and for one that has never answered.
     """
 
     name: str
@@ -37,10 +44,28 @@ class Member(msgspec.Struct, frozen=True):
     reason: str = ""
     version: str = ""
     is_here: bool = False
+    is_new: bool = True
 
 
 class MemberCalls(RecordCalls, Protocol):
     """Calls to another node; it answers for what it has itself and asks nobody else, so that a call makes one hop."""
+
+    async def claim(self, graph: str, key: Key, owner: str) -> str | None:
+        """As ``ShardCalls.claim``."""
+
+    async def let_go(self, graph: str, owner: str) -> int:
+        """As ``ShardCalls.let_go``."""
+
+    async def piece(self, body: str, graph: str, key: Key | None, data: bytes) -> None:
+        """Take a piece of a large body, which has a name of its own; what is not appended goes with the link."""
+
+    @once
+    async def append(self, header: Header, body: bytes, pieces: str, key: Key | None) -> str:
+        """Append a delivery that belongs to this node; returns its receipt once it is durable.
+
+        ``pieces`` is the name of a body that came in pieces. Raises :class:`Unavailable` (``fleet.changing``) if this node
+        believes that another one owns it.
+        """
 
     async def greet(self, greeting: Greeting) -> Greeting:
         """Introduce the node that calls; the answer introduces the one that is called."""

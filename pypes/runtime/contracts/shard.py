@@ -38,6 +38,15 @@ class ShardCalls(RecordCalls, Protocol):
     async def kept(self) -> Kept:
         """As ``Queue.audited.kept``."""
 
+    async def claim(self, graph: str, key: Key, owner: str) -> str | None:
+        """The receipt that a key has here, asked by the member that owns it now, by its name; ``None``: it has none.
+
+        Raises :class:`Unavailable` (``fleet.changing``) if this node believes in another owner: then it may still take it.
+        """
+
+    async def let_go(self, graph: str, owner: str) -> int:
+        """The number of unfinished deliveries of a graph with order, asked as :meth:`claim` is, and raising the same."""
+
     @once
     async def append(self, header: Header, body: bytes, spool: str, key: Key | None) -> str:
         """Append a delivery; returns its receipt once it is durable. ``spool`` names a file of the shard that is the body."""

@@ -104,9 +104,10 @@ class Membership:
     def _apply(self, addresses: list[Address]) -> None:
         """Have each address greeted, and those no more that are gone."""
         urls = {address.url for address in addresses}
+        known, numbers = dict(self._members), self._memory.members()
         for url in self._greeters.keys() - urls:
             self._greeters.pop(url).cancel()
-        known, numbers = dict(self._members), self._memory.members()
+            self._members.pop(url, None)
         if named := {address.name: address.url for address in addresses if address.name}:
             # who is not configured any more is no member
             self._members = {name: member for name, member in self._members.items() if name in named}
@@ -114,6 +115,9 @@ class Membership:
                 before = self._members.get(name) or Member(name, url, numbers.get(name))
                 self._members[name] = before if before.url == url else msgspec.structs.replace(before, url=url)
         for address in addresses:
+            if not address.name and not any(member.url == address.url for member in self._members.values()):
+                # only the node itself can tell its name, and until then nobody knows what it owns
+                self._members[address.url] = Member(address.url, address.url)
             if address.url not in self._greeters:
                 self._greeters[address.url] = self._tasks.start(self._greet(address), f"greeting {address.url}")
         if self._members != known:
@@ -150,9 +154,11 @@ class Membership:
             twin = Member(name if address.name else address.url, address.url, greeting.node, TWIN, _twin(greeting.node))
             self._set(twin)
             return
+        if not address.name:
+            self._members.pop(address.url, None)
         if self._memory.members().get(name) != greeting.node:
             self._memory.remember_member(name, greeting.node)
-        self._set(Member(name, address.url, greeting.node, greeting.state, "", greeting.version, is_here))
+        self._set(Member(name, address.url, greeting.node, greeting.state, "", greeting.version, is_here, greeting.is_new))
 
     def _is_taken(self, number: int, name: str) -> bool:
         """True if a member of another name has the number, and answers."""

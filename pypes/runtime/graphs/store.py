@@ -142,6 +142,18 @@ class ControlStore:
         """Keep the number of a node of the fleet."""
         self.change(("insert or replace into node values (?, ?)", (f"member:{name}", str(number))))
 
+    def joined(self, *, is_member: bool) -> float:
+        """The time of the node at which it joined its fleet, now if it was in none; without one, that is forgotten."""
+        rows = self.rows("select value from node where key = 'joined'")
+        if is_member and rows:
+            return float(rows[0][0])
+        now = self.clock.now()
+        if is_member:
+            self.change(("insert into node values ('joined', ?)", (repr(now),)))
+        elif rows:
+            self.change(("delete from node where key = 'joined'", ()))
+        return now
+
     # -- graphs -----------------------------------------------------------------------------------------
 
     def live(self) -> dict[str, StoredGraph]:

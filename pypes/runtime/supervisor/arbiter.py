@@ -139,6 +139,7 @@ def config_of(
     node: int,
     session_key: bytes,
     boot: str = "",
+    joined: float = 0.0,
 ) -> WorkerConfig:
     """The configuration of gunicorn and its workers; ``listener`` is the socket of the node, which they inherit."""
     s = settings
@@ -170,7 +171,9 @@ def config_of(
         limits=s.limits,
         node=node,
         boot=boot,
+        joined=joined,
         fleet=fleet_access(s),
+        is_key_owner_required=s.fleet.require_key_owner,
         fleet_dir=None if s.server.fleet is None else str(s.server.fleet),
         log_json=logs.is_json(s.log.format),
         log_level=s.log.level,

@@ -11,6 +11,7 @@ from pypes.config import Settings
 from pypes.runtime.contracts.fleet import Greeting, Member
 from pypes.runtime.fleet.addresses import enter, reader_of
 from pypes.runtime.fleet.membership import Membership
+from pypes.runtime.fleet.secret import FleetAccess
 from pypes.runtime.graphs.store import ControlStore
 from pypes.runtime.supervisor.arbiter import fleet_access
 
@@ -18,22 +19,31 @@ ANYWHERE = ("0.0.0.0", "::")
 
 
 def membership_of(
-    settings: Settings,
+    current: Callable[[], Settings],
     store: ControlStore,
     greeting: Callable[[], Greeting],
     announce: Callable[[list[Member]], None],
     on_failed: Callable[[str], None],
     url: str,
 ) -> Membership | None:
-    """The membership of a node that serves at ``url``, ``None`` if it is in no fleet. Raises :class:`InvalidConfig`."""
-    access = fleet_access(settings)
-    if access is None:
+    """The membership of a node that serves at ``url``, ``None`` if it is in no fleet. Raises :class:`InvalidConfig`.
+
+    ``current()`` are the settings that hold; of those of the fleet, only the secrets change while the node runs.
+    """
+    settings = current()
+    if not settings.fleet_secrets:
         return None
     read = reader_of(settings.fleet.nodes)
     folder = Path(settings.fleet.nodes)
     if "://" not in settings.fleet.nodes and folder.is_dir():
         enter(folder, store.node, settings.fleet.url or _reachable(url))
-    membership = Membership(read, lambda: access, greeting, store, lambda: announce(membership.members), on_failed)
+
+    def access() -> FleetAccess:
+        found = fleet_access(current())
+        assert found is not None
+        return found
+
+    membership = Membership(read, access, greeting, store, lambda: announce(membership.members), on_failed)
     return membership
 
 

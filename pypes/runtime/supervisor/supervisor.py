@@ -113,6 +113,7 @@ class Supervisor:
             self._store = ControlStore(data.path / "control.db", self._clock.time, self.settings.limits.audit_bytes)
             self._tokens = TokenStore(self._store.path, trail=self._store.trail)
             check_start(self.settings, self._store)
+            self._joined = self._store.joined(is_member=bool(self.settings.fleet_secrets))
             warn_of_settings(self.settings, has_tokens=self._tokens.count() > 0)
             listener = await listen(self.settings.server.bind, may_wait=data.was_killed)
             with listener:
@@ -159,7 +160,7 @@ class Supervisor:
         self._workers.present(self.settings.tls)
         self._arbiter = Arbiter(self._worker_config)
         self._fleet = membership_of(
-            self.settings, self._store, self._greeting, self._workers.announce_members, self._fail, self.url
+            lambda: self.settings, self._store, self._greeting, self._workers.announce_members, self._fail, self.url
         )
         self._schedules = Schedules(self._store, self._deployer, owners.fire)
         steps = Steps(GraphDrafts(self._store, self._deployer, happenings.draft_changed), self._deployer)
@@ -267,6 +268,9 @@ class Supervisor:
                     if getattr(settings.server, key) != fixed[key]:
                         self._log.warning("setting not changed", key=key, reason="changing this setting takes a restart")
                 settings = replace(settings, server=replace(settings.server, **fixed))
+                if (settings.fleet, bool(settings.fleet_secrets)) != (self.settings.fleet, bool(self.settings.fleet_secrets)):
+                    self._log.warning("setting not changed", key="fleet", reason="changing this section takes a restart")
+                    settings = replace(settings, fleet=self.settings.fleet, fleet_secrets=self.settings.fleet_secrets)
                 catalogue = await self._discover(settings)
                 before = self._worker_config()
                 await self._deployer.bring_up(catalogue, settings)
@@ -286,7 +290,7 @@ class Supervisor:
 
     def _worker_config(self) -> WorkerConfig:
         fd, node = self._lifeline.fd, self._store.node
-        return config_of(self.settings, self._runtime_dir, self._listener, fd, node, self._session_key, self._boot)
+        return config_of(self.settings, self._runtime_dir, self._listener, fd, node, self._session_key, self._boot, self._joined)
 
     def _greeting(self) -> Greeting:
         return Greeting(self._store.node, self._boot, __version__)

@@ -4,35 +4,105 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from pypes.access.audit import ITSELF, Cause
+from pypes.core.watched_tasks import WatchedTasks
+from pypes.errors import Unavailable
+from pypes.ingest.contracts.blobs import BlobWriter
+from pypes.ingest.contracts.intake import Key
 from pypes.ingest.deadletter import History, KeptLetter, LetterGroup, LetterQuery, Origin, Replayed
+from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import DeadLetter, KeptTrace, receipt_of
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptQuery
 from pypes.ingest.whereabouts import DocumentQuery, Looked
 from pypes.runtime.contracts.fleet import Greeting, MemberCalls
 from pypes.runtime.contracts.records import RecordCalls
+from pypes.runtime.contracts.shard import ShardCalls
 from pypes.runtime.rpc import Peer
 from pypes.runtime.rpc.contract import answer
 from pypes.runtime.worker.owners import NodeOwners
 from pypes.runtime.worker.records import Records
 
 
-class MemberDesk:
-    """Implements :class:`MemberCalls` with the shards of this node; ``greeting()`` is what it says of itself."""
+class Taking(Protocol):
+    """The way of other nodes' deliveries into this one, to the shard that each belongs to."""
 
-    def __init__(self, owners: NodeOwners, greeting: Callable[[], Greeting]) -> None:
+    def shard_of(self, graph: str, key: Key | None) -> ShardCalls: ...
+    def spool(self, graph: str, key: Key | None) -> BlobWriter: ...
+    async def take(self, header: Header, body: bytes | Spooled, key: Key | None) -> str: ...
+
+
+class MemberDesk:
+    """Answers other nodes with the shards of this one; ``greeting()`` is what it says of itself."""
+
+    def __init__(self, owners: NodeOwners, taking: Taking, greeting: Callable[[], Greeting]) -> None:
         self._owners = owners
         self._records = Records(owners)
+        self._taking = taking
         self._greeting = greeting
+        self._callers: dict[Peer, MemberAnswers] = {}
+        self._tasks = WatchedTasks(lambda name: None)
 
     async def handle(self, peer: Peer, method: str, params: dict[str, Any]) -> Any:
         """Do a call that has come over a link."""
-        return await answer(MemberCalls, self, method, params)
+        caller = self._callers.get(peer)
+        if caller is None:
+            caller = self._callers[peer] = MemberAnswers(self._owners, self._records, self._taking, self._greeting)
+        return await answer(MemberCalls, caller, method, params)
+
+    def gone(self, peer: Peer) -> None:
+        """A link has ended."""
+        if (caller := self._callers.pop(peer, None)) is not None:
+            self._tasks.start(caller.close(), "bodies of a link that has ended")
+
+    async def close(self) -> None:
+        """Leave nothing behind."""
+        await self._tasks.close()
+
+
+class MemberAnswers:
+    """Implements :class:`MemberCalls` for one link."""
+
+    def __init__(self, owners: NodeOwners, records: Records, taking: Taking, greeting: Callable[[], Greeting]) -> None:
+        self._owners = owners
+        self._records = records
+        self._taking = taking
+        self._greeting = greeting
+        #: Large bodies that come in pieces, by the names that the caller gave them.
+        self._bodies: dict[str, BlobWriter] = {}
 
     async def greet(self, greeting: Greeting) -> Greeting:
         return self._greeting()
+
+    async def close(self) -> None:
+        """Remove what was not appended."""
+        bodies, self._bodies = list(self._bodies.values()), {}
+        for body in bodies:
+            await body.__aexit__(None, None, None)
+
+    # -- deliveries -------------------------------------------------------------------------------------
+
+    async def claim(self, graph: str, key: Key, owner: str) -> str | None:
+        return await self._taking.shard_of(graph, key).claim(graph, key, owner)
+
+    async def let_go(self, graph: str, owner: str) -> int:
+        return await self._taking.shard_of(graph, None).let_go(graph, owner)
+
+    async def piece(self, body: str, graph: str, key: Key | None, data: bytes) -> None:
+        if body not in self._bodies:
+            self._bodies[body] = self._taking.spool(graph, key)
+        await self._bodies[body].write(data)
+
+    async def append(self, header: Header, body: bytes, pieces: str, key: Key | None) -> str:
+        if not pieces:
+            return await self._taking.take(header, body, key)
+        writer = self._bodies.pop(pieces, None)
+        if writer is None:
+            raise Unavailable("the pieces of the body came over a link that has ended; post it again", code="fleet.pieces")
+        async with writer:
+            spooled = await writer.finish()
+        return await self._taking.take(header, spooled, key)
 
     def _owner_of(self, receipt: str) -> RecordCalls:
         return self._owners.of(ReceiptId.parse(receipt))

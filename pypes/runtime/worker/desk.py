@@ -14,6 +14,8 @@ from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.receipt import Receipt, ReceiptQuery
 from pypes.ingest.whereabouts import DocumentQuery, Looked
 from pypes.runtime.contracts.shard import Runs
+from pypes.runtime.worker.belonging import changing, text_of
+from pypes.runtime.worker.members import Members
 from pypes.runtime.worker.sources import Sources
 
 #: Appends what another worker sent: header, body, name of the spool file that is the body, key; returns the receipt.
@@ -26,8 +28,11 @@ class ShardDesk:
     ``topology()`` is what the worker knows of the node.
     """
 
-    def __init__(self, queue: Queue, sources: Sources, topology: Callable[[], Topology], append: Append) -> None:
+    def __init__(
+        self, queue: Queue, sources: Sources, members: Members, topology: Callable[[], Topology], append: Append
+    ) -> None:
         self._queue = queue
+        self._members = members
         self._sources = sources
         self._topology = topology
         self.append = append
@@ -69,6 +74,20 @@ class ShardDesk:
         if receipt.graph in topology.paused and receipt.state == "queued":
             return replace(receipt, reason="the graph is paused")
         return receipt
+
+    async def claim(self, graph: str, key: Key, owner: str) -> str | None:
+        self._check_owner(graph, key, owner)
+        return await self._queue.intake.known(key)
+
+    async def let_go(self, graph: str, owner: str) -> int:
+        self._check_owner(graph, None, owner)
+        return await self._queue.unfinished(graph)
+
+    def _check_owner(self, graph: str, key: Key | None, owner: str) -> None:
+        """Raise :class:`Unavailable` unless this process, which appends to the shard, believes in the same owner."""
+        ranks = self._members.ranked(text_of(graph, key, is_ordered=graph in self._topology().ordered))
+        if not ranks or ranks[0].name != owner:
+            raise changing()
 
     async def trigger(self, graph: str, at: float | None = None) -> list[str]:
         return await self._sources.trigger(self._queue, graph, at)

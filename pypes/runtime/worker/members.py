@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from pypes.errors import Unavailable
 from pypes.runtime.contracts.fleet import AWAY, TWIN, Member, MemberCalls
 from pypes.runtime.fleet.link import away, connect
+from pypes.runtime.fleet.owning import ranked
 from pypes.runtime.fleet.secret import FleetAccess
 from pypes.runtime.rpc import RpcClient
 from pypes.runtime.rpc.contract import Method, stub
@@ -27,12 +29,35 @@ class Members:
         self._links: dict[str, asyncio.Future[RpcClient]] = {}
         #: All members, this node and those without a number included.
         self.all: list[Member] = []
+        #: Called when members have come or gone.
+        self.on_change: list[Callable[[], None]] = []
 
     def apply(self, members: list[Member]) -> None:
         """Take what the supervisor has told."""
+        has_changed = {member.name for member in members} != {member.name for member in self.all}
         self.all = members
+        for call in self.on_change if has_changed else ():
+            call()
         others = [member for member in members if member.number not in (None, self._node) and member.state != TWIN]
         self._members = {member.number: member for member in others if member.number is not None}
+
+    @property
+    def own_name(self) -> str:
+        """The name of this node among the members."""
+        return next(member.name for member in self.all if member.is_here)
+
+    def ranked(self, text: str) -> list[Member]:
+        """The members by their ranks for a text, its owner first; none without a fleet.
+
+        Raises :class:`Unavailable` (``fleet.joining``) until this node has found itself, and knows the names of all.
+        """
+        if self._access is None:
+            return []
+        named = {member.name: member for member in self.all if member.state != TWIN}
+        # one whose name is its URL has not told its name yet
+        if not any(member.is_here for member in named.values()) or any(name == member.url for name, member in named.items()):
+            raise Unavailable("the node has not found all members of its fleet yet; try again", code="fleet.joining")
+        return [named[name] for name in ranked(text, named)]
 
     @property
     def twin(self) -> Member | None:
@@ -42,13 +67,13 @@ class Members:
     def find(self, number: int) -> MemberCalls | None:
         """The node with a number, if it is another one of the fleet."""
         member = self._members.get(number)
-        return None if member is None else self._calls(member)
+        return None if member is None else self.calls(member)
 
     def others(self) -> list[tuple[str, MemberCalls]]:
         """The other nodes, each with its name."""
-        return [(member.name, self._calls(member)) for _, member in sorted(self._members.items())]
+        return [(member.name, self.calls(member)) for _, member in sorted(self._members.items())]
 
-    def _calls(self, member: Member) -> MemberCalls:
+    def calls(self, member: Member) -> MemberCalls:
         return stub(MemberCalls, partial(self._carry, member))
 
     async def _carry(self, member: Member, name: str, method: Method, params: dict[str, Any]) -> Any:
@@ -64,7 +89,8 @@ class Members:
         except Unavailable as error:
             if error.code not in ("control.lost", "control.timeout"):
                 raise
-            raise (_silent(member, "its answer was lost") if method.is_repeatable else _lost(member)) from error
+            is_safe = method.is_repeatable or params.get("key") is not None
+            raise (_silent(member, "its answer was lost") if is_safe else _lost(member)) from error
 
     async def _link(self, member: Member) -> RpcClient:
         connecting = self._links.get(member.url)

@@ -33,12 +33,13 @@ from pypes.observe import Observer, guarded
 from pypes.observe.loop_delay import observe_delay
 from pypes.runtime.contracts.control import Control
 from pypes.runtime.contracts.fleet import Greeting, Member
-from pypes.runtime.contracts.shard import Runs
+from pypes.runtime.contracts.shard import Runs, ShardCalls
 from pypes.runtime.contracts.supervisor import WorkerCalls, WorkerEvents
 from pypes.runtime.rpc import MAX_CONTROL_BYTES, RpcClient, RpcServer
 from pypes.runtime.rpc.contract import handle_event, stub
 from pypes.runtime.worker.answering import MemberDesk
 from pypes.runtime.worker.auditing import AuditLog
+from pypes.runtime.worker.belonging import Belonging, changing
 from pypes.runtime.worker.callbacks import Callbacks
 from pypes.runtime.worker.config import WorkerConfig
 from pypes.runtime.worker.desk import Append, ShardDesk
@@ -60,6 +61,10 @@ log = logging.getLogger(__name__)
 
 #: Larger bodies go to another worker as a file, not within a message.
 MESSAGE_BYTES = 4 << 20
+
+
+#: Seconds for which a node is new in its fleet, beyond the time for which keys are kept: clocks differ.
+NEW_S = 60.0
 
 
 class IngestWorker:
@@ -94,7 +99,10 @@ class IngestWorker:
         #: Receipts and dead letters of this node, and those of all nodes of its fleet.
         self.own_records, self.records = Records(here), Records(FleetOwners(here, self.members))
         #: Answers other nodes.
-        self.desk = MemberDesk(here, self._greeting)
+        self.desk = MemberDesk(here, self, self._greeting)
+        self._belonging = Belonging(
+            self.members, self._submit_to_owner, self._known, is_key_owner_required=config.is_key_owner_required
+        )
         self.audit = AuditLog(self._peers, lambda: self.control.audit)
         #: Searches of what graphs publish to.
         self.searches = Searches()
@@ -213,7 +221,8 @@ class IngestWorker:
         return state, degraded
 
     def _greeting(self) -> Greeting:
-        return Greeting(self.config.node, self.config.boot, __version__, self.readiness()[0])
+        is_new = self._clock.now() - self.config.joined < self.limits.keys_s + NEW_S
+        return Greeting(self.config.node, self.config.boot, __version__, self.readiness()[0], is_new)
 
     def resolve(self, route: str | None) -> str:
         """Name of the graph that takes documents of a route; raises as :meth:`Topology.resolve`."""
@@ -234,7 +243,9 @@ class IngestWorker:
         self._check_open(header.graph)
         if key is None and header.graph not in self._topology.ordered:
             return self._queue.intake.append(header, body, decoded)
-        return self._submit_to_owner(header, body, decoded, key)
+        if self.config.fleet is None:
+            return self._submit_to_owner(header, body, decoded, key)
+        return self._belonging.append(header, body, decoded, key, is_ordered=header.graph in self._topology.ordered)
 
     def submit_for(self, waiter: Waiter, header: Header, body: bytes, decoded: bytes | None) -> None:
         """As :meth:`submit`, telling ``waiter``, for a graph without order."""
@@ -255,6 +266,20 @@ class IngestWorker:
                 await spool.write(body)
                 body = await spool.finish()
         return await self._peers.append(number, header, body, decoded, key)
+
+    async def take(self, header: Header, body: bytes | Spooled, key: Key | None) -> str:
+        """Append what another node of the fleet has sent because it belongs to this one; raises as :meth:`submit`."""
+        self._check_open(header.graph)
+        if not self._belonging.is_here(header.graph, key, is_ordered=header.graph in self._topology.ordered):
+            raise changing()
+        return await self._belonging.append(header, body, None, key, is_ordered=header.graph in self._topology.ordered)
+
+    async def _known(self, graph: str, key: Key) -> str | None:
+        return await self.shard_of(graph, key).claim(graph, key, self.members.own_name)
+
+    def shard_of(self, graph: str, key: Key | None) -> ShardCalls:
+        """The shard that the deliveries of a key or a graph with order belong to, in this node."""
+        return self._peers.shard(self._owner_of(graph, key))
 
     def _owner_of(self, graph: str, key: Key | None) -> int:
         """The shard that a delivery belongs to."""
@@ -320,7 +345,7 @@ class IngestWorker:
         return await self._peers.shard(owner_of(graph, self._owners)).runs(graph)
 
     def _desk(self, queue: Queue, append: Append) -> ShardDesk:
-        return ShardDesk(queue, self._sources, lambda: self._topology, append)
+        return ShardDesk(queue, self._sources, self.members, lambda: self._topology, append)
 
     # -- the supervisor ---------------------------------------------------------------------------------
 
@@ -378,6 +403,7 @@ class IngestWorker:
         await self._callbacks.close()
         await self.searches.close()
         await self.members.close()
+        await self.desk.close()
         await self._peers.finish()
         await self._peers.close()
         # before the slot is free: its next owner listens at the same path

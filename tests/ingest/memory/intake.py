@@ -32,6 +32,13 @@ class MemoryIntake:
             keys[key.name] = (key.digest, id)
         return self.later(id)
 
+    async def known(self, key: Key) -> str | None:
+        found = self._shelf.keys.get(key.name)
+        if found is None:
+            return None
+        check(key, found[0])
+        return found[1]
+
     def append_for(self, waiter: Waiter, header: Header, body: bytes, decoded: bytes | None = None) -> None:
         self._tell_later(waiter, self._shelf.put(header, body, decoded))
 

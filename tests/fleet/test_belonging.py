@@ -1,0 +1,107 @@
+"""Idempotency keys and order in a fleet: each has one owner, whichever node is asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pypes.testing.node import Node, running, until
+from tests.fleet.nodes import GRAPH, Fleet, fleet
+
+
+def keyed(node: Node, key: str, path: str = "/docs", **document: Any) -> Any:
+    return node.post(json.dumps(document).encode(), path, **{"Idempotency-Key": key})
+
+
+def receipt(answer: Any) -> str:
+    assert answer.status == 202, answer.data
+    return str(json.loads(answer.data)["receipt"])
+
+
+def published(fleet: Fleet, name: str) -> list[list[Any]]:
+    """The documents in the files of all nodes."""
+    paths = [node.base / "data" / name for node in fleet.nodes]
+    lines = [path.read_text().splitlines() if path.exists() else [] for path in paths]
+    return [[json.loads(line) for line in some] for some in lines]
+
+
+def test_a_key_has_one_receipt_whichever_node_it_comes_to(three: Fleet) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        for number in range(20):
+            answers = pool.map(lambda node, number=number: keyed(node, f"once-{number}", number=number), three.nodes * 2)
+            assert len({receipt(answer) for answer in answers}) == 1
+    other = keyed(three.nodes[0], "once-0", number=1000)
+    assert (other.status, json.loads(other.data)["code"]) == (409, "idempotency.mismatch")
+
+
+def test_a_large_body_comes_to_its_owner(three: Fleet) -> None:
+    text = "x" * (3 << 20)
+    for number in range(6):
+        found = {receipt(keyed(node, f"large-{number}", text=text)) for node in three.nodes}
+        assert len(found) == 1
+        state = json.loads(three.nodes[0].get(f"/receipts/{found.pop()}?wait=20").data)
+        assert (state["state"], state["published"]) == ("done", 1)
+
+
+def test_documents_of_one_id_keep_their_order(three: Fleet) -> None:
+    nodes = cycle(three.nodes)
+    for number in range(60):
+        receipt(next(nodes).post(json.dumps({"id": "one", "number": number}).encode(), "/docs/ordered"))
+    until(lambda: sum(map(len, published(three, "ordered.jsonl"))) == 60, 20, "published")
+    [found] = [lines for lines in published(three, "ordered.jsonl") if lines]
+    assert [line["number"] for line in found] == [*range(60)]
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Fleet]:
+    with fleet(tmp_path, 2) as nodes:
+        yield nodes
+
+
+def test_keys_of_a_node_that_is_away_wait_for_it(pair: Fleet) -> None:
+    here, gone = pair.nodes
+    before = {f"key-{number}": receipt(keyed(here, f"key-{number}", number=number)) for number in range(20)}
+    gone.kill()
+    kept = set()
+    for number, (key, known) in enumerate(before.items()):
+        answer = keyed(here, key, number=number)
+        if answer.status == 503:
+            assert json.loads(answer.data)["code"] == "fleet.member_away"
+            assert answer.headers["Retry-After"]
+        else:
+            assert receipt(answer) == known
+            kept.add(key)
+    assert 0 < len(kept) < 20
+    gone.start()
+    gone.wait_ready()
+    pair.wait_whole()
+    for number, (key, known) in enumerate(before.items()):
+        assert receipt(keyed(gone, key, number=number)) == known
+
+
+def test_what_a_node_took_before_it_had_a_fleet(tmp_path: Path) -> None:
+    with running(tmp_path / "a", GRAPH, workers=1, instances=1) as alone:
+        before = {f"key-{number}": receipt(keyed(alone, f"key-{number}", number=number)) for number in range(12)}
+        assert alone.stop() == 0
+        (tmp_path / "secret").write_text("a-secret-of-the-test-0123")
+        listed = tmp_path / "nodes"
+        environ = {"PYPES_FLEET_NODES": str(listed), "PYPES_FLEET_SECRET_FILE": str(tmp_path / "secret")}
+        with ExitStack() as stack:
+            other = Node(tmp_path / "b", GRAPH, workers=1, instances=1, environ=environ)
+            stack.callback(other.close)
+            listed.write_text(f"{alone.url}\n{other.url}\n")
+            alone.environ = {**alone.environ, **environ}
+            for node in (alone, other):
+                node.start()
+                node.wait_ready()
+            found = Fleet(tmp_path, [alone, other])
+            found.wait_whole()
+            for number, (key, known) in enumerate(before.items()):
+                assert {receipt(keyed(node, key, number=number)) for node in (other, alone)} == {known}
