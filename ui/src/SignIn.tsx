@@ -6,14 +6,13 @@ import { Button } from "./parts/Button";
 import { messageOf } from "./parts/Problem";
 import { t } from "./texts";
 
-export function SignIn() {
+export function SignIn({ onDone }: { readonly onDone: () => void }) {
   const [why, setWhy] = useState<string | null>(null);
   const signIn = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const body = new URLSearchParams({ token: String(new FormData(event.currentTarget).get("token")) }).toString();
-    ask("POST", "session", { body, type: "application/x-www-form-urlencoded" }).then(
-      () => location.reload(),
-      (error: unknown) => setWhy(error instanceof ApiError && error.status === 401 ? t.signIn.wrong : messageOf(error)),
+    ask("POST", "session", { body, type: "application/x-www-form-urlencoded" }).then(onDone, (error: unknown) =>
+      setWhy(error instanceof ApiError && error.status === 401 ? t.signIn.wrong : messageOf(error)),
     );
   };
   return (

@@ -3,7 +3,7 @@
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { ApiError, configure } from "./api/http";
-import { signedIn } from "./api/session";
+import { may, signedIn } from "./api/session";
 import { notify } from "./parts/Notices";
 import { messageOf } from "./parts/Problem";
 import { SessionContext } from "./session";
@@ -21,25 +21,31 @@ const root = createRoot(document.getElementById("editor")!);
 
 const over = () => notify({ text: t.parts.over, kind: "bad", action: { name: t.parts.signIn, run: () => location.reload() } });
 
-signedIn()
-  .then((session) => {
-    configure(session.csrf, over);
-    root.render(
-      <StrictMode>
-        <SessionContext value={session}>
-          <Shell />
-        </SessionContext>
-      </StrictMode>,
-    );
-  })
-  .catch((error: unknown) =>
-    root.render(
-      error instanceof ApiError && error.status === 401 ? (
-        <SignIn />
-      ) : (
-        <p className="empty" role="alert">
-          {messageOf(error)}
-        </p>
+function start(): void {
+  signedIn()
+    .then((session) => {
+      // the node says what such a token is for
+      if (!may(session, "read")) return location.reload();
+      configure(session.csrf, over);
+      root.render(
+        <StrictMode>
+          <SessionContext value={session}>
+            <Shell />
+          </SessionContext>
+        </StrictMode>,
+      );
+    })
+    .catch((error: unknown) =>
+      root.render(
+        error instanceof ApiError && error.status === 401 ? (
+          <SignIn onDone={start} />
+        ) : (
+          <p className="empty" role="alert">
+            {messageOf(error)}
+          </p>
+        ),
       ),
-    ),
-  );
+    );
+}
+
+start();
