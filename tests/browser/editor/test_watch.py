@@ -15,6 +15,7 @@ import pytest
 
 from pypes.testing.node import Node, running, until
 from tests.browser.chromium import PHONE, Seen, expect, looking, violations
+from tests.browser.editor.drafting import deployed
 from tests.browser.nodes import graph, judging, load, post
 from tests.browser.test_session import OWN, make
 
@@ -135,6 +136,39 @@ def test_a_file_is_posted_under_its_name(seen: Seen, node: Node) -> None:
     until(lambda: node.get(f"/receipts/{receipt}?wait=5").json()["state"] in ("done", "failed"), 20, "it is done")
     [letter] = node.get(f"/deadletters?receipt={receipt}").json()["deadletters"]
     assert letter["document"]["file"] == "naïve's.json"
+
+
+#: A file from the desktop is let go of over an element.
+DROP = """(element, [name, type, text]) => {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([text], name, {type}));
+  for (const kind of ['dragover', 'drop'])
+    element.dispatchEvent(new DragEvent(kind, {dataTransfer, bubbles: true, cancelable: true}));
+}"""
+
+
+def test_a_file_that_is_dropped_is_posted_as_a_file(seen: Seen, node: Node) -> None:
+    page = seen.page
+    page.goto(f"{node.url}/#/graphs/shop")
+    dialog = posting(page)
+    dialog.get_by_label("Text or JSON").evaluate(DROP, ["loom.json", "application/json", '{"bad": "torn"}'])
+    dialog.get_by_text("loom.json").first.wait_for()
+    expect(dialog.get_by_label("Content type")).to_have_value("application/json")
+    dialog.get_by_role("button", name="Post a document").click()
+    dialog.get_by_text("1 document is accepted.").wait_for()
+    until(lambda: node.get("/deadletters?file=loom.json").json()["deadletters"], 20, "it is known by its name")
+    # and a text can be written in its place
+    dialog.get_by_role("button", name="Type a text instead").click()
+    dialog.get_by_label("Text or JSON").wait_for()
+
+
+def test_a_graph_to_which_no_route_leads_says_so(seen: Seen, node: Node) -> None:
+    deployed(node, graph("aside", routes=[]))
+    page = seen.page
+    page.goto(f"{node.url}/#/graphs/aside")
+    page.get_by_role("button", name="Post a document").click(force=True)
+    page.get_by_text("No document can be posted to it").wait_for()
+    assert page.get_by_role("dialog").count() == 0
 
 
 def test_who_may_not_post_is_told_why(browser: Any, tmp_path: Path) -> None:
