@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { said } from "../src/model/json";
+import { de } from "../src/texts/de";
+import { en } from "../src/texts/en";
 import { filled } from "../src/texts/filled";
 import { modelDe } from "../src/texts/model.de";
 import { modelEn } from "../src/texts/model.en";
@@ -35,4 +37,30 @@ test("a text is filled with what is said, which is taken as it is", () => {
   assert.equal(filled(modelEn, said("ports.own", { filter: "$& {x}" })), "$& {x} cannot feed itself.");
   assert.match(filled(modelEn, said("schema.hidden")), /\$\{NAME\}/);
   assert.equal(filled(modelEn, said("constructor")), "constructor");
+});
+
+/** All texts of a language, each with its place; those that count are asked with one of everything. */
+function asked(texts: object, place = ""): [string, string][] {
+  return Object.entries(texts).flatMap(([name, value]: [string, unknown]): [string, string][] => {
+    const at = place ? `${place}.${name}` : name;
+    if (typeof value === "string") return [[at, value]];
+    if (typeof value === "object" && value !== null) return asked(value, at);
+    if (typeof value !== "function") return [];
+    const say = value as (...given: unknown[]) => string;
+    // gestures take an object
+    return say.length === 0 ? [] : [[at, String(say(1, 1, 1, 1))]];
+  });
+}
+
+test("one of a thing is told as one, in each language", () => {
+  const wrong: [object, RegExp][] = [
+    [en, /\b1 (?:dead )?(?:packets|documents|deliveries|letters|failures|attempts|hits|problems|changes|filters|components|characters|instances|entries|tests|are|were|wait|come|become)\b/],
+    [de, /\b1 (?:Dead )?(?:Pakete|Dokumente|Dokumenten|Lieferungen|Versuche|Probleme|Instanzen|Tests|Letters|sind|wurden|warten|kamen|kommen|fehlen|bleiben)\b/],
+  ];
+  for (const [texts, pattern] of wrong) assert.deepEqual(asked(texts).filter(([, text]) => pattern.test(text)), []);
+});
+
+test("German speaks to people in one way, and has one word for a thing", () => {
+  const wrong = /\b(?:[Dd]u|[Dd]eine?[nrms]?|[Dd]ich|[Dd]ir)\b|eingesetzt|[Ee]insetzen|bereitgestellt|unzustellbar|gescheiterten Dokumente/;
+  assert.deepEqual([...asked(de), ...Object.entries(modelDe)].filter(([, text]) => wrong.test(text)), []);
 });
