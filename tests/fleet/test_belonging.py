@@ -105,3 +105,32 @@ def test_what_a_node_took_before_it_had_a_fleet(tmp_path: Path) -> None:
             found.wait_whole()
             for number, (key, known) in enumerate(before.items()):
                 assert {receipt(keyed(node, key, number=number)) for node in (other, alone)} == {known}
+
+
+def test_many_at_once_each_get_their_own_receipt(three: Fleet) -> None:
+    def post(number: int) -> str:
+        node = three.nodes[number % 3]
+        return receipt(node.post(json.dumps({"id": f"many-{number}", "number": number}).encode(), "/docs/ordered"))
+
+    with ThreadPoolExecutor(24) as pool:
+        receipts = list(pool.map(post, range(300)))
+    assert len(set(receipts)) == 300
+    for number in range(0, 300, 37):
+        found = json.loads(three.nodes[0].get(f"/receipts/{receipts[number]}/documents").data)["documents"]
+        assert [document["id"] for document in found] == [f"many-{number}"]
+
+
+def test_an_error_is_that_of_its_own_document(three: Fleet) -> None:
+    """Of documents that travel together, one is refused and the others are not."""
+
+    def post(number: int) -> tuple[int, str]:
+        key = "shared" if number % 2 else f"own-{number}"
+        answer = keyed(three.nodes[number % 3], key, number=number)
+        return answer.status, json.loads(answer.data).get("code", "")
+
+    with ThreadPoolExecutor(24) as pool:
+        found = list(pool.map(post, range(48)))
+    assert all(status == 202 for status, _ in found[::2])
+    others = sorted(found[1::2])
+    assert others[0] == (202, "")
+    assert set(others[1:]) == {(409, "idempotency.mismatch")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -47,6 +47,21 @@ class Member(msgspec.Struct, frozen=True):
     is_new: bool = True
 
 
+class Sent(msgspec.Struct, frozen=True, array_like=True):
+    """A delivery that belongs to another node."""
+
+    header: Header
+    body: bytes
+    key: Key | None
+
+
+class Taken(msgspec.Struct, frozen=True, array_like=True):
+    """Its receipt, or the error as JSON values."""
+
+    receipt: str
+    error: dict[str, Any] | None = None
+
+
 class MemberCalls(RecordCalls, Protocol):
     """Calls to another node; it answers for what it has itself and asks nobody else, so that a call makes one hop."""
 
@@ -60,12 +75,15 @@ class MemberCalls(RecordCalls, Protocol):
         """Take a piece of a large body, which has a name of its own; what is not appended goes with the link."""
 
     @once
-    async def append(self, header: Header, body: bytes, pieces: str, key: Key | None) -> str:
-        """Append a delivery that belongs to this node; returns its receipt once it is durable.
+    async def append(self, sent: list[Sent]) -> list[Taken]:
+        """Append deliveries that belong to this node; gives what became of each, once that is durable.
 
-        ``pieces`` is the name of a body that came in pieces. Raises :class:`Unavailable` (``fleet.changing``) if this node
-        believes that another one owns it.
+        One for which this node believes in another owner has failed with :class:`Unavailable` (``fleet.changing``).
         """
+
+    @once
+    async def append_pieces(self, header: Header, pieces: str, key: Key | None) -> str:
+        """Append a delivery whose body has come in pieces; returns its receipt, and raises what :meth:`append` tells."""
 
     async def greet(self, greeting: Greeting) -> Greeting:
         """Introduce the node that calls; the answer introduces the one that is called."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from pypes.access.audit import ITSELF, Cause
 from pypes.core.watched_tasks import WatchedTasks
-from pypes.errors import Unavailable
+from pypes.errors import PypesError, Unavailable
 from pypes.ingest.contracts.blobs import BlobWriter
 from pypes.ingest.contracts.intake import Key
 from pypes.ingest.deadletter import History, KeptLetter, LetterGroup, LetterQuery, Origin, Replayed
@@ -16,10 +16,10 @@ from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import DeadLetter, KeptTrace, receipt_of
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptQuery
 from pypes.ingest.whereabouts import DocumentQuery, Looked
-from pypes.runtime.contracts.fleet import Greeting, MemberCalls
+from pypes.runtime.contracts.fleet import Greeting, MemberCalls, Sent, Taken
 from pypes.runtime.contracts.records import RecordCalls
 from pypes.runtime.contracts.shard import ShardCalls
-from pypes.runtime.rpc import Peer
+from pypes.runtime.rpc import Peer, error_to_obj
 from pypes.runtime.rpc.contract import answer
 from pypes.runtime.worker.owners import NodeOwners
 from pypes.runtime.worker.records import Records
@@ -30,7 +30,7 @@ class Taking(Protocol):
 
     def shard_of(self, graph: str, key: Key | None) -> ShardCalls: ...
     def spool(self, graph: str, key: Key | None) -> BlobWriter: ...
-    async def take(self, header: Header, body: bytes | Spooled, key: Key | None) -> str: ...
+    def take(self, header: Header, body: bytes | Spooled, key: Key | None) -> Awaitable[str]: ...
 
 
 class MemberDesk:
@@ -59,6 +59,13 @@ class MemberDesk:
     async def close(self) -> None:
         """Leave nothing behind."""
         await self._tasks.close()
+
+
+async def _taken(receipt: Awaitable[str]) -> Taken:
+    try:
+        return Taken(await receipt)
+    except PypesError as error:
+        return Taken("", error_to_obj(error))
 
 
 class MemberAnswers:
@@ -94,9 +101,18 @@ class MemberAnswers:
             self._bodies[body] = self._taking.spool(graph, key)
         await self._bodies[body].write(data)
 
-    async def append(self, header: Header, body: bytes, pieces: str, key: Key | None) -> str:
-        if not pieces:
-            return await self._taking.take(header, body, key)
+    async def append(self, sent: list[Sent]) -> list[Taken]:
+        # all are on their way before one is waited for
+        taking = [self._begun(one) for one in sent]
+        return [one if isinstance(one, Taken) else await _taken(one) for one in taking]
+
+    def _begun(self, sent: Sent) -> asyncio.Future[str] | Taken:
+        try:
+            return asyncio.ensure_future(self._taking.take(sent.header, sent.body, sent.key))
+        except PypesError as error:
+            return Taken("", error_to_obj(error))
+
+    async def append_pieces(self, header: Header, pieces: str, key: Key | None) -> str:
         writer = self._bodies.pop(pieces, None)
         if writer is None:
             raise Unavailable("the pieces of the body came over a link that has ended; post it again", code="fleet.pieces")

@@ -21,6 +21,7 @@ from pypes.errors import Unavailable
 from pypes.ingest.contracts.intake import Key
 from pypes.ingest.delivery import Header, Spooled
 from pypes.runtime.contracts.fleet import AWAY, Member, MemberCalls
+from pypes.runtime.worker.forwarding import Forwarder
 from pypes.runtime.worker.members import Members
 
 #: A piece of a large body, in bytes.
@@ -44,6 +45,7 @@ class Belonging:
         self, members: Members, here: Here, known: Callable[[str, Key], Awaitable[str | None]], *, is_key_owner_required: bool
     ) -> None:
         self._members = members
+        self._forwarder = Forwarder(members)
         self._here = here
         self._known = known
         self._is_key_owner_required = is_key_owner_required
@@ -68,22 +70,32 @@ class Belonging:
         owner = ranks[0]
         if owner.state == AWAY and not (is_ordered or self._is_key_owner_required):
             return await self._here(header, body, decoded, key)
-        return await self._forward(self._members.calls(owner), header, body, key)
+        if isinstance(body, bytes):
+            return await self._forwarder.append(owner, header, body, key)
+        return await self._forward_pieces(self._members.calls(owner), header, body, key)
+
+    def is_settled(self, graph: str, key: Key | None, *, is_ordered: bool) -> bool:
+        """True if no former owner has to be asked for what this node owns."""
+        if key is None and graph in self._settled:
+            return True
+        return not formerly(self._members.ranked(text_of(graph, key, is_ordered=is_ordered)))
+
+    async def close(self) -> None:
+        """Forward nothing any more."""
+        await self._forwarder.close()
 
     def is_here(self, graph: str, key: Key | None, *, is_ordered: bool) -> bool:
         """True if this node owns what has this key, or is of this graph with order."""
         ranks = self._members.ranked(text_of(graph, key, is_ordered=is_ordered))
         return not ranks or ranks[0].is_here
 
-    async def _forward(self, owner: MemberCalls, header: Header, body: bytes | Spooled, key: Key | None) -> str:
-        if isinstance(body, bytes):
-            return await owner.append(header, body, "", key)
+    async def _forward_pieces(self, owner: MemberCalls, header: Header, body: Spooled, key: Key | None) -> str:
         name = uuid.uuid4().hex
         try:
             with body.open() as stream:
                 while piece := await asyncio.to_thread(stream.read, PIECE_BYTES):
                     await owner.piece(name, header.graph, key, piece)
-            return await owner.append(header, b"", name, key)
+            return await owner.append_pieces(header, name, key)
         finally:
             await _discard(body)
 

@@ -19,6 +19,13 @@ from pypes.runtime.rpc.contract import Method, stub
 ANSWER_S = 5.0
 
 
+#: Texts whose ranks are remembered.
+MAX_RANKS = 1024
+
+#: Code of a call that must not be made again and whose answer was lost.
+LOST = "owner.lost"
+
+
 class Members:
     """The nodes of the fleet besides this one, as the supervisor has told last. Without ``access`` there are none."""
 
@@ -29,6 +36,8 @@ class Members:
         self._links: dict[str, asyncio.Future[RpcClient]] = {}
         #: All members, this node and those without a number included.
         self.all: list[Member] = []
+        #: PERF: the ranks for texts that were asked for.
+        self._ranks: dict[str, list[Member]] = {}
         #: Called when members have come or gone.
         self.on_change: list[Callable[[], None]] = []
 
@@ -36,6 +45,7 @@ class Members:
         """Take what the supervisor has told."""
         has_changed = {member.name for member in members} != {member.name for member in self.all}
         self.all = members
+        self._ranks.clear()
         for call in self.on_change if has_changed else ():
             call()
         others = [member for member in members if member.number not in (None, self._node) and member.state != TWIN]
@@ -53,11 +63,16 @@ class Members:
         """
         if self._access is None:
             return []
+        if (known := self._ranks.get(text)) is not None:
+            return known
         named = {member.name: member for member in self.all if member.state != TWIN}
         # one whose name is its URL has not told its name yet
         if not any(member.is_here for member in named.values()) or any(name == member.url for name, member in named.items()):
             raise Unavailable("the node has not found all members of its fleet yet; try again", code="fleet.joining")
-        return [named[name] for name in ranked(text, named)]
+        if len(self._ranks) >= MAX_RANKS:
+            self._ranks.clear()
+        found = self._ranks[text] = [named[name] for name in ranked(text, named)]
+        return found
 
     @property
     def twin(self) -> Member | None:
@@ -121,6 +136,6 @@ def _silent(member: Member, reason: str) -> Unavailable:
 def _lost(member: Member) -> Unavailable:
     return Unavailable(
         f"the node {member.name} did not answer, so the request may have been carried out; check before repeating it",
-        code="owner.lost",
+        code=LOST,
         where=member.name,
     )

@@ -267,12 +267,18 @@ class IngestWorker:
                 body = await spool.finish()
         return await self._peers.append(number, header, body, decoded, key)
 
-    async def take(self, header: Header, body: bytes | Spooled, key: Key | None) -> str:
+    def take(self, header: Header, body: bytes | Spooled, key: Key | None) -> Awaitable[str]:
         """Append what another node of the fleet has sent because it belongs to this one; raises as :meth:`submit`."""
-        self._check_open(header.graph)
-        if not self._belonging.is_here(header.graph, key, is_ordered=header.graph in self._topology.ordered):
+        graph = header.graph
+        self._check_open(graph)
+        is_ordered = graph in self._topology.ordered
+        if not self._belonging.is_here(graph, key, is_ordered=is_ordered):
             raise changing()
-        return await self._belonging.append(header, body, None, key, is_ordered=header.graph in self._topology.ordered)
+        queue = self._queues.get(self._owner_of(graph, key))
+        if queue is not None and self._belonging.is_settled(graph, key, is_ordered=is_ordered):
+            # PERF: the usual case, without a task
+            return queue.intake.append(header, body, None, key)
+        return self._belonging.append(header, body, None, key, is_ordered=is_ordered)
 
     async def _known(self, graph: str, key: Key) -> str | None:
         return await self.shard_of(graph, key).claim(graph, key, self.members.own_name)
@@ -402,6 +408,7 @@ class IngestWorker:
         await self._tasks.close()
         await self._callbacks.close()
         await self.searches.close()
+        await self._belonging.close()
         await self.members.close()
         await self.desk.close()
         await self._peers.finish()
