@@ -36,6 +36,7 @@ AWAITED = {
     "runtime/supervisor/control.py": "an answer, and the end of the server, whichever is first",
     "runtime/supervisor/supervisor.py": "start and stop, drain and hurry",
     "runtime/worker/cursors.py": "what must be through even if the run is cancelled",
+    "runtime/worker/answering.py": "appends of other nodes, which are all under way before one is waited for",
     "runtime/worker/members.py": "a link to a node that several callers wait for",
     "runtime/worker/peers.py": "a connection that several callers wait for",
     "runtime/worker/searching.py": "the set-up of the process that searches, awaited by whoever asks",

@@ -46,8 +46,8 @@ class Readiness:
             ),
             503: Answer(
                 "Not now. status gives the reason: starting, draining, failing (its disk), failed (the default graph, or every "
-                "graph, cannot run), doubled (another node of the fleet has the same number), cut off (this process has lost the "
-                "supervisor and is being replaced).",
+                "graph, cannot run), joining (it has not found itself in its fleet yet), doubled (another node of the fleet has "
+                "the same number), cut off (this process has lost the supervisor and is being replaced).",
                 READINESS,
             ),
         },

@@ -115,6 +115,9 @@ class FleetSettings:
     require_key_owner: bool = _key(
         True, "Refuse documents with an Idempotency-Key (503) while the node that owns it is away; no: they may come twice then."
     )
+    patience_s: float = _key(
+        15.0, "Longest wait for a node that restarts, of requests that need it, before they are answered 503."
+    )
     ca_file: Path | None = _path(  # noqa: RUF009 - a field
         None, "Certificates (PEM) that those of the nodes are checked with, where they speak TLS; empty: those of the system."
     )

@@ -58,13 +58,18 @@ class Fleet:
 
 
 @contextmanager
-def fleet(base: Path, count: int = 3, graph: dict[str, Any] = GRAPH, **options: Any) -> Iterator[Fleet]:
+def fleet(
+    base: Path, count: int = 3, graph: dict[str, Any] = GRAPH, *, patience_s: float = 1.0, **options: Any
+) -> Iterator[Fleet]:
     """A fleet of so many nodes, each of which knows all."""
     secret = base / "secret"
     secret.write_text(secrets.token_hex(16))
     listed = base / "nodes"
     listed.touch()
-    environ = {"PYPES_FLEET_NODES": str(listed), "PYPES_FLEET_SECRET_FILE": str(secret)}
+    environ = {
+        **{"PYPES_FLEET_NODES": str(listed), "PYPES_FLEET_SECRET_FILE": str(secret)},
+        "PYPES_FLEET_PATIENCE_S": str(patience_s),
+    }
     with ExitStack() as stack:
         nodes = [Node(base / f"n{number}", graph, workers=1, instances=1, environ=environ, **options) for number in range(count)]
         listed.write_text("\n".join(node.url for node in nodes))

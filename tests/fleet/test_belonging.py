@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -134,3 +135,32 @@ def test_an_error_is_that_of_its_own_document(three: Fleet) -> None:
     others = sorted(found[1::2])
     assert others[0] == (202, "")
     assert set(others[1:]) == {(409, "idempotency.mismatch")}
+
+
+def test_who_restarts_is_waited_for(tmp_path: Path) -> None:
+    """No client of the other node is refused while a node stops and starts, whatever of it is needed."""
+    with fleet(tmp_path, 2, patience_s=30.0) as nodes:
+        here, other = nodes.nodes
+        there = receipt(keyed(other, "first", number=0))
+        answers: list[Any] = []
+        is_over = threading.Event()
+
+        def go_on(begin: int) -> None:
+            number = begin
+            while not is_over.is_set():
+                answers.append(keyed(here, f"key-{number}", number=number))
+                answers.append(here.post(json.dumps({"id": "one", "number": number}).encode(), "/docs/ordered"))
+                answers.append(here.get(f"/receipts/{there}"))
+                number += 1
+
+        with ThreadPoolExecutor(4) as pool:
+            asking = [pool.submit(go_on, begin * 1_000_000) for begin in range(4)]
+            assert other.stop() == 0
+            other.start()
+            other.wait_ready()
+            count = len(answers)
+            until(lambda: len(answers) > count + 20, 20, "answered again")
+            is_over.set()
+            for each in asking:
+                each.result()
+        assert {answer.status for answer in answers} == {200, 202}

@@ -33,6 +33,9 @@ LINK_PROTOCOL = "pypes-fleet/1"
 #: The answer to the caller's proof.
 WELCOME = b"welcome\n"
 
+#: Code of a member that has to be asked and does not answer.
+AWAY_CODE = "fleet.member_away"
+
 #: Longest time for a link to be made, in seconds.
 CONNECT_S = 3.0
 MAX_HEAD_BYTES = 16 << 10
@@ -127,7 +130,7 @@ def away(member: Member) -> Unavailable:
     return Unavailable(
         f"the node {member.name} does not answer{reason}; ask again when it is back",
         retry_after_s=1.0,
-        code="fleet.member_away",
+        code=AWAY_CODE,
         where=member.name,
     )
 

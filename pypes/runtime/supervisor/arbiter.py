@@ -174,6 +174,7 @@ def config_of(
         joined=joined,
         fleet=fleet_access(s),
         is_key_owner_required=s.fleet.require_key_owner,
+        patience_s=s.fleet.patience_s,
         fleet_dir=None if s.server.fleet is None else str(s.server.fleet),
         log_json=logs.is_json(s.log.format),
         log_level=s.log.level,

@@ -10,6 +10,7 @@ list, too, and by that list they take nothing of it any more.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -17,19 +18,22 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
-from pypes.errors import Unavailable
+from pypes.errors import Draining, Unavailable
 from pypes.ingest.contracts.intake import Key
 from pypes.ingest.delivery import Header, Spooled
-from pypes.runtime.contracts.fleet import AWAY, Member, MemberCalls
+from pypes.runtime.contracts.fleet import AWAY, Member
+from pypes.runtime.fleet.link import AWAY_CODE
 from pypes.runtime.worker.forwarding import Forwarder
-from pypes.runtime.worker.members import Members
+from pypes.runtime.worker.members import POLL_S, Members
 
 #: A piece of a large body, in bytes.
 PIECE_BYTES = 1 << 20
 
-#: Longest wait for a former owner to finish what it has of a graph with order, in seconds.
-SETTLE_S = 5.0
-SETTLE_POLL_S = 0.1
+#: Code of a node that is asked for what another one owns by its own list of members.
+CHANGING = "fleet.changing"
+
+#: Codes of what passes by itself: nothing was done, or it may be done again.
+PASSING = (AWAY_CODE, CHANGING, "fleet.joining", "fleet.pieces", Draining.code)
 
 
 class Here(Protocol):
@@ -39,15 +43,25 @@ class Here(Protocol):
 
 
 class Belonging:
-    """Appends what belongs to one node, wherever that is. ``is_key_owner_required``: keys wait for an owner that is away."""
+    """Appends what belongs to one node, wherever that is. ``is_key_owner_required``: keys wait for an owner that is away.
+
+    ``check_open(graph)`` raises if this node takes nothing of a graph now.
+    """
 
     def __init__(
-        self, members: Members, here: Here, known: Callable[[str, Key], Awaitable[str | None]], *, is_key_owner_required: bool
+        self,
+        members: Members,
+        here: Here,
+        known: Callable[[str, Key], Awaitable[str | None]],
+        check_open: Callable[[str], None],
+        *,
+        is_key_owner_required: bool,
     ) -> None:
         self._members = members
         self._forwarder = Forwarder(members)
         self._here = here
         self._known = known
+        self._check_open = check_open
         self._is_key_owner_required = is_key_owner_required
         #: Graphs with order of which no former owner has anything left.
         self._settled: set[str] = set()
@@ -56,23 +70,71 @@ class Belonging:
     async def append(
         self, header: Header, body: bytes | Spooled, decoded: bytes | None, key: Key | None, *, is_ordered: bool
     ) -> str:
-        """Append a delivery; returns its receipt once it is durable. Raises as ``Queue.append``, and :class:`Unavailable`."""
+        """Append a delivery; returns its receipt once it is durable. Raises as ``Queue.append``, and :class:`Unavailable`.
+
+        Waits while the owner may only be restarting, and while not all nodes know the same members.
+        """
         text = text_of(header.graph, key, is_ordered=is_ordered)
+        deadline = math.inf
+        is_taken = False
+        try:
+            while True:
+                self._check_open(header.graph)
+                try:
+                    owner = self._owner(text, is_ordered=is_ordered)
+                    if owner is not None:
+                        return await self._forward(owner, header, body, key)
+                    if (receipt := await self._before(text, header.graph, key, is_ordered=is_ordered)) is not None:
+                        return receipt
+                    is_taken = True
+                    return await self._here(header, body, decoded, key)
+                except Unavailable as error:
+                    deadline = min(deadline, time.monotonic() + self._members.patience_s)
+                    if is_taken or not self._passes(error) or time.monotonic() >= deadline:
+                        raise
+                await asyncio.sleep(POLL_S)
+        finally:
+            if not is_taken:  # its queue owns the file otherwise
+                await _discard(body)
+
+    def _passes(self, error: Unavailable) -> bool:
+        """True if what kept a delivery from being appended may pass by itself in a moment."""
+        return error.code in PASSING and (error.code != AWAY_CODE or self._members.is_patient(error.where))
+
+    def _owner(self, text: str, *, is_ordered: bool) -> Member | None:
+        """The node to which a text belongs, ``None`` if it is this one, or stands for one that is away."""
         ranks = self._members.ranked(text)
         if not ranks or ranks[0].is_here:
-            if former := formerly(ranks):
-                if key is not None and (receipt := await self._known_before(former, header.graph, key)) is not None:
-                    await _discard(body)
-                    return receipt
-                if is_ordered:
-                    await self._settle(former, header.graph)
-            return await self._here(header, body, decoded, key)
-        owner = ranks[0]
-        if owner.state == AWAY and not (is_ordered or self._is_key_owner_required):
-            return await self._here(header, body, decoded, key)
+            return None
+        is_free = ranks[0].state == AWAY and not (is_ordered or self._is_key_owner_required)
+        return None if is_free else ranks[0]
+
+    async def _forward(self, owner: Member, header: Header, body: bytes | Spooled, key: Key | None) -> str:
         if isinstance(body, bytes):
             return await self._forwarder.append(owner, header, body, key)
-        return await self._forward_pieces(self._members.calls(owner), header, body, key)
+        name, calls = uuid.uuid4().hex, self._members.calls(owner)
+        with body.open() as stream:
+            while piece := await asyncio.to_thread(stream.read, PIECE_BYTES):
+                await calls.piece(name, header.graph, key, piece)
+        return await calls.append_pieces(header, name, key)
+
+    async def _before(self, text: str, graph: str, key: Key | None, *, is_ordered: bool) -> str | None:
+        """Ask former owners of what this node owns: the receipt that a key has, and what is left of a graph with order."""
+        ranks = self._members.ranked(text)
+        former = formerly(ranks) if ranks and ranks[0].is_here else []
+        if former and key is not None:
+            if (receipt := await self._known(graph, key)) is not None:
+                return receipt
+            for member in former:
+                if (receipt := await self._members.calls(member).claim(graph, key, self._members.own_name)) is not None:
+                    return receipt
+        if former and is_ordered and graph not in self._settled:
+            left = sum([await self._members.calls(member).let_go(graph, self._members.own_name) for member in former])
+            if left:
+                message = f"the graph has a new owner, and the former one still has {left} deliveries; try again"
+                raise Unavailable(message, code=CHANGING, where=graph)
+            self._settled.add(graph)
+        return None
 
     def is_settled(self, graph: str, key: Key | None, *, is_ordered: bool) -> bool:
         """True if no former owner has to be asked for what this node owns."""
@@ -89,41 +151,6 @@ class Belonging:
         ranks = self._members.ranked(text_of(graph, key, is_ordered=is_ordered))
         return not ranks or ranks[0].is_here
 
-    async def _forward_pieces(self, owner: MemberCalls, header: Header, body: Spooled, key: Key | None) -> str:
-        name = uuid.uuid4().hex
-        try:
-            with body.open() as stream:
-                while piece := await asyncio.to_thread(stream.read, PIECE_BYTES):
-                    await owner.piece(name, header.graph, key, piece)
-            return await owner.append_pieces(header, name, key)
-        finally:
-            await _discard(body)
-
-    async def _known_before(self, former: list[Member], graph: str, key: Key) -> str | None:
-        """The receipt that a key has here or at a former owner."""
-        if (receipt := await self._known(graph, key)) is not None:
-            return receipt
-        for member in former:
-            if (receipt := await self._members.calls(member).claim(graph, key, self._members.own_name)) is not None:
-                return receipt
-        return None
-
-    async def _settle(self, former: list[Member], graph: str) -> None:
-        """Wait until former owners of a graph with order have nothing left of it; raises :class:`Unavailable` after a while."""
-        deadline = time.monotonic() + SETTLE_S
-        while graph not in self._settled:
-            left = [await self._members.calls(member).let_go(graph, self._members.own_name) for member in former]
-            if not any(left):
-                self._settled.add(graph)
-            elif time.monotonic() >= deadline:
-                raise Unavailable(
-                    f"the graph has a new owner, and the former one still has {sum(left)} deliveries; try again",
-                    code="fleet.changing",
-                    where=graph,
-                )
-            else:
-                await asyncio.sleep(SETTLE_POLL_S)
-
 
 def text_of(graph: str, key: Key | None, *, is_ordered: bool) -> str:
     """The text by which a delivery has an owner."""
@@ -135,7 +162,7 @@ def text_of(graph: str, key: Key | None, *, is_ordered: bool) -> str:
 
 def changing() -> Unavailable:
     """The error of a node that is asked for what another one owns by its own list of members."""
-    return Unavailable("the list of nodes changes, and not all know it yet; try again", code="fleet.changing")
+    return Unavailable("the list of nodes changes, and not all know it yet; try again", code=CHANGING)
 
 
 def formerly(ranks: list[Member]) -> list[Member]:

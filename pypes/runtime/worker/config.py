@@ -23,11 +23,11 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     holds what an operator added; the names of ``bind`` are implied. ``proxies`` are networks. ``budget`` is that of tokens that
     have none. ``node`` is the node's number in receipts. ``boot`` is chosen anew by each supervisor, so that two nodes with
     the same number are told apart. ``fleet_dir`` is the folder that the node shares with others for its sources, if it does;
-    ``fleet``: how it comes to the nodes of its fleet, if it is in one, ``joined`` since when, in the node's
-    time, and ``is_key_owner_required`` whether keys
-    wait for a node of it that is away. ``otlp``: where traces and metrics are sent.
-    ``caller_traces_per_s``: how many deliveries are traced because their callers are. ``redact``: patterns of names whose values
-    are hidden where documents are shown. With ``is_tls`` nothing but TLS is spoken; the supervisor pushes the certificate.
+    ``fleet``: how it comes to the nodes of its fleet, if it is in one, ``joined`` since when, in the node's time,
+    ``is_key_owner_required`` whether keys wait for a node of it that is away, ``patience_s``: for how long requests wait for
+    one that restarts. ``otlp``: where traces and metrics are sent. ``caller_traces_per_s``: how many deliveries are traced
+    because their callers are. ``redact``: patterns of names whose values are hidden where documents are shown. With ``is_tls``
+    nothing but TLS is spoken; the supervisor pushes the certificate.
     """
 
     data_dir: str
@@ -60,6 +60,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     fleet: FleetAccess | None = None
     joined: float = 0.0
     is_key_owner_required: bool = True
+    patience_s: float = 0.0
     log_json: bool = True
     log_level: str = "INFO"
     log_ring_bytes: int = 0

@@ -33,7 +33,7 @@ class Forwarder:
 
     def __init__(self, members: Members) -> None:
         self._members = members
-        #: What goes to each node at the end of this turn of the loop, by its name.
+        #: Deliveries that go to each node at the end of this turn of the loop, by its name.
         self._leaving: dict[str, list[Waiting]] = {}
         self._tasks = WatchedTasks(lambda name: None)
         self._loop = asyncio.get_running_loop()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from pypes.errors import Unavailable
 from pypes.runtime.contracts.fleet import AWAY, TWIN, Member, MemberCalls
-from pypes.runtime.fleet.link import away, connect
+from pypes.runtime.fleet.link import AWAY_CODE, away, connect
 from pypes.runtime.fleet.owning import ranked
 from pypes.runtime.fleet.secret import FleetAccess
 from pypes.runtime.rpc import RpcClient
@@ -22,15 +23,24 @@ ANSWER_S = 5.0
 #: Texts whose ranks are remembered.
 MAX_RANKS = 1024
 
+#: Seconds between two looks at whether a node is back.
+POLL_S = 0.1
+
 #: Code of a call that must not be made again and whose answer was lost.
 LOST = "owner.lost"
 
 
 class Members:
-    """The nodes of the fleet besides this one, as the supervisor has told last. Without ``access`` there are none."""
+    """The nodes of the fleet besides this one, as the supervisor has told last. Without ``access`` there are none.
 
-    def __init__(self, access: FleetAccess | None, node: int) -> None:
+    A node that restarts is waited for: what only that one can answer waits up to ``patience_s`` from when it was missed first.
+    """
+
+    def __init__(self, access: FleetAccess | None, node: int, patience_s: float) -> None:
         self._access = access
+        self.patience_s = patience_s
+        #: The time at which each node was missed first, by its name, until it answers again.
+        self._missed: dict[str, float] = {}
         self._node = node
         self._members: dict[int, Member] = {}
         self._links: dict[str, asyncio.Future[RpcClient]] = {}
@@ -52,6 +62,11 @@ class Members:
         self._members = {member.number: member for member in others if member.number is not None}
 
     @property
+    def has_found_itself(self) -> bool:
+        """True once this node has been reached as a member."""
+        return any(member.is_here for member in self.all)
+
+    @property
     def own_name(self) -> str:
         """The name of this node among the members."""
         return next(member.name for member in self.all if member.is_here)
@@ -67,7 +82,7 @@ class Members:
             return known
         named = {member.name: member for member in self.all if member.state != TWIN}
         # one whose name is its URL has not told its name yet
-        if not any(member.is_here for member in named.values()) or any(name == member.url for name, member in named.items()):
+        if not self.has_found_itself or any(name == member.url for name, member in named.items()):
             raise Unavailable("the node has not found all members of its fleet yet; try again", code="fleet.joining")
         if len(self._ranks) >= MAX_RANKS:
             self._ranks.clear()
@@ -84,16 +99,35 @@ class Members:
         member = self._members.get(number)
         return None if member is None else self.calls(member)
 
+    def is_patient(self, name: str) -> bool:
+        """True if a node that does not answer now may only be restarting."""
+        return time.monotonic() - self._missed.setdefault(name, time.monotonic()) < self.patience_s
+
     def others(self) -> list[tuple[str, MemberCalls]]:
-        """The other nodes, each with its name."""
-        return [(member.name, self.calls(member)) for _, member in sorted(self._members.items())]
+        """The other nodes, each with its name; one that does not answer is not waited for."""
+        return [(member.name, stub(MemberCalls, partial(self._ask, member))) for _, member in sorted(self._members.items())]
 
     def calls(self, member: Member) -> MemberCalls:
-        return stub(MemberCalls, partial(self._carry, member))
+        """The calls of a node, waited for while it restarts."""
+        return stub(MemberCalls, partial(self._ask_patiently, member))
 
-    async def _carry(self, member: Member, name: str, method: Method, params: dict[str, Any]) -> Any:
+    async def _ask_patiently(self, member: Member, name: str, method: Method, params: dict[str, Any]) -> Any:
+        """As :meth:`_ask`, again while the node may only be restarting, unless the call may have been carried out."""
+        while True:
+            try:
+                answer = await self._ask(member, name, method, params, is_patient=True)
+            except Unavailable as error:
+                if error.code != AWAY_CODE or not self.is_patient(member.name):
+                    raise
+            else:
+                self._missed.pop(member.name, None)
+                return answer
+            await asyncio.sleep(POLL_S)
+            member = next((found for found in self.all if found.name == member.name), member)
+
+    async def _ask(self, member: Member, name: str, method: Method, params: dict[str, Any], *, is_patient: bool = False) -> Any:
         """Have a member do a call. Raises :class:`Unavailable`, naming the member, if it does not answer."""
-        if member.state == AWAY:
+        if member.state == AWAY and not (is_patient and self.is_patient(member.name)):
             raise away(member)
         try:
             link = await self._link(member)
@@ -104,8 +138,7 @@ class Members:
         except Unavailable as error:
             if error.code not in ("control.lost", "control.timeout"):
                 raise
-            is_safe = method.is_repeatable or params.get("key") is not None
-            raise (_silent(member, "its answer was lost") if is_safe else _lost(member)) from error
+            raise (_silent(member, "its answer was lost") if method.is_repeatable else _lost(member)) from error
 
     async def _link(self, member: Member) -> RpcClient:
         connecting = self._links.get(member.url)

@@ -94,14 +94,14 @@ class IngestWorker:
         self._sources = Sources(self._dispatcher, config.limits, fleet, tallies=self.tallies)
         self._peers = Peers(config, self._shards, self._queues, self._open, self._desk)
         #: The other nodes of the fleet.
-        self.members = Members(config.fleet, config.node)
+        self.members = Members(config.fleet, config.node, config.patience_s)
         here = NodeOwners(self._peers, config.node)
         #: Receipts and dead letters of this node, and those of all nodes of its fleet.
         self.own_records, self.records = Records(here), Records(FleetOwners(here, self.members))
         #: Answers other nodes.
         self.desk = MemberDesk(here, self, self._greeting)
         self._belonging = Belonging(
-            self.members, self._submit_to_owner, self._known, is_key_owner_required=config.is_key_owner_required
+            self.members, self._submit_to_owner, self._known, self._check_open, is_key_owner_required=config.is_key_owner_required
         )
         self.audit = AuditLog(self._peers, lambda: self.control.audit)
         #: Searches of what graphs publish to.
@@ -201,8 +201,8 @@ class IngestWorker:
         """The readiness to take and run documents, and the graphs that would only queue them, with the reason.
 
         ``ready``, or else ``draining``, ``starting`` until the graphs run, ``failing`` while appends fail, ``cut off`` without a
-        connection to the supervisor, ``doubled`` if another node has the same number, or ``failed`` when the default graph, or
-        every graph, cannot run.
+        connection to the supervisor, ``doubled`` if another node has the same number, ``joining`` until it has found itself in
+        its fleet, or ``failed`` when the default graph, or every graph, cannot run.
         """
         degraded = self._topology.degraded()
         state = self.state
@@ -210,6 +210,8 @@ class IngestWorker:
             pass
         elif self.members.twin is not None:
             state = "doubled"
+        elif self.config.fleet is not None and not self.members.has_found_itself:
+            state = "joining"
         elif self._has_failed or not self._client.is_open:
             state = "cut off"
         elif state == "starting":
