@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from pypes.component import BATCH_OPTIONS, batch_problem
-from pypes.core import numbers
 from pypes.core.graph_limits import GraphLimits
 from pypes.core.naming import NAMING
 from pypes.core.pools import Pool
@@ -20,6 +17,7 @@ from pypes.graph.limits import read_limits
 from pypes.graph.model import Comment, Graph, GraphNode, Wire
 from pypes.graph.pools import read_node_pool, read_pools
 from pypes.graph.schedule import why_invalid
+from pypes.graph.text import as_text, parse
 
 #: Version of the form; graphs say it under ``"pypes"``.
 FORM: Final = 1
@@ -28,9 +26,9 @@ FORM: Final = 1
 MAX_WEIGHT: Final = 10
 
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+#: Names of filters where composites are expanded: ``outer:inner``.
+EXPANDED_NAME: Final = re.compile(rf"{NAME.pattern}(:{NAME.pattern})*")
 _NAME_RULE: Final = "use 1 to 64 letters, digits, - and _"
-#: Digits and sign of the longest number of 64 bits.
-_MAX_DIGITS: Final = 20
 #: Options of graphs that are something when they are not given.
 _USUAL: Final = {"weight": 1, "missed": "once", "firing": "node"}
 _KEYS: Final = (
@@ -65,37 +63,15 @@ UID: Final = "uid"
 
 def loads(text: bytes | str) -> Graph:
     """Read a graph from JSON text. Raises :class:`InvalidGraph`, for a syntax error with its line and column."""
-    repeated: list[str] = []
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        obj = dict(pairs)
-        if len(obj) < len(pairs):
-            repeated.extend(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
-        return obj
-
-    try:
-        decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text
-        obj = json.loads(decoded, object_pairs_hook=unique, parse_constant=_no_constant, parse_int=_integer)
-        json.dumps(obj, ensure_ascii=False).encode()  # half a surrogate pair could be read, but never stored
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise InvalidGraph(f"the graph is not JSON: {error.msg}", code="graph.malformed", where=where) from error
-    except UnicodeDecodeError as error:
-        raise InvalidGraph("the graph is not UTF-8 text", code="graph.malformed", where=f"byte {error.start}") from error
-    except RecursionError as error:
-        raise InvalidGraph("the graph is nested too deep", code="graph.malformed") from error
-    except ValueError as error:
-        raise InvalidGraph(str(error), code="graph.malformed") from error
-    # the JSON parser would silently keep the last one, and a filter would be gone
-    doubles = [
-        Problem(key, f"the key {key!r} occurs twice in one object; rename or remove one", "graph.form") for key in repeated
-    ]
-    return _read(obj, doubles)
+    return _read(*parse(text))
 
 
-def from_obj(obj: Any) -> Graph:
-    """Read a graph from parsed JSON. Raises :class:`InvalidGraph` with everything that is wrong with its form."""
-    return _read(obj, [])
+def from_obj(obj: Any, *, is_expanded: bool = False) -> Graph:
+    """Read a graph from parsed JSON. Raises :class:`InvalidGraph` with everything that is wrong with its form.
+
+    ``is_expanded``: it is one as it runs, with the filters of composites under names such as ``outer:inner``.
+    """
+    return _read(obj, [], EXPANDED_NAME if is_expanded else NAME)
 
 
 def to_obj(graph: Graph) -> dict[str, Any]:
@@ -133,17 +109,7 @@ def to_obj(graph: Graph) -> dict[str, Any]:
 
 def dumps(graph: Graph) -> str:
     """The canonical text of a graph: equal graphs give equal text, with one line per filter, wire, place, comment and test."""
-    lines = []
-    for key, value in to_obj(graph).items():
-        if key in ("nodes", "layout", "comments", "pools") and value:
-            items = ",\n".join(f"  {_line(name)}: {_line(item)}" for name, item in value.items())
-            lines.append(f"{_line(key)}: {{\n{items}\n }}")
-        elif key in ("wires", "tests") and value:
-            items = ",\n".join(f"  {_line(item)}" for item in value)
-            lines.append(f"{_line(key)}: [\n{items}\n ]")
-        else:
-            lines.append(f"{_line(key)}: {_line(value)}")
-    return "{" + ",\n ".join(lines) + "}\n"
+    return as_text(to_obj(graph))
 
 
 def _node(node: GraphNode) -> dict[str, Any]:
@@ -153,25 +119,10 @@ def _node(node: GraphNode) -> dict[str, Any]:
     return {"component": node.component, "params": dict(node.params), **options}
 
 
-def _line(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True)
-
-
-def _integer(text: str) -> int:
-    number = int(text) if len(text) <= _MAX_DIGITS else 0
-    if len(text) > _MAX_DIGITS or not numbers.fits(number):
-        raise ValueError(f"the number {text[:_MAX_DIGITS]} has more than 64 bits; write it as a string")
-    return number
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"the graph is not JSON: {name} is no JSON number; write it as a string or leave it out")
-
-
-def _read(obj: Any, problems: list[Problem]) -> Graph:
+def _read(obj: Any, problems: list[Problem], filter_name: re.Pattern[str] = NAME) -> Graph:
     if not isinstance(obj, dict):
         raise InvalidGraph("a graph is a JSON object with name, nodes and wires", code="graph.malformed")
-    reader = _Reader(problems)
+    reader = _Reader(problems, filter_name)
     reader.expect_form(obj)
     graph = Graph(
         name=reader.name(obj),
@@ -202,8 +153,9 @@ def _read(obj: Any, problems: list[Problem]) -> Graph:
 class _Reader:
     """Reads the parts of a graph, gathering what is wrong instead of stopping at it."""
 
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: list[Problem], filter_name: re.Pattern[str]) -> None:
         self._problems = problems
+        self._filter_name = filter_name
 
     def add(self, path: str, message: str, code: str = "graph.form") -> None:
         self._problems.append(Problem(path, message, code))
@@ -250,7 +202,7 @@ class _Reader:
             return nodes
         for name, node in self._object(value, "nodes").items():
             path = f"nodes.{name}"
-            if not NAME.fullmatch(name):
+            if not self._filter_name.fullmatch(name):
                 self.add(path, f"is no name for a filter; {_NAME_RULE}", "graph.name")
             if not isinstance(node, dict):
                 self.add(path, 'must be an object: {"component": NAME, "params": {…}}')
