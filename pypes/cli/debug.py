@@ -19,7 +19,7 @@ from pypes.core.printed import cleaned_prints
 from pypes.core.wording import counted
 from pypes.errors import InvalidGraph
 from pypes.graph.cases import Post
-from pypes.graph.codec import loads
+from pypes.graph.composite_files import read_file
 from pypes.runtime.graphs.check import check
 from pypes.runtime.making import Site
 from pypes.runtime.trials.report import Report, Step
@@ -38,9 +38,10 @@ SHOWN_CHARS = 200
 @load_option
 def debug(graph: Path, file: Path, content_type: str | None, publish: bool, as_json: bool, load_files: tuple[Path, ...]) -> None:
     """Run FILE through GRAPH and show the results of each filter. breakpoint() works in components. Exit code 1 if it failed."""
-    parsed = loads(graph.read_bytes())
     catalogue = find_components(load_files)
-    problems = check(parsed, catalogue, os.environ, has_fleet=True, paths=Paths())
+    expanded = read_file(graph, catalogue)
+    parsed = expanded.graph
+    problems = [expanded.retold(each) for each in check(parsed, catalogue, os.environ, has_fleet=True, paths=Paths())]
     if problems:
         raise InvalidGraph("the graph cannot be run", where=str(graph), problems=problems)
     post = Post(content_type or media_type(file), file.read_bytes(), filename=in_one_line(file.name))

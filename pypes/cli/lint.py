@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -13,9 +13,12 @@ from pypes.cli.catalogue import find_components, load_option
 from pypes.config import Settings, load_settings, settings_file
 from pypes.core.secrets import VARIABLE, Secrets
 from pypes.errors import InvalidGraph, InvalidInput, Problem, PypesError
+from pypes.graph import composite as form
 from pypes.graph.advice import advise
 from pypes.graph.beside import Beside
-from pypes.graph.codec import loads
+from pypes.graph.composite_files import FOLDER, FolderLibrary, read_file
+from pypes.graph.composite_spec import problems_of
+from pypes.graph.expansion import Overlaid
 from pypes.graph.model import Graph
 from pypes.graph.validation import ANY_POOLS, expand, validate
 from pypes.registry import Catalogue, make
@@ -31,7 +34,8 @@ from pypes.registry import Catalogue, make
 )
 @click.option("--env", is_flag=True, help="Read ${NAME} in parameters from the environment, as deployment does.")
 def lint(graphs: tuple[Path, ...], load_files: tuple[Path, ...], config: Path | None, env: bool) -> None:
-    """Check GRAPHS, which are to be deployed side by side, and name every problem with its place.
+    """Check GRAPHS, which are to be deployed side by side, and name every problem with its place. What is in a folder
+    "composites" is a composite.
 
     Exit code 1 if there is one that is no mere warning.
     """
@@ -59,16 +63,24 @@ def lint(graphs: tuple[Path, ...], load_files: tuple[Path, ...], config: Path | 
 
 
 def _problems(path: Path, catalogue: Catalogue, env: bool, settings: Settings | None, beside: Beside) -> list[Problem]:
+    pools = ANY_POOLS if settings is None else settings.pool_rules
+    environ = os.environ if env else None
     try:
-        graph = loads(path.read_bytes())
+        if path.resolve().parent.name == FOLDER:
+            return _problems_of_composite(path, catalogue, lambda graph: validate(graph, catalogue, environ=environ, pools=pools))
+        expanded = read_file(path, catalogue)
     except InvalidGraph as error:
         return list(error.problems) or [Problem(error.where, error.message, error.code)]
     except OSError as error:  # the others are checked all the same
         return [Problem("", f"cannot be read: {error.strerror}", "graph.unreadable")]
-    pools = ANY_POOLS if settings is None else settings.pool_rules
-    problems = validate(graph, catalogue, environ=os.environ if env else None, pools=pools)
-    problems = problems or list(_unmade(graph, catalogue, os.environ if env else None))
-    return problems + beside.add(graph, str(path))
+    graph = expanded.graph
+    problems = validate(graph, catalogue, environ=environ, pools=pools) or list(_unmade(graph, catalogue, environ))
+    return [expanded.retold(problem) for problem in problems] + beside.add(graph, str(path))
+
+
+def _problems_of_composite(path: Path, catalogue: Catalogue, check: Callable[[Graph], list[Problem]]) -> list[Problem]:
+    composite = form.loads(path.read_bytes())
+    return problems_of(composite, Overlaid(composite, FolderLibrary(path.parent)), catalogue, check)
 
 
 def _unmade(graph: Graph, catalogue: Catalogue, environ: Mapping[str, str] | None) -> Iterator[Problem]:
@@ -89,10 +101,15 @@ def _unmade(graph: Graph, catalogue: Catalogue, environ: Mapping[str, str] | Non
 
 
 def _warnings(path: Path, catalogue: Catalogue, settings: Settings | None) -> list[Problem]:
-    graph = loads(path.read_bytes())
+    if path.resolve().parent.name == FOLDER:
+        return []  # whatever there is to say is about the graphs that use it
+    expanded = read_file(path, catalogue)
+    graph = expanded.graph
     if settings is None:
-        return [*_unknown_pools(graph), *advise(graph, catalogue)]
-    return advise(graph, catalogue, settings.limits, settings.server.workers)
+        found = [*_unknown_pools(graph), *advise(graph, catalogue)]
+    else:
+        found = advise(graph, catalogue, settings.limits, settings.server.workers)
+    return [expanded.retold(problem) for problem in found]
 
 
 def _unknown_pools(graph: Graph) -> Iterator[Problem]:

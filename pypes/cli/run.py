@@ -28,7 +28,8 @@ from pypes.cli.running.tally import Report, Standing
 from pypes.core.machine import cores
 from pypes.core.paths import Paths
 from pypes.errors import InvalidGraph, InvalidInput
-from pypes.graph.codec import loads, to_obj
+from pypes.graph.codec import to_obj
+from pypes.graph.composite_files import read_file
 from pypes.graph.model import Graph
 from pypes.graph.plan import Plan
 from pypes.graph.spec import ComponentSpec
@@ -144,9 +145,10 @@ def _run(
 
 def _checked(path: Path, pools: Iterable[str], load_files: tuple[Path, ...]) -> tuple[Graph, Mapping[str, ComponentSpec]]:
     """Read and validate the graph, with the pools that were given beside it; raises ``InvalidGraph`` with all problems."""
-    graph, problems = with_pools(loads(path.read_bytes()), pools)
     catalogue = find_components(load_files)
-    problems += check(graph, catalogue, os.environ, has_fleet=True, paths=Paths())
+    expanded = read_file(path, catalogue)
+    graph, problems = with_pools(expanded.graph, pools)
+    problems += [expanded.retold(each) for each in check(graph, catalogue, os.environ, has_fleet=True, paths=Paths())]
     if problems:
         raise InvalidGraph("the graph cannot be run", where=str(path), problems=problems)
     return graph, catalogue

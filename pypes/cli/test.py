@@ -20,7 +20,7 @@ from pypes.core.printed import cleaned_prints
 from pypes.core.secrets import VARIABLE
 from pypes.errors import InvalidGraph, Problem
 from pypes.graph.cases import Case, read_cases
-from pypes.graph.codec import loads
+from pypes.graph.composite_files import read_file
 from pypes.graph.model import Graph
 from pypes.registry import Catalogue
 from pypes.runtime.graphs.check import check
@@ -65,9 +65,10 @@ def test(graphs: tuple[Path, ...], load_files: tuple[Path, ...], junit: Path | N
 
 def _run(path: Path, catalogue: Catalogue) -> list[Result]:
     try:
-        graph = loads(path.read_bytes())
+        expanded = read_file(path, catalogue)
+        graph = expanded.graph
         environ = _environ(graph, catalogue)
-        problems = check(graph, catalogue, environ, has_fleet=True, paths=Paths())
+        problems = [expanded.retold(each) for each in check(graph, catalogue, environ, has_fleet=True, paths=Paths())]
         cases, mistakes = read_cases(graph.tests, list(graph.nodes))
         if problems or mistakes:
             raise InvalidGraph("the graph is not valid", problems=[*problems, *mistakes])

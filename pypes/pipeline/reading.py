@@ -13,7 +13,7 @@ from pypes.core.functions import find_function
 from pypes.core.pools import ONE_PROCESS, STRIDE
 from pypes.core.pools import Pool as PoolOptions
 from pypes.errors import InvalidGraph, InvalidInput, Problem
-from pypes.graph.codec import loads
+from pypes.graph.composite_files import read_file
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.graph.pools import pool_of
 from pypes.graph.spec import ComponentSpec
@@ -52,13 +52,13 @@ class Installed:
 
 
 def read_graph(given: str | os.PathLike[str] | Graph) -> Graph:
-    """A graph that a user gave: itself, or the path of its file. Raises ``InvalidGraph``."""
+    """A graph that a user gave: itself, or that in a file, with composites put in. Raises ``InvalidGraph``."""
     if isinstance(given, Graph):
         return given
     if not isinstance(given, str | os.PathLike):
         raise InvalidInput(f"a graph is the path of its file, or a pypes.Graph, not {given!r}", code="pipeline.no_graph")
     try:
-        return loads(Path(given).read_bytes())
+        return read_file(Path(given)).graph
     except OSError as error:
         text = f"the graph {os.fspath(given)!r} cannot be read: {error.strerror or error}"
         raise InvalidGraph(text, code="pipeline.no_graph", where=os.fspath(given)) from error

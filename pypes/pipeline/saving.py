@@ -18,6 +18,7 @@ from pypes.core.pools import read_pool
 from pypes.core.trust import trusted, unreached
 from pypes.errors import InvalidComponent, InvalidGraph, InvalidInput, Problem, Unavailable
 from pypes.graph.codec import NAME, dumps, from_obj, to_obj
+from pypes.graph.expansion import SEPARATOR
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.pipeline.building import Given, is_component
 from pypes.pipeline.calling import is_join, parameters_of
@@ -50,6 +51,7 @@ def graph_of(given: Given, name: str, *, done: str = "saved", problems: Sequence
     """A pipeline as a graph. Raises :class:`InvalidGraph` with all parts that have no name, and the ``problems`` of what is
     to be ``done`` with it.
     """
+    given = _with_plain_names(given)
     writer = _Writer(given)
     nodes = {each: writer.node(each, node) for each, node in given.nodes.items()}
     if writer.problems or problems:
@@ -59,6 +61,24 @@ def graph_of(given: Given, name: str, *, done: str = "saved", problems: Sequence
     kept = {each: pool for each, pool in base.pools.items() if any(node.pool == each for node in nodes.values())}
     graph = replace(base, name=name, nodes=nodes, wires=wires, pools={**kept, **writer.pools})
     return from_obj(to_obj(graph))  # names included, which Python may have given
+
+
+def _with_plain_names(given: Given) -> Given:
+    """A pipeline without the names that filters of composites have: ``outer:inner`` becomes ``outer-inner``."""
+    names: dict[str, str] = {}
+    for each in given.nodes:
+        plain = each.replace(SEPARATOR, "-")
+        while plain != each and (plain in given.nodes or plain in names.values()):
+            plain += "-"
+        names[each] = plain
+    if all(each == plain for each, plain in names.items()):
+        return given
+    nodes = {names[each]: node for each, node in given.nodes.items()}
+    ends = [(names[source], output, names[target], port) for source, output, target, port in given.ends]
+    origin = given.origin
+    if origin is not None:
+        origin = replace(origin, layout={names.get(each, each): place for each, place in origin.layout.items()})
+    return Given(nodes, ends, origin)
 
 
 class _Writer:

@@ -63,7 +63,7 @@ class Batch:
     """One running copy of a graph. Use as a context manager; one thread."""
 
     def __init__(self, job: Job) -> None:
-        graph = from_obj(job.graph)
+        graph = from_obj(job.graph, is_expanded=True)
         specs = {name: ComponentSpec.from_obj(obj) for name, obj in job.components.items()}
         self.limits = Limits()
         site = Site()
