@@ -19,10 +19,11 @@ FIRST_HASH: Final = bytes(32)
 
 #: All that lines are about. ``node.restore`` and ``token.forget`` are done by the node itself.
 OPERATIONS: Final = (
-    *("components.rescan", "deadletters.delete", "deadletters.edit", "deadletters.replay", "draft.delete", "draft.deploy"),
-    *("draft.save", "filter.change", "filter.create", "filter.delete", "graph.delete", "graph.deploy", "graph.pause"),
-    *("graph.resume", "graph.rollback", "node.restore", "session.begin", "session.end", "shadow.end", "shadow.start"),
-    *("sources.run", "store.clear", "token.change", "token.create", "token.forget", "token.revoke", "wire.delete", "wire.draw"),
+    *("components.rescan", "composite.delete", "composite.save", "deadletters.delete", "deadletters.edit"),
+    *("deadletters.replay", "draft.delete", "draft.deploy", "draft.save", "filter.change", "filter.create", "filter.delete"),
+    *("graph.delete", "graph.deploy", "graph.pause", "graph.resume", "graph.rollback", "node.restore", "session.begin"),
+    *("session.end", "shadow.end", "shadow.start", "sources.run", "store.clear", "token.change", "token.create"),
+    *("token.forget", "token.revoke", "wire.delete", "wire.draw"),
 )
 
 

@@ -11,6 +11,7 @@ from pypes.api import problems
 from pypes.api.address import AddressRouter
 from pypes.api.audit import Audit
 from pypes.api.components import Components
+from pypes.api.composites import Composites
 from pypes.api.counting import Counting, RequestTallies
 from pypes.api.deadletters import DeadLetters
 from pypes.api.docs import Documents
@@ -65,6 +66,7 @@ def routes(
     deadletters = DeadLetters(worker)
     filters = Filters(worker)
     components = Components(worker)
+    composites = Composites(worker)
     graphs = Graphs(worker)
     files = Files(worker)
     versions = Versions(worker)
@@ -101,6 +103,10 @@ def routes(
         ("/components", components, ""),
         ("/components/rescan", components, "rescan"),
         ("/components/{name}", components, "one"),
+        ("/composites", composites, ""),
+        ("/composites/{name}", composites, "one"),
+        ("/composites/{name}/versions", composites, "versions"),
+        ("/composites/{name}/versions/{version}", composites, "version"),
         ("/graphs", graphs, ""),
         ("/graphs/{name}", graphs, "one"),
         ("/graphs/{name}/file", files, ""),

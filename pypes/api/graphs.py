@@ -60,6 +60,15 @@ FILE = obj(
     },
     problem={**TEXT, "description": "Why the file is not deployed, or empty."},
 )
+EXPANDED = {**JSON_OBJECT, "description": "The graph as it runs, if composites are in it; filters inside are `outer:inner`."}
+COMPOSITES = {
+    "type": "array",
+    "items": obj(name=TEXT, version=COUNT, digest=TEXT, newest=COUNT),
+    "description": (
+        "Composites in it, and the version of each. `newest` is the one that there is now, which a deployment takes unless the "
+        "graph names another; 0: none any more."
+    ),
+}
 DRAFT = {**BOOLEAN, "description": "true if there is a draft of it."}
 GRAPH = obj(
     {
@@ -71,13 +80,22 @@ GRAPH = obj(
         "counts": COUNTS,
         "draft": DRAFT,
         "file": FILE,
+        "expanded": EXPANDED,
+        "composites": COMPOSITES,
     },
     name=TEXT,
     version=COUNT,
     state=STATE,
     graph=JSON_OBJECT,
 )
-CREATED = obj({"code": TEXT}, name=TEXT, version=COUNT, state=TEXT, graph=JSON_OBJECT, report=PROBLEMS)
+CREATED = obj(
+    {"code": TEXT, "expanded": EXPANDED, "composites": COMPOSITES},
+    name=TEXT,
+    version=COUNT,
+    state=TEXT,
+    graph=JSON_OBJECT,
+    report=PROBLEMS,
+)
 SUMMARY = obj(
     {
         "error": ERROR,

@@ -1,4 +1,4 @@
-"""``pypes export`` and ``pypes import``: the graphs and drafts of one node, moved to another."""
+"""``pypes export`` and ``pypes import``: the graphs, composites and drafts of one node, moved to another."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FORM = 2
 @click.option("--graph", "name", help="Graph to export as a project; needed if there are several.")
 @node_options
 def export(client: Client, as_json: bool, form: str, name: str | None) -> None:
-    """Write the live graphs of a node and its drafts to standard output, as JSON. Parameters keep their ${NAME}.
+    """Write the live graphs of a node, its composites and drafts to standard output, as JSON. Parameters keep their ${NAME}.
 
     With --format pypes1 it is one graph, as a project of the original Pypes; what that has no place for is reported.
     """
@@ -35,12 +35,13 @@ def export(client: Client, as_json: bool, form: str, name: str | None) -> None:
         return
     if name is not None:
         raise InvalidInput("--graph goes with --format pypes1; without, all graphs are exported", code="export.graph")
+    composites = [client.ask("GET", f"/composites/{each['name']}")["composite"] for each in client.ask("GET", "/composites")]
     graphs = [_graph(client, summary["name"]) for summary in client.ask("GET", "/graphs")]
     drafted = [each for each in client.ask("GET", "/filters") if "." not in each["id"] and each["graph"] is None]
     filters = [{key: each[key] for key in ("id", "component", "params")} for each in drafted]
     whole = (client.ask("GET", f"/graphs/{head['name']}/draft") for head in client.ask("GET", "/drafts"))
     drafts = [{key: each[key] for key in ("name", "base", "live", "graph")} for each in whole]
-    print_json({"pypes_node": FORM, "graphs": graphs, "drafts": {"filters": filters, "graphs": drafts}})
+    print_json({"pypes_node": FORM, "composites": composites, "graphs": graphs, "drafts": {"filters": filters, "graphs": drafts}})
 
 
 def _export_project(client: Client, name: str | None) -> None:
@@ -49,7 +50,8 @@ def _export_project(client: Client, name: str | None) -> None:
         raise InvalidInput(
             f"a project is one graph: say which with --graph ({', '.join(names) or 'there is none'})", code="export.graph"
         )
-    graph = codec.from_obj(client.ask("GET", f"/graphs/{name or names[0]}")["graph"])
+    shown = client.ask("GET", f"/graphs/{name or names[0]}")
+    graph = codec.from_obj(shown.get("expanded", shown["graph"]), is_expanded=True)
     catalogue = {name: spec for name in {node.component for node in graph.nodes.values()} if (spec := _spec(client, name))}
     exported = pypes1_export.to_obj(graph, catalogue)
     for problem in exported.report:
@@ -80,7 +82,8 @@ def _graph(client: Client, name: str) -> dict[str, Any]:
 def import_(client: Client, as_json: bool, file: Path) -> None:
     """Deploy the graphs in FILE, which `pypes export` has written, and make its drafts. Exit code 1 if anything was refused."""
     node = _read(file)
-    refused = [graph["graph"]["name"] for graph in node["graphs"] if not _deploy(client, graph)]
+    refused = _keep(client, node.get("composites", []))
+    refused += [graph["graph"]["name"] for graph in node["graphs"] if not _deploy(client, graph)]
     ids: dict[str, str] = {}
     for draft in node["drafts"]["filters"]:
         made = client.ask("POST", "/filters", body={"component": draft["component"], "params": draft["params"]})
@@ -102,6 +105,30 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(node, dict) or node.get("pypes_node") not in range(1, FORM + 1):
         raise InvalidInput(f"{file} was not written by the `pypes export` of this release, or one before", code="import.form")
     return node
+
+
+def _keep(client: Client, composites: list[dict[str, Any]]) -> list[str]:
+    """Save composites, those first of which others are made; returns the names of those that were refused."""
+    waiting = composites
+    while waiting:
+        left = [(each, reason) for each in waiting if (reason := _refusal(client, each))]
+        if len(left) == len(waiting):
+            for each, reason in left:
+                click.echo(f"{each['name']}: composite refused: {reason}", err=True)
+            return [each["name"] for each, _ in left]
+        waiting = [each for each, _ in left]
+    return []
+
+
+def _refusal(client: Client, composite: dict[str, Any]) -> str:
+    """The reason why a composite cannot be kept; empty if it is."""
+    name = composite["name"]
+    try:
+        kept = client.ask("PUT", f"/composites/{name}", {"note": "imported"}, composite)
+    except InvalidInput as error:
+        return str(error)
+    click.echo(f"{name}: composite, version {kept['version']}")
+    return ""
 
 
 def _deploy(client: Client, wanted: dict[str, Any]) -> bool:

@@ -175,6 +175,19 @@ class Stage:
         name = f"graph-{next(self._numbers)}"
         return Asked("/graphs", graph(name), name)
 
+    def composite(self) -> str:
+        name = f"part-{next(self._numbers)}"
+        self.ask("PUT", f"/composites/{name}", {"nodes": {"null": {"component": "Null"}}})
+        return name
+
+    def _put_composites_name(self) -> Asked:
+        name = self.composite()
+        return Asked(f"/composites/{name}", {"nodes": {"none": {"component": "Null"}}}, object=name)
+
+    def _delete_composites_name(self) -> Asked:
+        name = self.composite()
+        return Asked(f"/composites/{name}", object=name)
+
     def _put_graphs_name(self) -> Asked:
         return Asked("/graphs/base", graph("base", str(next(self._numbers))), "base")
 

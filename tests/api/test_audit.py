@@ -122,6 +122,8 @@ def test_what_looks_or_hands_in_has_none(stage: Stage, row: Row) -> None:
         ("POST", "/graphs/none/pause", None),
         ("POST", "/graphs/base/resume", None),
         ("DELETE", "/graphs/none", None),
+        ("DELETE", "/composites/none", None),
+        ("PUT", "/composites/none", {"nodes": {"no": {"component": "None"}}}),
         ("POST", "/graphs/base/rollback", {"version": 999}),
         ("PUT", "/filters/base.set", {"params": {"nothing": 1}}),
         ("DELETE", "/filters/none", None),

@@ -48,6 +48,20 @@ def graph(name: str) -> dict[str, Any]:
     }
 
 
+#: What the other graph has that the own one has not.
+PART: dict[str, Any] = {
+    "inputs": {"in": "set.in"},
+    "outputs": {"out": "set.out"},
+    "nodes": {"set": {"component": "SetField", "params": {"field": "seen", "value": "yes"}}},
+}
+
+
+def with_part(given: dict[str, Any]) -> dict[str, Any]:
+    """A graph with a composite in it."""
+    wires = [["json.out", "part.in"], ["part.out", "check.in"], ["check.out", "out.in"]]
+    return {**given, "nodes": {**given["nodes"], "part": {"component": "part"}}, "wires": wires}
+
+
 class Stage(NamedTuple):
     """A node with both graphs, and what there is of each: a receipt with a trace, dead letters."""
 
@@ -94,7 +108,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     flags, environ = ("--load", str(base / "parts.py")), {"PYPES_TOKEN": ADMIN}
     with running(base, graph(OWN), *flags, workers=2, instances=1, environ=environ) as node, calling(node) as callers:
         caller = callers[0]
-        assert caller.ask("PUT", f"/graphs/{OTHER}", ADMIN, graph(OTHER))[0] == 201
+        assert caller.ask("PUT", "/composites/part", ADMIN, PART)[0] == 201
+        assert caller.ask("PUT", f"/graphs/{OTHER}", ADMIN, with_part(graph(OTHER)))[0] == 201
         receipts, letters = {}, {}
         for name in (OWN, OTHER):
             bodies = [{"n": 1}, *[{"n": "many"}] * 8]
@@ -129,6 +144,7 @@ def request_of(stage: Stage, row: Row, name: str) -> tuple[str, Any, dict[str, s
         "deadletters": {"id": stage.letters[name][0 if row.method in ("GET", "PUT") else 1]},
         "filters": {"id": f"{name}.check"},
         "components": {"name": "JSON"},
+        "composites": {"name": "part", "version": "1"},
         "outbox": {"name": f"results-{name}", "cursor": "1-1"},
         "tokens": {"name": "nobody"},
         "static": {"file": "index.html"},
@@ -147,13 +163,14 @@ def request_of(stage: Stage, row: Row, name: str) -> tuple[str, Any, dict[str, s
         "POST /deadletters/replay": {"graph": name, "filter": "nothing"} if name == OWN else {"graph": name},
         "PUT /deadletters/{id}": {"packet": {"fields": {"n": 1}}},
         "POST /graphs": graph(name),
+        "PUT /composites/{name}": PART,
         "PUT /graphs/{name}": graph(name),
         "POST /graphs/{name}/validate": graph(name),
         "POST /tokens": {"name": "a name", "scopes": ["read"]},
     }
     body = bodies.get(row.name, {"n": 1} if family == "docs" else {})
     # of a version that is not live, so that it changes nothing
-    headers = {"If-Match": '"99"'} if family in ("graphs", "filters") and row.method in ("PUT", "DELETE") else {}
+    headers = {"If-Match": '"99"'} if family in ("graphs", "filters", "composites") and row.method in ("PUT", "DELETE") else {}
     return path, None if row.method == "GET" else body, headers
 
 
@@ -195,7 +212,7 @@ def test_scopes(stage: Stage, row: Row) -> None:
                 elif status == 403:
                     # about no graph, and not for who is for some only
                     assert (secret, row.others, code) == (stage.limited.get(scope), REFUSED, "graph.forbidden"), content
-                    assert row.name == "POST /filters"
+                    assert row.name in ("POST /filters", "PUT /composites/{name}", "DELETE /composites/{name}")
                 elif row.path != "/session":  # which takes a token from a form
                     assert status != 401, f"{scope}: {content!r}"
                     assert status < 500, f"{scope}: {content!r}"
@@ -302,6 +319,8 @@ def test_lists_have_what_is_the_own(stage: Stage) -> None:
     assert {each["graph"] for each in caller.ask("GET", "/deadletters", secret)[1]["deadletters"]} == {OWN}
     assert {each["graph"] for each in caller.ask("GET", "/deadletters?group=code", secret)[1]["groups"]} == {OWN}
     assert [each["name"] for each in caller.ask("GET", "/outbox", secret)[1]] == [f"results-{OWN}"]
+    assert [each["users"]["graphs"] for each in caller.ask("GET", "/composites", secret)[1]] == [[]]
+    assert caller.ask("GET", "/composites/part", ADMIN)[1]["users"]["graphs"] == [OTHER]
     assert {each["id"].partition(".")[0] for each in caller.ask("GET", "/filters", secret)[1]} == {OWN}
     status = caller.ask("GET", "/status", secret)[1]
     assert [each["name"] for each in status["graphs"]] == [OWN]

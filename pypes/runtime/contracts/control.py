@@ -136,6 +136,28 @@ class VersionCalls(Protocol):
         """The difference of two versions."""
 
 
+class CompositeCalls(Protocol):
+    """Composites; ``among`` names the graphs of which it is told that they use one, empty: all."""
+
+    async def page(self, limit: int, after: str | None = None, among: tuple[str, ...] = ()) -> Page:
+        """Composites by name."""
+
+    async def get(self, name: str, among: tuple[str, ...] = ()) -> Shown:
+        """The newest version of a composite. Raises :class:`NotFound`."""
+
+    async def put(self, name: str, obj: Any, edit: Edit = OWN_EDIT) -> Shown:
+        """Keep a composite as the newest version; returns it with ``created``."""
+
+    async def delete(self, name: str, expected: list[int] | None = None, cause: Cause = ITSELF) -> None:
+        """Have a composite no more. Raises :class:`Conflict` while it is used."""
+
+    async def versions(self, name: str, limit: int, after: int | None = None) -> Page:
+        """Versions of a composite, the newest first."""
+
+    async def version(self, name: str, version: int) -> Shown:
+        """One version."""
+
+
 class DraftCalls(Protocol):
     """Graphs that are not deployed yet.
 
@@ -296,6 +318,7 @@ class Control:
     def __init__(self, caller: Caller) -> None:
         self.graphs = stub(GraphCalls, caller, "graphs.")
         self.versions = stub(VersionCalls, caller, "versions.")
+        self.composites = stub(CompositeCalls, caller, "composites.")
         self.drafts = stub(DraftCalls, caller, "drafts.")
         self.trials = stub(TrialCalls, caller, "trials.")
         self.filters = stub(FilterCalls, caller, "filters.")

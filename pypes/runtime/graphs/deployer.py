@@ -21,6 +21,7 @@ from pypes.core.watched_tasks import OnFailed
 from pypes.core.wording import counted
 from pypes.errors import Changed, Conflict, PypesError, Unavailable
 from pypes.graph import codec
+from pypes.graph.composite_files import FOLDER
 from pypes.graph.diff import only_parameters
 from pypes.observe import Observer, guarded
 from pypes.registry import Catalogue
@@ -28,6 +29,8 @@ from pypes.runtime.contracts.control import OWN_EDIT, Edit
 from pypes.runtime.generations.backoff import Backoff
 from pypes.runtime.generations.generation import SetupFailed, SetupFailure
 from pypes.runtime.generations.generations import Generations
+from pypes.runtime.graphs.checking import Checked
+from pypes.runtime.graphs.composites import Composites
 from pypes.runtime.graphs.consolidation import Consolidation
 from pypes.runtime.graphs.deployed import DeployedGraphs
 from pypes.runtime.graphs.files import GraphFile, GraphFiles, Undeployed
@@ -68,6 +71,7 @@ class Deployer(DeployedGraphs):
         self._unfinished = unfinished
         self._on_change = on_change
         self._files = GraphFiles(store)
+        self.composites = Composites(store, self)
         self.folder = GraphFolder(store, lambda: self.settings.server.graphs, lambda: self._files.undeployed)
         self._lock = asyncio.Lock()
         self._retries = Retries(self, self.launcher, self._lock, discover, on_change, on_failed)
@@ -105,7 +109,7 @@ class Deployer(DeployedGraphs):
             old = self.live.get(name)
             self._expect(name, edit.expected)
             graph = self.checked(name, obj, edit.rights)
-            if old is None or old.graph != graph or name in self.failed:
+            if old is None or not graph.is_of(old) or name in self.failed:
                 await self._deploy(self._next(name, graph, edit.author, edit.note), edit.cause)
             return {**self.get(name), "created": old is None}
 
@@ -115,13 +119,13 @@ class Deployer(DeployedGraphs):
             self.get(name)
             self._expect(name, edit.expected)
             wanted = self._store.version(name, version)
-            graph = self.checked(name, wanted.graph, edit.rights)
+            graph = self.checked_again(name, wanted, edit.rights)
             note = edit.note or f"rollback to version {version}"
             await self._deploy(self._next(name, graph, edit.author, note), edit.cause)
             return self.get(name) | self.other_code(wanted)
 
-    def _next(self, name: str, graph: dict[str, Any], author: str, note: str) -> StoredGraph:
-        return StoredGraph(name, self._store.next_version(name), graph, self._store.clock.now(), author, note)
+    def _next(self, name: str, graph: Checked, author: str, note: str) -> StoredGraph:
+        return graph.stored(name, self._store.next_version(name), self._store.clock.now(), author, note)
 
     async def _deploy(self, new: StoredGraph, cause: Cause) -> None:
         if not await self._reconfigured(new, cause):
@@ -154,7 +158,8 @@ class Deployer(DeployedGraphs):
         old = self.live.get(new.name)
         if old is None or new.name in self.failed or self._generations.live is None:
             return False
-        changed = only_parameters(codec.from_obj(old.graph), codec.from_obj(new.graph))
+        before, after = (codec.from_obj(each.graph, is_expanded=True) for each in (old, new))
+        changed = only_parameters(before, after)
         assert self.catalogue is not None
         nodes = new.graph["nodes"]
         if changed is None or not all(self.catalogue[nodes[filter]["component"]].reconfigures for filter in changed):
@@ -273,7 +278,7 @@ class Deployer(DeployedGraphs):
             previous = (self.catalogue, self.settings)
             self.catalogue, self.settings = catalogue, settings
             try:
-                fresh = self._files.fresh(settings.server.graphs, self.checked)
+                fresh = self._fresh()
                 is_start = not self._generations.live
                 if is_start:
                     await self.launcher.stores.finish()
@@ -294,7 +299,7 @@ class Deployer(DeployedGraphs):
     async def load_files(self) -> None:
         """Deploy the graph files that are new or changed; what is wrong with one is logged, and it stays as it was."""
         async with self._lock:
-            fresh = self._files.fresh(self.settings.server.graphs, self.checked)
+            fresh = self._fresh()
             if fresh:
                 # what could not be set up is tried again apart from this, and does not keep these from being deployed
                 failed = {name: failure for name, failure in self.failed.items() if name not in fresh}
@@ -306,6 +311,12 @@ class Deployer(DeployedGraphs):
                     self._log.error("graph files not deployed", reason=reason, **error.failure.names)
                     for file in fresh.values():
                         self._files.not_deployed(file, reason)
+
+    def _fresh(self) -> dict[str, GraphFile]:
+        """The graph files that are new or changed. Composites of files come first, as graphs may be made of them."""
+        folder = self.settings.server.graphs
+        self.composites.load_files(folder / FOLDER)
+        return self._files.fresh(folder, self.checked)
 
     @property
     def undeployed(self) -> list[Undeployed]:

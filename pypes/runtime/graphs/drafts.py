@@ -75,7 +75,8 @@ class GraphDrafts:
         check_name(name)
         check_size(name, graph)
         before, live = self.store.get(name), self._deployer.live.get(name)
-        wanted = unmasked(graph, [each.graph for each in (before, live) if each is not None])
+        known = [*([before.graph] if before is not None else []), *([live.source] if live is not None else [])]
+        wanted = unmasked(graph, known)
         # a save whose answer was lost is repeated with the counter from before
         if before is None or base != before.base or _text(wanted) != _text(before.graph):
             self._expect(name, before, expected)
@@ -99,7 +100,7 @@ class GraphDrafts:
         before = self._live(name)
         live = self._deployer.live.get(name)
         # the node may have been killed when it was deployed, and the draft not gone yet
-        expected = [draft.base, *([live.version] if live is not None and is_same(draft.graph, live.graph) else [])]
+        expected = [draft.base, *([live.version] if live is not None and is_same(draft.graph, live.source) else [])]
         try:
             deployed = await self._deployer.put(name, draft.graph, msgspec.structs.replace(edit, expected=expected))
         except Changed as error:
@@ -165,8 +166,9 @@ class GraphDrafts:
         """Raise :class:`Forbidden` for filters that may not be placed, and are not just so in the draft or the live version."""
         if rights == ALL:
             return
-        drafted = {} if before is None else {filter: plain(node) for filter, node in nodes_of(before.graph).items()}
-        placed = {filter: plain(node) for filter, node in nodes_of(graph).items()}
+        placed_of = self._deployer.placed
+        drafted = {} if before is None else placed_of({filter: plain(node) for filter, node in nodes_of(before.graph).items()})
+        placed = placed_of({filter: plain(node) for filter, node in nodes_of(graph).items()})
         new = {filter: node for filter, node in placed.items() if node != drafted.get(filter)}
         live = self._deployer.live.get(name)
         self._deployer.permit_filters({} if live is None else live.graph["nodes"], new, f"{name}.")
@@ -182,7 +184,7 @@ class GraphDrafts:
         return GraphDraft(name, base, graph=self._beginning(name, base))
 
     def _beginning(self, name: str, base: int) -> Document:
-        return self._versions.version(name, base).graph if base else empty(name)
+        return self._versions.version(name, base).source if base else empty(name)
 
     def put(
         self,

@@ -58,10 +58,9 @@ class DryRuns:
         takes too long or dies, :class:`TooLarge` when there is too much to report, or :class:`Unavailable` while ``dryruns`` of
         them run.
         """
-        obj = graph if graph is not None else self._deployer.get(name)["graph"]
-        nodes = obj.get("nodes") if isinstance(obj, dict) else None
-        post = _post(sample, [*nodes] if isinstance(nodes, dict) else [])
-        part, whole = self._deployer.tried(name, obj, post.at.partition(".")[0], rights)
+        expanded = self._deployer.expansion(name, graph)
+        post = _post(sample, [*expanded.graph.nodes])
+        part, whole = self._deployer.tried(name, expanded, post.at.partition(".")[0], rights)
         self._check_port(post.at, whole)
         job = self._job(whole)
         job.post, job.record, job.left_out = msgspec.to_builtins(post), record, tuple(sorted(part.absent))
@@ -84,7 +83,8 @@ class DryRuns:
         their process, ``error`` says so. Raises as :meth:`run`; :class:`NotFound` (``test.not_found``) for a name.
         """
         began_s = time.monotonic()
-        obj = self._deployer.checked(name, graph, rights) if graph is not None else self._deployer.get(name)["graph"]
+        running = self._deployer.running
+        obj = running(name) if graph is None else self._deployer.checked(name, graph, rights).graph
         cases, problems = read_cases(obj.get("tests", ()), list(obj["nodes"]))
         if problems:
             raise InvalidGraph("the tests of the graph are not valid", where=name, problems=problems)

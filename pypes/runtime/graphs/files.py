@@ -13,6 +13,8 @@ from pypes import logs
 from pypes.errors import InvalidGraph, PypesError
 from pypes.graph import codec
 from pypes.graph.beside import Beside
+from pypes.graph.composite_files import FOLDER
+from pypes.runtime.graphs.checking import Checked
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
 
 #: The end of the names of graph files.
@@ -56,6 +58,12 @@ def stamps_of(folder: Path) -> dict[str, Stamp]:
     return {name: (status.st_size, status.st_mtime_ns) for name, status in statuses}
 
 
+def all_stamps_of(folder: Path) -> dict[str, Stamp]:
+    """As :func:`stamps_of`, with the files of composites in the folder within."""
+    within = stamps_of(folder / FOLDER)
+    return stamps_of(folder) | {f"{FOLDER}/{name}": stamp for name, stamp in within.items()}
+
+
 class GraphFiles:
     """Compares files with what was last loaded from them: one that did not change does not undo what was deployed otherwise."""
 
@@ -65,10 +73,10 @@ class GraphFiles:
         self.undeployed: dict[str, Undeployed] = {}
         self._log = logs.get("pypes.deployments")
 
-    def fresh(self, folder: Path, check: Callable[[str, Any], dict[str, Any]]) -> dict[str, GraphFile]:
+    def fresh(self, folder: Path, check: Callable[[str, Any], Checked]) -> dict[str, GraphFile]:
         """Graph files, by graph, whose content changed since they were last deployed; what is wrong with others is logged.
 
-        ``check(name, obj)`` gives a graph in canonical form or raises what is wrong with it.
+        ``check(name, obj)`` gives a graph as it can be deployed, or raises what is wrong with it.
         """
         found: dict[str, GraphFile] = {}
         self.undeployed = {}
@@ -93,13 +101,12 @@ class GraphFiles:
                 self.undeployed[str(path)] = Undeployed(str(path), about.get("graph", path.stem), routes, str(error))
                 continue
             old = live.get(parsed.name)
-            if old is not None and old.graph == graph:
+            if old is not None and graph.is_of(old):
                 self._store.loaded(str(path), digest)
                 continue
             version = self._store.next_version(parsed.name)
-            found[parsed.name] = GraphFile(
-                str(path), digest, StoredGraph(parsed.name, version, graph, self._store.clock.now(), str(path))
-            )
+            stored = graph.stored(parsed.name, version, self._store.clock.now(), str(path))
+            found[parsed.name] = GraphFile(str(path), digest, stored)
         return found
 
     def not_deployed(self, file: GraphFile, reason: str) -> None:

@@ -46,7 +46,7 @@ class Filters:
         deployed = [
             self._shown(f"{g.name}.{filter}", node)
             for _, g in sorted(self._deployer.live.items())
-            for filter, node in sorted(g.graph["nodes"].items())
+            for filter, node in sorted(g.source["nodes"].items())
         ]
         free = [self._draft(draft, None) for draft in self._store.filters()]
         return deployed + free + [self._draft(draft, graph) for graph, draft in self._steps.filters()]
@@ -137,7 +137,7 @@ class Filters:
             expected = [live.version] if edit.expected is None else edit.expected
             try:
                 wanted = msgspec.structs.replace(edit, expected=expected, cause=cause)
-                await self._deployer.put(name, change(live.graph), wanted)
+                await self._deployer.put(name, change(live.source), wanted)
             except Changed:
                 if edit.expected is not None:
                     raise
@@ -147,9 +147,9 @@ class Filters:
     def _deployed(self, id: str) -> dict[str, Any]:
         name, _, filter = id.partition(".")
         graph = self._deployer.live.get(name)
-        if graph is None or filter not in graph.graph["nodes"]:
+        if graph is None or filter not in graph.source["nodes"]:
             raise NotFound(f"there is no filter {id!r}; GET /filters lists them", code="filter.not_found", where=id)
-        found: dict[str, Any] = graph.graph["nodes"][filter]
+        found: dict[str, Any] = graph.source["nodes"][filter]
         return found
 
     def _draft(self, draft: DraftedFilter, graph: str | None) -> dict[str, Any]:
@@ -157,8 +157,7 @@ class Filters:
 
     def _shown(self, id: str, node: Mapping[str, Any]) -> dict[str, Any]:
         shown = {"id": id, "component": node["component"], "params": node.get("params", {})}
-        assert self._deployer.catalogue is not None
-        spec = self._deployer.catalogue.get(node["component"])
+        spec = self._deployer.described(node["component"])
         if spec is None:
             # uninstalled since: the filter is still there, and can be deleted
             return {**shown, "kind": None, "inputs": [], "outputs": [], "schema": {}}
@@ -189,7 +188,7 @@ class Filters:
 
     def _spec(self, component: str) -> ComponentSpec:
         assert self._deployer.catalogue is not None
-        spec = self._deployer.catalogue.used(component, "component")
+        spec = self._deployer.described(component) or self._deployer.catalogue.used(component, "component")
         if spec.error:
             raise InvalidComponent(f"component {component!r} cannot be used: {spec.error}", code=spec.error_code, where=component)
         return spec

@@ -62,7 +62,7 @@ class GraphFolder:
         if path is None:
             return None
         read = self._read[path]
-        differs = read.graph != live.graph
+        differs = read.graph != live.source
         is_newer = differs and self._store.digest(str(path)) != read.digest
         undeployed = self._undeployed().get(str(path))
         problem = read.problem or (undeployed.reason if is_newer and undeployed is not None else "")

@@ -23,7 +23,7 @@ def orders_of(graphs: Sequence[Mapping[str, Any]], deployed: DeployedGraphs, pat
     settings = deployed.settings
     found: dict[str, tuple[Pool, list[PooledFilter], list[float]]] = {}
     for obj in graphs:
-        graph = codec.from_obj(obj)
+        graph = codec.from_obj(obj, is_expanded=True)
         for name, node in graph.nodes.items():
             pool = pool_of(graph, node, settings.pools)
             if pool is None or pool.threads:

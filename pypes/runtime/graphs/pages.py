@@ -37,7 +37,7 @@ class Listing(NamedTuple):
     order: Callable[[Mapping[str, Any]], Any]
 
 
-GRAPHS = DRAFTS = COMPONENTS = TOKENS = Listing("name", _by_name)
+GRAPHS = DRAFTS = COMPONENTS = COMPOSITES = TOKENS = Listing("name", _by_name)
 STORES = Listing("filter", _by_filter)
 VERSIONS = Listing("version", _newest_first)
 FILTERS = Listing("id", _drafts_last)

@@ -129,7 +129,7 @@ class Shadows:
             raise BadRequest("what is recorded is the deployed graph; leave out graph or record", code="request.invalid")
         if not record and graph is None:
             raise BadRequest('send {"graph": {…}}: the version to compare with the live one', code="request.invalid")
-        candidate = None if graph is None else self._deployer.checked(name, graph, rights)
+        candidate = None if graph is None else self._deployer.checked(name, graph, rights).graph
         running = [shadow for shadow in self._known.values() if not shadow.is_over]
         if any(shadow.graph == name for shadow in running):
             raise Conflict("the graph has a shadow already; DELETE it, or wait for its end", code="shadow.running", where=name)
@@ -138,11 +138,12 @@ class Shadows:
         self._forget()
         id = secrets.token_hex(8)
         shadow = Shadow(id, name, live["version"], record or documents, str(self._runtime_dir / f"s-{id}.sock"))
-        graphs = [live["graph"]] if candidate is None else [live["graph"], candidate]
+        runs = self._deployer.running(name)
+        graphs = [runs] if candidate is None else [runs, candidate]
         settings = self._deployer.settings
         job = Job(
             socket=shadow.socket,
-            live=live["graph"],
+            live=runs,
             candidate=candidate,
             components=self._deployer.components_of(*graphs),
             documents=documents,

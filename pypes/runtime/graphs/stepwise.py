@@ -89,7 +89,7 @@ class Steps:
             taken.append(id)
         component = nodes_of(graph)[filter]["component"]
         assert self._deployer.catalogue is not None
-        spec = self._deployer.catalogue.used(component, end)
+        spec = self._deployer.described(component) or self._deployer.catalogue.used(component, end)
         if port not in getattr(spec, side) and not (side == "outputs" and port == "error"):
             known = ", ".join(getattr(spec, side)) or "none"
             raise InvalidInput(

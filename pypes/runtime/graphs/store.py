@@ -1,4 +1,4 @@
-"""The store of the control plane: graph versions, drafts, loaded files. SQLite, one file per node.
+"""The store of the control plane: graph versions, composites, drafts, loaded files. SQLite, one file per node.
 
 The tokens of clients are in the same file (:mod:`pypes.access.store`), and the audit log of all that is changed here
 (:mod:`pypes.access.trail`): a change is committed with its line.
@@ -23,22 +23,25 @@ from pypes.access.trail import TRAIL, Trail
 from pypes.core.databases import writing
 from pypes.core.nodetime import Clock
 from pypes.errors import NotFound, StoreError
+from pypes.graph.expansion import Use
 from pypes.registry import Code
+from pypes.runtime.graphs.composite_store import COMPOSITES, CompositeStore
 from pypes.runtime.graphs.draft_store import DRAFTS, FILTERS, DraftStore, upgrade
 
-FORMAT = 7
+FORMAT = 8
 
 _SCHEMA = f"""
 create table node (key text primary key, value text not null) without rowid;
 create table graphs (
     name text not null, version integer not null, graph text not null, author text not null, created real not null,
-    note text not null, error text not null, code text not null, primary key (name, version)
+    note text not null, error text not null, code text not null, expanded text not null default '',
+    composites text not null default '[]', primary key (name, version)
 ) without rowid;
 create table paused (name text primary key) without rowid;
 create table fired (graph text primary key, schedule text not null, at real not null) without rowid;
 create table live (name text primary key, version integer not null) without rowid;
 create table files (path text primary key, digest text not null) without rowid;
-{DRAFTS}{FILTERS}{TOKENS}{BUDGETS}"""
+{DRAFTS}{FILTERS}{TOKENS}{BUDGETS}{COMPOSITES}"""
 
 #: ``begun`` are changes of what is elsewhere, by which a node that was killed meanwhile knows what it has to finish.
 _AUDIT = f"""
@@ -61,13 +64,18 @@ create table fired (graph text primary key, schedule text not null, at real not 
     4: BUDGETS,
     5: _AUDIT,
     6: upgrade,
+    7: f"""
+alter table graphs add column expanded text not null default '';
+alter table graphs add column composites text not null default '[]';
+{COMPOSITES}""",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class StoredGraph:
-    """One version of a graph; ``graph`` is its JSON object, ``${ENV}`` not expanded.
+    """One version of a graph; ``graph`` is its JSON object as it runs, ``${ENV}`` not replaced.
 
+    ``written`` is the graph as it was written, if ``composites`` are in it, and ``graph`` what it was expanded to.
     ``created`` is in the node's time, in seconds. ``author`` says who made it (a client, or the file it came from), ``note`` why,
     ``error`` why it never went live. ``code`` is what its components came from when they were last imported for it; empty for one
     that an earlier release stored.
@@ -81,6 +89,13 @@ class StoredGraph:
     note: str = ""
     error: str = ""
     code: tuple[Code, ...] = ()
+    written: dict[str, Any] | None = None
+    composites: tuple[Use, ...] = ()
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """The graph as it was written."""
+        return self.graph if self.written is None else self.written
 
 
 class ControlStore:
@@ -95,6 +110,7 @@ class ControlStore:
         self.clock = clock or Clock()
         #: Drafts of graphs and of filters.
         self.drafts = DraftStore(self.rows, self.change, self.clock)
+        self.composites = CompositeStore(self.rows, self.change)
         #: The audit log of the file.
         self.trail = Trail(self.clock, most_bytes=audit_bytes)
         try:
@@ -316,8 +332,8 @@ def keep_fired(copy: Path, before: Path) -> None:
         db.commit()
 
 
-_COLUMNS = "name, version, graph, created, author, note, error, code"
-_INSERT_GRAPH = f"insert into graphs ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?)"
+_COLUMNS = "name, version, graph, created, author, note, error, code, expanded, composites"
+_INSERT_GRAPH = f"insert into graphs ({_COLUMNS}) values ({', '.join('?' * len(_COLUMNS.split()))})"
 
 
 def _deploy(graph: StoredGraph) -> tuple[tuple[str, tuple[Any, ...]], ...]:
@@ -331,14 +347,18 @@ def _loaded(path: str, digest: str) -> tuple[str, tuple[Any, ...]]:
 
 
 def _stored(row: tuple[Any, ...]) -> StoredGraph:
-    name, version, graph, created, author, note, error, code = row
+    name, version, graph, created, author, note, error, code, expanded, composites = row
+    written = msgspec.json.decode(graph)
     codes = msgspec.json.decode(code, type=tuple[Code, ...])
-    return StoredGraph(name, version, msgspec.json.decode(graph), created, author, note, error, codes)
+    uses = msgspec.json.decode(composites, type=tuple[Use, ...])
+    runs, source = (msgspec.json.decode(expanded), written) if expanded else (written, None)
+    return StoredGraph(name, version, runs, created, author, note, error, codes, source, uses)
 
 
 def _values(graph: StoredGraph) -> tuple[Any, ...]:
-    head = (graph.name, graph.version, _text(graph.graph), graph.created)
-    return (*head, graph.author, graph.note, graph.error, _text(graph.code))
+    head = (graph.name, graph.version, _text(graph.source), graph.created)
+    expanded = "" if graph.written is None else _text(graph.graph)
+    return (*head, graph.author, graph.note, graph.error, _text(graph.code), expanded, _text(graph.composites))
 
 
 def _text(value: Any) -> str:

@@ -34,12 +34,15 @@ class Versions:
     def one(self, name: str, version: int) -> dict[str, Any]:
         """One version, as in :meth:`all`, with its ``graph``; raises :class:`NotFound`."""
         stored = self._store.version(name, version)
-        return {**self._shown(stored, {}), "graph": stored.graph}
+        return {**self._shown(stored, {}), "graph": stored.source, **self._deployer.composites_of(stored)}
 
     def compare(self, name: str, old: int, new: int) -> dict[str, Any]:
         """The changes from ``old`` to ``new``: ``{from, to, diff}`` (see :func:`pypes.graph.diff.diff`)."""
-        before, after = (codec.from_obj(self._store.version(name, number).graph) for number in (old, new))
-        return {"from": old, "to": new, "diff": diff(before, after)}
+        before, after = (self._store.version(name, number) for number in (old, new))
+        found = diff(codec.from_obj(before.source), codec.from_obj(after.source))
+        if composites := _other_composites(before, after):
+            found["composites"] = composites
+        return {"from": old, "to": new, "diff": found}
 
     def _shown(self, stored: StoredGraph, known: dict[tuple[str, str], Code]) -> dict[str, Any]:
         live = self._deployer.live.get(stored.name)
@@ -56,3 +59,10 @@ class Versions:
             shown["code"] = {"digest": digest_of(stored.code), "parts": parts}
         shown |= self._deployer.other_code(stored, known)
         return {**shown, "error": stored.error} if stored.error else shown
+
+
+def _other_composites(before: StoredGraph, after: StoredGraph) -> dict[str, list[list[int]]]:
+    """The composites of which two versions have others: ``[old, new]``, each the versions of it that are there."""
+    one, other = ({(use.name, use.version) for use in each.composites} for each in (before, after))
+    names = sorted({name for name, _ in one ^ other})
+    return {each: [sorted(version for name, version in uses if name == each) for uses in (one, other)] for each in names}

@@ -238,7 +238,7 @@ def _set_up(
     """Import, make and configure the components of a graph, and set them up."""
     filter = ""
     try:
-        graph = codec.from_obj(obj)
+        graph = codec.from_obj(obj, is_expanded=True)
         components: dict[str, Component] = {}
         nodes = dict(graph.nodes)
         for filter, node in graph.nodes.items():

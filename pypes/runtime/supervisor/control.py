@@ -19,6 +19,7 @@ from pypes.runtime.contracts.control import (
     OWN_EDIT,
     AuditCalls,
     ComponentCalls,
+    CompositeCalls,
     DraftCalls,
     Edit,
     FilterCalls,
@@ -35,7 +36,7 @@ from pypes.runtime.contracts.control import (
 )
 from pypes.runtime.contracts.events import EventCalls
 from pypes.runtime.contracts.supervisor import NodeStatus, WorkerCalls
-from pypes.runtime.graphs.pages import COMPONENTS, DRAFTS, FILTERS, GRAPHS, STORES, TOKENS, VERSIONS, page
+from pypes.runtime.graphs.pages import COMPONENTS, COMPOSITES, DRAFTS, FILTERS, GRAPHS, STORES, TOKENS, VERSIONS, page
 from pypes.runtime.graphs.texts import LIVE, GraphTexts
 from pypes.runtime.rpc import Peer
 from pypes.runtime.rpc.contract import answer, methods_of
@@ -98,6 +99,7 @@ class Control:
         self._desks: Mapping[str, Answer] = {
             "graphs": lambda method, params: answer(GraphCalls, graphs, method, params),
             "versions": lambda method, params: answer(VersionCalls, _Versions(versions), method, params),
+            "composites": lambda method, params: answer(CompositeCalls, _Composites(deployer), method, params),
             "drafts": lambda method, params: answer(DraftCalls, _Drafts(steps), method, params),
             "trials": lambda method, params: answer(TrialCalls, tried, method, params),
             "filters": lambda method, params: answer(FilterCalls, _Filters(filters), method, params),
@@ -236,6 +238,29 @@ class _Versions:
 
     async def compare(self, name: str, old: int, new: int) -> Shown:
         return self._versions.compare(name, old, new)
+
+
+class _Composites:
+    def __init__(self, deployer: Deployer) -> None:
+        self._composites = deployer.composites
+
+    async def page(self, limit: int, after: str | None = None, among: tuple[str, ...] = ()) -> Page:
+        return page(COMPOSITES, self._composites.summaries(among), limit, after)
+
+    async def get(self, name: str, among: tuple[str, ...] = ()) -> Shown:
+        return self._composites.get(name, among)
+
+    async def put(self, name: str, obj: Any, edit: Edit = OWN_EDIT) -> Shown:
+        return self._composites.put(name, obj, edit)
+
+    async def delete(self, name: str, expected: list[int] | None = None, cause: Cause = ITSELF) -> None:
+        self._composites.delete(name, expected, cause)
+
+    async def versions(self, name: str, limit: int, after: int | None = None) -> Page:
+        return page(VERSIONS, self._composites.versions(name), limit, after)
+
+    async def version(self, name: str, version: int) -> Shown:
+        return self._composites.version(name, version)
 
 
 class _Drafts:

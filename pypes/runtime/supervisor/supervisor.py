@@ -38,7 +38,7 @@ from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.deployer import Deployer
 from pypes.runtime.graphs.drafts import GraphDrafts
 from pypes.runtime.graphs.dryrun import DryRuns
-from pypes.runtime.graphs.files import stamps_of
+from pypes.runtime.graphs.files import all_stamps_of
 from pypes.runtime.graphs.filters import Filters
 from pypes.runtime.graphs.shadows import Shadows
 from pypes.runtime.graphs.stepwise import Steps
@@ -218,7 +218,7 @@ class Supervisor:
         if self._fleet is not None:
             self._tasks.keep(self._fleet.run(), "members of the fleet")
         catalogue = await self._discover(self.settings)
-        files = stamps_of(self.settings.server.graphs)
+        files = all_stamps_of(self.settings.server.graphs)
         await self._deployer.bring_up(catalogue, self.settings)
         self._started.set()
         self._announce()

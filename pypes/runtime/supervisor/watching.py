@@ -10,7 +10,8 @@ from watchfiles import awatch
 
 from pypes import logs
 from pypes.errors import PypesError
-from pypes.runtime.graphs.files import Stamp, is_graph_file, stamps_of
+from pypes.graph.composite_files import FOLDER
+from pypes.runtime.graphs.files import Stamp, all_stamps_of, is_graph_file
 
 #: A graph file is read when nothing has changed for so long: editors write in several steps.
 WATCH_MS = 100
@@ -30,8 +31,9 @@ async def watch(folder: Path, seen: Mapping[str, Stamp], on_change: Callable[[],
     reason = ""
     while True:
         try:
+            within = folder / FOLDER
             async for changes in awatch(
-                folder,
+                *([folder, within] if within.is_dir() else [folder]),
                 watch_filter=is_graph_file,
                 recursive=False,
                 debounce=WATCH_MS,
@@ -39,7 +41,7 @@ async def watch(folder: Path, seen: Mapping[str, Stamp], on_change: Callable[[],
                 rust_timeout=WATCH_LOOK_MS,
                 yield_on_timeout=True,
             ):
-                now = stamps_of(folder)
+                now = all_stamps_of(folder)
                 if changes or now != seen:
                     await on_change()
                     # not before: what could not be deployed is tried again

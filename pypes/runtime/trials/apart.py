@@ -54,7 +54,7 @@ def _answers(job: Job) -> Iterator[Any]:
     if job.tests is None:
         yield _try(job, specs)
         return
-    graph = codec.from_obj(job.graph)
+    graph = codec.from_obj(job.graph, is_expanded=True)
     cases, _ = read_cases([graph.tests[place] for place in job.tests], list(graph.nodes))
     for case in cases:
         yield run_case(graph, case, specs, _site(job), job.pools)
@@ -69,7 +69,7 @@ def _site(job: Job) -> Site:
 
 def _try(job: Job, specs: dict[str, ComponentSpec]) -> Any:
     """Run the post of a job; the report, with the test that was asked for."""
-    graph, site = codec.from_obj(job.graph), _site(job)
+    graph, site = codec.from_obj(job.graph, is_expanded=True), _site(job)
     post = msgspec.convert(job.post, Post)
 
     def make_trial(site: Site, *, is_stepped: bool) -> Trial:

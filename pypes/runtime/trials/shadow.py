@@ -239,7 +239,14 @@ def serve(job: Job, report: Any, site: Site) -> None:
         graphs = [job.live] if job.candidate is None else [job.live, job.candidate]
         live, *rest = [
             stack.enter_context(
-                Trial(codec.from_obj(obj), specs, site=site, has_wires=bool(job.record), limits=job.limits, pools=job.pools)
+                Trial(
+                    codec.from_obj(obj, is_expanded=True),
+                    specs,
+                    site=site,
+                    has_wires=bool(job.record),
+                    limits=job.limits,
+                    pools=job.pools,
+                )
             )
             for obj in graphs
         ]

@@ -11,7 +11,8 @@ from typing import Any
 
 #: Turns the tables of drafts back.
 AS_IT_WAS_IN_6 = """
-    drop table drafts; drop table filters;
+    drop table drafts; drop table filters; drop table composites; drop table newest;
+    alter table graphs drop column expanded; alter table graphs drop column composites;
     create table drafts (id text primary key, component text not null, params text not null, created real not null) without rowid;
     create table wires (graph text not null, source text not null, target text not null, created real not null,
         primary key (graph, source, target)) without rowid;

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pypes.runtime.graphs.checking import Checked
 from pypes.runtime.graphs.files import GraphFiles
 from pypes.runtime.graphs.store import ControlStore
 
@@ -18,8 +19,8 @@ def write(folder: Path, name: str, *routes: str) -> None:
     (folder / f"{name}.json").write_text(json.dumps(graph))
 
 
-def as_it_is(name: str, obj: Any) -> dict[str, Any]:
-    return dict(obj)
+def as_it_is(name: str, obj: Any) -> Checked:
+    return Checked(dict(obj), dict(obj), ())
 
 
 def test_of_two_new_files_with_one_route_only_the_first_is_deployed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
