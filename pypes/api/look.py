@@ -30,6 +30,7 @@ async def look(
     Raises :class:`Unavailable` without a connection to the supervisor.
     """
     status: dict[str, Any] = msgspec.to_builtins(await worker.snapshot())
+    status["fleet"] = msgspec.to_builtins(worker.members.all)
     # one that cannot be asked, because its worker is stopped or being replaced, would hold up the whole look
     can_ask = all(shard["queue"] is not None for shard in status["shards"])
     groups = (await worker.own_records.letter_groups(LetterQuery())).found if can_ask else []

@@ -10,6 +10,7 @@ import msgspec
 import orjson
 
 from pypes.access.client import Client
+from pypes.api.fleet import MEMBER
 from pypes.api.graphs import SUMMARY
 from pypes.api.look import look
 from pypes.api.operation import BOOLEAN, COUNT, NAMES, TEXT, Answer, Schema, obj, operation
@@ -144,6 +145,11 @@ STATUS = obj(
         **_list(obj(file=TEXT, graph=TEXT, routes=NAMES, reason=TEXT)),
         "description": "Graph files that are not deployed, with the routes that their graphs would have.",
     },
+    fleet={
+        "type": "array",
+        "items": MEMBER,
+        "description": "The nodes that answer for each other, as GET /fleet has them; none if this node is by itself.",
+    },
     certificate={
         "anyOf": [obj(expires=TEXT), {"type": "null"}],
         "description": "The certificate that the node shows to clients; null without TLS.",
@@ -183,7 +189,7 @@ async def seen_by(worker: IngestWorker, client: Client) -> tuple[dict[str, Any],
 #: Parts of the state of a node that are about no graph.
 _OF_THE_NODE = (
     *("node", "version", "state", "pid", "url", "uptime_s", "generation", "arbiter", "workers", "generations"),
-    *("restarts", "disk", "max_memory_bytes", "certificate"),
+    *("restarts", "disk", "max_memory_bytes", "certificate", "fleet"),
 )
 
 

@@ -68,6 +68,7 @@ def concerns(
     return [
         *_of_node(status),
         *_of_certificate(status, now),
+        *_of_fleet(status),
         *_of_files(status),
         *_of_refused(status),
         *_of_budgets(status),
@@ -107,6 +108,16 @@ def _of_certificate(status: Mapping[str, Any], now: float) -> Iterator[Concern]:
     how = f"expires in {lasting(left_s)}, on {day}" if left_s > 0 else f"has expired on {day}, and clients refuse it"
     what = "Put a new one into the files of tls_cert and tls_key, and send the node SIGHUP."
     yield Concern("certificate", "", "", f"The certificate of the node {how}. {what}")
+
+
+def _of_fleet(status: Mapping[str, Any]) -> Iterator[Concern]:
+    """Nodes that do not answer, and those that are not let in."""
+    for member in status.get("fleet", ()):
+        if member["state"] == "away":
+            what = "Receipts that it has given, keys and graphs with order that it owns wait for it."
+            yield Concern("fleet", "", "", f"Node {member['name']} does not answer: {_in_a_line(member['reason'])}. {what}")
+        elif member["state"] == "twin":
+            yield Concern("fleet", "", "", f"Node {member['name']} is not let into the fleet: {_in_a_line(member['reason'])}.")
 
 
 def _refused(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:

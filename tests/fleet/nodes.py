@@ -16,7 +16,7 @@ GRAPH = {
     "name": "copy",
     "nodes": {
         "json": {"component": "JSON"},
-        "out": {"component": "JSONLines", "params": {"path": "out.jsonl", "form": "packet"}},
+        "out": {"component": "JSONLines", "params": {"path": "out.jsonl"}},
     },
     "wires": [["json.out", "out.in"]],
 }
@@ -57,19 +57,24 @@ class Fleet:
         return len(members) == len(self.nodes) and all(member["state"] == "ready" for member in members)
 
 
+def listing(base: Path, patience_s: float) -> tuple[Path, dict[str, str]]:
+    """The file for the list of nodes, which is empty, and the environment of a node that reads it."""
+    secret, listed = base / "secret", base / "nodes"
+    secret.write_text(secrets.token_hex(16))
+    listed.touch()
+    return listed, {
+        "PYPES_FLEET_NODES": str(listed),
+        "PYPES_FLEET_SECRET_FILE": str(secret),
+        "PYPES_FLEET_PATIENCE_S": str(patience_s),
+    }
+
+
 @contextmanager
 def fleet(
     base: Path, count: int = 3, graph: dict[str, Any] = GRAPH, *, patience_s: float = 1.0, **options: Any
 ) -> Iterator[Fleet]:
     """A fleet of so many nodes, each of which knows all."""
-    secret = base / "secret"
-    secret.write_text(secrets.token_hex(16))
-    listed = base / "nodes"
-    listed.touch()
-    environ = {
-        **{"PYPES_FLEET_NODES": str(listed), "PYPES_FLEET_SECRET_FILE": str(secret)},
-        "PYPES_FLEET_PATIENCE_S": str(patience_s),
-    }
+    listed, environ = listing(base, patience_s)
     with ExitStack() as stack:
         nodes = [Node(base / f"n{number}", graph, workers=1, instances=1, environ=environ, **options) for number in range(count)]
         listed.write_text("\n".join(node.url for node in nodes))

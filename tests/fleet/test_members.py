@@ -6,9 +6,11 @@ import json
 import shutil
 import socket
 from pathlib import Path
+from typing import Any
 
-from pypes.testing.node import Node, running, until
-from tests.fleet.nodes import GRAPH, Fleet, fleet
+from pypes.testing.node import Node, running, serving, until
+from tests.certificates import Authority
+from tests.fleet.nodes import GRAPH, Fleet, fleet, listing
 
 UPGRADE = "GET /fleet HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: pypes-fleet/1\r\n"
 
@@ -95,3 +97,16 @@ def test_nodes_find_each_other_in_a_shared_folder(tmp_path: Path) -> None:
         found = Fleet(tmp_path, [a, b])
         found.wait_whole()
         assert [member["url"] for member in found.members(a)] == [member["url"] for member in found.members(b)]
+
+
+def test_nodes_that_speak_tls(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    listed, environ = listing(tmp_path, 1.0)
+    environ["PYPES_FLEET_CA_FILE"] = str(authority.file)
+    options: dict[str, Any] = {"workers": 1, "instances": 1, "environ": environ, "ca_file": authority.file}
+    nodes = [Node(tmp_path / name, GRAPH, *authority.issue().flags, **options) for name in ("a", "b")]
+    listed.write_text("\n".join(node.url for node in nodes))
+    with serving(nodes[0]), serving(nodes[1]):
+        Fleet(tmp_path, nodes).wait_whole()
+        receipt = json.loads(nodes[0].post(b"{}").data)["receipt"]
+        assert nodes[1].get(f"/receipts/{receipt}").status == 200

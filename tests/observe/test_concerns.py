@@ -251,3 +251,14 @@ def test_what_failed_for_want_of_memory_says_how_much_there_was() -> None:
 def test_a_reason_that_is_not_ours_is_kept_short() -> None:
     assert len(short("x" * 1000)) < 200
     assert short("no.\nyes") == "no"
+
+
+def test_a_node_of_the_fleet_that_is_away_is_named() -> None:
+    members = [
+        {"name": "a:1", "state": "ready", "reason": ""},
+        {"name": "b:1", "state": "away", "reason": "no answer within 3 s"},
+        {"name": "c:1", "state": "twin", "reason": "two nodes have the number 7"},
+    ]
+    away, twin = told(fleet=members)
+    assert away.startswith("Node b:1 does not answer: no answer within 3 s.")
+    assert twin == "Node c:1 is not let into the fleet: two nodes have the number 7."
