@@ -94,4 +94,5 @@ class Queues:
             "bytes": use.bytes,
             "oldest_s": round(use.oldest_s, 3),
         }
-        return {"time": self._now(), "graph": graph, "seconds": round(seconds, 3), **rates, **waiting}
+        head = {"time": self._now(), "graph": graph, "seconds": round(seconds, 3)}
+        return {**head, **rates, **waiting, "total": use.counts._asdict()}

@@ -72,6 +72,7 @@ def test_shards_are_added_up_and_compared_with_the_second_before() -> None:
             "documents": 30,
             "bytes": 300,
             "oldest_s": 7.0,
+            "total": {"accepted": 1022, "published": 913, "dropped": 0, "failed": 0},
         }
         assert await told(queues) == [(("g",), body)]
         # while something waits it is told, and once more when nothing does

@@ -22,7 +22,8 @@ import { type LiveGraph, stateOf } from "./state";
 import { TABS, type Tab } from "./tabs";
 import "../../style/graph.css";
 
-const AGAIN_MS = 5000;
+/** What happens is told by events at once; this is for what was not told, such as a pause by somebody else. */
+const AGAIN_MS = 20_000;
 /** While a former version finishes what it has. */
 const SOON_MS = 1000;
 

@@ -26,8 +26,10 @@ function Flow({ label, now, all, kind }: { readonly label: string; readonly now:
   );
 }
 
-export function Strip({ watching, totals }: { readonly watching: Watching; readonly totals: Totals | undefined }) {
+/** `before`: the totals until the first news. */
+export function Strip({ watching, before }: { readonly watching: Watching; readonly before: Totals | undefined }) {
   const { queue, published } = useSnapshot(watching);
+  const totals = queue.total ?? before;
   return (
     <dl className="strip" aria-label={t.watch.queue}>
       <Flow label={t.watch.accepted} now={queue.accepted} all={totals?.accepted} />

@@ -1,7 +1,8 @@
 /** A graph at work: packets on its wires, what its filters do, what waits; what is selected is shown in full. */
 
 import { Send } from "lucide-react";
-import { useCallback, useMemo, useState } from "react";
+import { useCallback, useEffect, useMemo, useState } from "react";
+import { listen } from "../../../api/events";
 import { useCommands } from "../../../commands/commands";
 import { wireKey } from "../../../model/graph";
 import { own } from "../../../model/json";
@@ -29,11 +30,13 @@ interface NodeStatus {
   readonly shards: readonly { readonly graphs: Readonly<Record<string, Totals>> }[];
 }
 
-const STATUS_MS = 5000;
+/** What changes is told by events; this is for what was not told. */
+const STATUS_MS = 60_000;
 
 /** The instances that run a graph, whether documents without a route come to it, and how many it has had. */
 function useNode(name: string): { readonly instances: number; readonly isDefault: boolean; readonly totals: Totals | undefined } {
-  const { value } = useFetched<NodeStatus>("status", STATUS_MS);
+  const { value, again } = useFetched<NodeStatus>("status", STATUS_MS);
+  useEffect(() => listen(["instance", "deployment"], again), [again]);
   const ready = value?.instances.filter((each) => each.state === "ready" && each.graphs.includes(name)).length ?? 0;
   const totals = useMemo(() => value && totalsOf(value.shards.flatMap(({ graphs }) => own(graphs, name) ?? [])), [value, name]);
   return { instances: Math.max(ready, 1), isDefault: value?.default === name, totals };
@@ -83,7 +86,7 @@ export function Watch({ name, place, live, graph, specs }: TabProps) {
   return (
     <div className="watch">
       <div className="watch-head">
-        <Strip watching={watching} totals={totals} />
+        <Strip watching={watching} before={totals} />
         <Button icon={<Send size={16} aria-hidden />} refused={refused} onClick={() => setPosting(true)}>
           {t.watch.post}
         </Button>

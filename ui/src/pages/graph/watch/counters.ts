@@ -37,6 +37,7 @@ export interface Queue {
   readonly deliveries: number;
   readonly bytes: number;
   readonly oldest_s: number;
+  readonly total?: Totals;
 }
 
 export const EMPTY: Queue = { accepted: 0, published: 0, dropped: 0, failed: 0, documents: 0, deliveries: 0, bytes: 0, oldest_s: 0 };
