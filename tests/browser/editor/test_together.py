@@ -10,8 +10,8 @@ import pytest
 from pypes.testing.node import Node, until
 from tests.browser.chromium import looking
 from tests.browser.editor.desk import Desk
-from tests.browser.editor.drafting import deployed, drafted, lower
-from tests.browser.nodes import judging
+from tests.browser.editor.drafting import deployed, drafted, lower, send
+from tests.browser.nodes import graph, judging
 
 pytestmark = pytest.mark.browser
 
@@ -136,3 +136,26 @@ def test_others_are_told_once_that_a_draft_is_deployed(browser: Any, node: Node)
         for desk in (loser, onlooker):
             desk.notice("The draft was deployed as version 2.").wait_for()
             assert desk.page.locator(".notice").count() == 1
+
+
+def test_a_rollback_that_takes_back_what_the_draft_changed_is_a_conflict(browser: Any, node: Node) -> None:
+    name = deployed(node, graph("back"))
+    batched = graph(name)
+    batched["nodes"]["batch"] = {"component": "Batch"}
+    batched["wires"] = [["json.out", "judge.in"], ["judge.out", "batch.in"], ["batch.out", "null.in"]]
+    deployed(node, batched)
+    with looking(browser) as seen:
+        desk = Desk(seen.page, node, name).open()
+        desk.filter("batch").focus()
+        seen.page.keyboard.press("Enter")
+        desk.name.wait_for()
+        desk.fill("params.size", 7)
+        desk.wait_saved()
+        send(node, "POST", f"/graphs/{name}/rollback", {"version": 1})
+        desk.notice("Version 3 was deployed meanwhile.").wait_for()
+        conflict(desk).click()
+        seen.page.get_by_role("button", name="Take mine").click()
+        found = desk.wait_draft(lambda graph: "batch" in graph["nodes"], "what was chosen is saved")
+        assert found["nodes"]["batch"]["params"] == {"size": 7}
+        assert node.get(f"/graphs/{name}/draft").json()["base"] == 3
+        assert seen.complaints == []

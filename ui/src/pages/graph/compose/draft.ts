@@ -323,7 +323,7 @@ export class Draft {
     let saved: Partial<DraftState> = {};
     if (this.mayEdit && state.counter !== null) {
       const { doc } = merge(base, next, state.doc);
-      if (equal(doc, next) && equal(state.doc, state.saved)) return;
+      if (equal(state.doc, next) && equal(state.doc, state.saved)) return;
       try {
         const draft = await saveDraft(this.graph, toFile(doc), version, state.counter);
         saved = { saved: doc, counter: draft.counter, faults: faultsOf(draft), checked: doc };
