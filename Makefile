@@ -79,14 +79,16 @@ $(VENV)/.installed-servers: $(VENV)/.installed-test
 	@test -z "$$CI" || apt-get install -y -q --no-install-recommends dovecot-imapd redis-server prometheus >/dev/null 2>&1 || true
 	@touch $@
 
-# Chromium of Debian, which playwright drives as well as one of its own that it would download
-CHROMIUM := { command -v chromium-headless-shell || command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null
-INSTALL_CHROMIUM := apt-get install -y -q --no-install-recommends chromium-headless-shell fonts-dejavu-core >/dev/null 2>&1
+# Chromium of Debian, which playwright drives as well as one of its own that it would download; and its Firefox
+CHROMIUM := { command -v chromium-headless-shell || command -v chromium || command -v chromium-browser || command -v google-chrome; }
+FIREFOX := { command -v firefox-esr || command -v firefox; }
+HAS_BROWSERS := { $(CHROMIUM) && $(FIREFOX); } >/dev/null
+INSTALL_BROWSERS := apt-get install -y -q --no-install-recommends chromium-headless-shell firefox-esr fonts-dejavu-core >/dev/null 2>&1
 $(VENV)/.installed-browser: $(VENV)/.installed-test
 	@echo "installing what drives a browser in tests"
 	@$(PIP) install --no-build-isolation -e ".[browser]"
-	@$(CHROMIUM) || { test "$$(id -u)" = 0 && { $(INSTALL_CHROMIUM) || { apt-get update -q >/dev/null 2>&1 && $(INSTALL_CHROMIUM); }; }; } \
-	  || echo "without Chromium the tests in a browser are skipped: apt-get install chromium-headless-shell"
+	@$(HAS_BROWSERS) || { test "$$(id -u)" = 0 && { $(INSTALL_BROWSERS) || { apt-get update -q >/dev/null 2>&1 && $(INSTALL_BROWSERS); }; }; } \
+	  || echo "tests in a browser that is not there are skipped: apt-get install chromium-headless-shell firefox-esr"
 	@touch $@
 
 demo: install
