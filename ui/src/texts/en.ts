@@ -523,7 +523,7 @@ export const en = {
     why: "This node shows itself to those who have a token.",
     token: "Token",
     signIn: "Sign in",
-    wrong: "The node does not take this token: it is another one’s, was revoked, or has expired.",
+    wrong: "The node does not take this token: it is not one of this node, was revoked, or has expired.",
   },
   step: {
     tab: "Step",
