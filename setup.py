@@ -22,6 +22,8 @@ setup(
         "pypes": [
             "py.typed",
             "api/html/*",
+            "protobuf/*.proto",
+            "protobuf/*.pyi",
             "templates/**/*",
             "templates/**/.*",
             "templates/graphs/*.json",
@@ -34,7 +36,7 @@ setup(
         Extension(
             f"pypes.ingest.codecs.{name}",
             [f"pypes/ingest/codecs/{name}.c"],
-            depends=["pypes/ingest/codecs/_utf8.h"],
+            depends=[str(header) for header in Path("pypes/ingest/codecs").glob("*.h")],
             py_limited_api=True,
             optional=True,
         )
@@ -67,6 +69,8 @@ setup(
     extras_require={
         # traces and metrics for a collector of OpenTelemetry
         "otel": ["opentelemetry-proto>=1.30"],
+        # messages of Protocol Buffers, in programs that post them; a node does without
+        "protobuf": ["protobuf>=6.31.1"],
         # `pypes new`
         "new": ["cookiecutter>=2.6"],
         # what the server is measured against; Redis itself is the machine's package
@@ -113,6 +117,8 @@ setup(
             "hypothesis>=6.100",
             # dates of other languages than English
             "dateparser>=1.2",
+            # writes the module of the schema of Protocol Buffers: each version does it in its own way
+            "grpcio-tools==1.76.0",
             # near duplicates
             "rensa>=0.5",
             # certificates of servers

@@ -11,6 +11,7 @@ Layers, each importing only from those before it (``tests/test_layers.py`` holds
     runtime                                                            the scheduler, instances, workers, the supervisor
     pipeline                                                           pipelines of functions and programs, in Python
     compat                                                             the forms of libraries from which Pypes descends
+    protobuf                                                           documents as messages, for programs that post them
     testing                                                            parts for tests of components, graphs and Pypes itself
     web                                                                the built editor, as it is sent to browsers
     api                                                                HTTP

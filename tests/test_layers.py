@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("runtime",),
     ("pipeline",),
     ("compat",),
+    ("protobuf",),
     ("testing",),
     ("web",),
     ("api",),

@@ -22,7 +22,7 @@ class Arrival:
         """Raises :class:`BadRequest` for a lenient body that has no parts that could be left out."""
         if header.is_lenient and (header.method == "DELETE" or parse(header.content_type).codec not in IN_PART):
             raise BadRequest(
-                "on_error=deadletter works for NDJSON, JSON arrays and MessagePack only; leave it out with any other type",
+                "on_error=deadletter works for NDJSON, JSON arrays, MessagePack and Protocol Buffers; leave it out with others",
                 code="request.invalid",
                 where="on_error",
             )

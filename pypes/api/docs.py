@@ -67,6 +67,11 @@ BODIES: dict[str, Schema] = {
         "format": "binary",
         "description": "MessagePack: a map, an array of maps, or a row.",
     },
+    "application/x-protobuf": {
+        "type": "string",
+        "format": "binary",
+        "description": "Protocol Buffers: a message Documents of the schema pypes.proto, which the package has.",
+    },
     "multipart/form-data": {"type": "object", "description": "Any number of files, each a document."},
     PACKETS: {"description": "Packets with their metadata: fields, meta, field_meta."},
     "*/*": {"type": "string", "description": "Anything else is one document, handed to the adapters as bytes."},

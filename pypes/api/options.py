@@ -38,8 +38,8 @@ PARAMETERS = (
     Parameter(
         "on_error",
         (
-            "Treatment of a line of NDJSON, an element of a JSON array or a map of MessagePack that cannot be read: refuse the "
-            "whole body, or put that one among the dead letters of the receipt and accept the others."
+            "Treatment of a line of NDJSON, an element of a JSON array, or a document of a binary form that cannot be read: "
+            "refuse the whole body, or put that one among the dead letters of the receipt and accept the others."
         ),
         {"type": "string", "enum": ["refuse", "deadletter"]},
     ),

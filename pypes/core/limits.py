@@ -41,7 +41,9 @@ class Limits:
     json_depth: int = _limit(200, "Nesting of objects and arrays in one JSON document.", unit="levels", status=400)
     documents_per_post: int = _limit(1_000_000, "Documents in one POST.", unit="documents", status=413)
     spool_bytes: int = _limit(MIB, "Larger bodies are written to a spool file while they arrive.", unit="bytes")
-    line_bytes: int = _limit(16 * MIB, "One line of NDJSON, or one document of MessagePack.", unit="bytes", status=413)
+    line_bytes: int = _limit(
+        16 * MIB, "One line of NDJSON, or one document of MessagePack or Protocol Buffers.", unit="bytes", status=413
+    )
     queue_max_bytes: int = _limit(
         4 * GIB, "Waiting bodies in one queue shard; half of it for one graph, all for the only graph.", unit="bytes", status=429
     )

@@ -17,6 +17,8 @@ OCTETS = "application/octet-stream"
 PACKETS = "application/vnd.pypes.packets+json"
 #: Media types of MessagePack: the usual one, the registered one, and a former one.
 MSGPACK = frozenset({"application/msgpack", "application/vnd.msgpack", "application/x-msgpack"})
+#: Media types of Protocol Buffers: the usual one, the one that is being registered, and one of Google's.
+PROTOBUF = frozenset({"application/x-protobuf", "application/protobuf", "application/vnd.google.protobuf"})
 
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 _ODF = "application/vnd.oasis.opendocument"
@@ -69,6 +71,7 @@ _TYPES: Mapping[str, str] = MappingProxyType(
         "arrows": "application/vnd.apache.arrow.stream",
         "atom": "application/atom+xml",
         "avro": "application/vnd.apache.avro",
+        "binpb": "application/x-protobuf",
         "feather": "application/vnd.apache.arrow.file",
         "geojson": "application/geo+json",
         "json": "application/json",
@@ -78,6 +81,7 @@ _TYPES: Mapping[str, str] = MappingProxyType(
         "mpk": "application/msgpack",
         "msgpack": "application/msgpack",
         "parquet": "application/vnd.apache.parquet",
+        "pb": "application/x-protobuf",
         "rdf": "application/rdf+xml",
         "rss": "application/rss+xml",
         "sqlite": "application/vnd.sqlite3",

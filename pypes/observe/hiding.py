@@ -18,7 +18,7 @@ import msgspec
 
 from pypes.core import numbers
 from pypes.core.form import MARK
-from pypes.core.media_types import MSGPACK
+from pypes.core.media_types import MSGPACK, PROTOBUF
 from pypes.core.secrets import Secrets
 from pypes.core.shown import Clean, bounded, shown
 from pypes.core.values import Body, One
@@ -49,6 +49,9 @@ _NOTHING: Final = object()
 
 #: The field in which a body, or a line of one, is that nobody has read yet.
 _DATA: Final = "data"
+
+#: Types of bodies whose documents are not text; one that nobody could read has such a type still.
+_BINARY: Final = MSGPACK | PROTOBUF
 
 #: Containers within containers that are copied whole; what is within these is left out.
 _NESTED: Final = 200
@@ -121,12 +124,10 @@ class Hiding:
         fields = form.get("fields")
         if isinstance(fields, Mapping) and isinstance(data := fields.get(_DATA), str) and not self.hides(_DATA):
             mark = ((form.get("field_meta") or {}).get(_DATA) or {}).get(MARK) or {}
-            if mark.get("base64") is not True:
-                found["fields"][_DATA] = self.body(data)
-            elif self._has_names and (form.get("meta") or {}).get("mimetype") in MSGPACK:
+            if self._has_names and (form.get("meta") or {}).get("mimetype") in _BINARY:
                 found["fields"][_DATA] = HIDDEN  # it has names that cannot be read
             else:
-                found["fields"][_DATA] = self._in_base64(data)
+                found["fields"][_DATA] = self._in_base64(data) if mark.get("base64") is True else self.body(data)
         if isinstance(metas := form.get("field_meta"), Mapping):
             found["field_meta"] = {
                 name: {key: value if key == MARK else HIDDEN for key, value in own.items()}

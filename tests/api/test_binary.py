@@ -13,10 +13,14 @@ import pytest
 from click.testing import CliRunner
 
 from pypes.cli.feed import feed
+from pypes.core.media_types import PACKETS
+from pypes.packet import Packet
+from pypes.protobuf import body_of
 from pypes.testing.node import Node, running
 from tests.api.records import COMPONENTS, finished, get, post
 
 MSGPACK = "application/msgpack"
+PROTOBUF = "application/x-protobuf"
 NAN = msgpack.packb(float("nan"))
 
 
@@ -168,6 +172,52 @@ def test_a_dead_letter_is_shown_and_runs_again(node: Node) -> None:
     assert line["fields"] == {"n": 2, "refuse": False, "password": "geheim", "raw": "AA=="}
 
 
+def test_a_message_says_all_that_a_packet_says(node: Node) -> None:
+    packet = Packet({**ADA, "pair": ["a", ["b"]]}, {"source": "archive"})
+    packet.set("one", ["a"], multi=True)
+    packet.set_meta("language", "en", "born")
+    other = Packet({"n": 2**64 - 1, "score": -0.5}, {"id": "n"})
+    answer = post(node, body_of([packet, other]), "/docs", PROTOBUF)
+    receipt = answer.json()["receipt"]
+    assert finished(node, receipt)["published"] == 2
+    one, two = published(node, receipt)
+    assert (one["fields"], one["field_meta"]) == (packet.to_json()["fields"], packet.to_json()["field_meta"])
+    assert (one["meta"]["source"], one["meta"]["mimetype"]) == ("archive", PACKETS)
+    assert (two["fields"], two["meta"]["id"]) == ({"n": 2**64 - 1, "score": -0.5}, "n")
+
+
+def test_a_message_deletes(node: Node) -> None:
+    answer = post(node, body_of([Packet({}, {"id": "ada", "requestmethod": "DELETE"})]), "/docs", PROTOBUF)
+    assert finished(node, answer.json()["receipt"])["published"] == 1
+    [line] = published(node, answer.json()["receipt"])
+    assert (line["meta"]["id"], line["meta"]["requestmethod"]) == ("ada", "DELETE")
+
+
+def test_messages_are_treated_as_other_bodies(node: Node, tmp_path: Path) -> None:
+    refused = Packet({"refuse": True, "password": "geheim"})
+    unreadable = b"\x0a\x0e\x0a\x0c\x0a\x08password\x12\x03"
+    answer = post(
+        node, body_of([Packet({"n": 1}), refused]) + unreadable[:-3] + b"\x03\x03\x03", "/docs?on_error=deadletter", PROTOBUF
+    )
+    assert answer.json()["rejected"] == 1, answer.data
+    receipt = answer.json()["receipt"]
+    found = finished(node, receipt)
+    assert (found["published"], found["failed"]) == (1, 2)
+    letters = get(node, f"/deadletters?receipt={receipt}")["deadletters"]
+    posted = {letter["code"]: get(node, f"/deadletters/{letter['id']}/posted")["packet"]["fields"] for letter in letters}
+    assert posted == {"test.refused": {"refuse": True, "password": "(hidden)"}, "ingest.malformed": {"data": "(hidden)"}}
+    answer = post(node, body_of([Packet({"n": 1})]) + unreadable, "/docs", PROTOBUF)
+    assert (answer.status, answer.json()["where"]) == (400, "document 2, byte 25 (fields)")
+    assert post(node, body_of([Packet({"id": "a"})]), "/docs/ordered", PROTOBUF).status == 202
+    assert post(node, body_of([Packet({"n": 1})]), "/docs/ordered", PROTOBUF).json()["code"] == "order.id_missing"
+    sent = gzip.compress(body_of([Packet({"n": n}) for n in range(3000)]))
+    answer = post(node, sent, "/docs", PROTOBUF, Content_Encoding="gzip")
+    assert finished(node, answer.json()["receipt"])["published"] == 3000
+    (tmp_path / "a.pb").write_bytes(body_of([Packet({"n": n}) for n in range(3)]))
+    result = CliRunner().invoke(feed, [node.url, str(tmp_path), "--wait"])
+    assert result.output.splitlines()[-1].split() == ["application/x-protobuf", "1", "0", "3", "3", "0", "0"], result.output
+
+
 def test_an_ordered_graph_wants_ids(node: Node) -> None:
     assert accepted(node, msgpack.packb([{"id": "a"}, {"id": 7}]), "/docs/ordered")[1] == 2
     answer = post(node, msgpack.packb([{"id": "a"}, {}]), "/docs/ordered", MSGPACK)
@@ -183,4 +233,4 @@ def test_a_repeated_post_is_known_by_its_key(node: Node) -> None:
 
 def test_the_interface_names_the_types(node: Node) -> None:
     bodies = get(node, "/openapi.json")["paths"]["/docs"]["post"]["requestBody"]["content"]
-    assert MSGPACK in bodies
+    assert {MSGPACK, PROTOBUF, PACKETS} <= {*bodies}

@@ -2,8 +2,9 @@
  * such that pypes.ingest.codecs accepts them. Whatever is not plain is left to the careful way in Python, which knows why.
  *
  * Plain MessagePack: maps whose keys are text, in UTF-8, without extensions and without numbers that JSON has no words for.
- * What a length announces is believed only as far as bytes are there, and nothing is allocated. Only the limited API is used,
- * and none of it between the first byte and the last: other threads run meanwhile.
+ * Plain Protocol Buffers: messages as of pypes.proto, with fields in the order of their numbers and without metadata of fields;
+ * they can be written as MessagePack. What a length announces is believed only as far as bytes are there. Only the limited API
+ * is used, and none of it between the first byte and the last: other threads run meanwhile.
  */
 
 #define Py_LIMITED_API 0x030B0000
@@ -18,8 +19,14 @@
 /* Below it, other threads are not worth the hand-over. */
 #define LARGE_BYTES 16384
 
+/* Where MessagePack is written, and where its room ends; nothing is written where there is no room at all. */
+struct out {
+    unsigned char *at, *end;
+    int is_full;
+};
+
 /* A document: returns the place behind it, NULL if it is not plain; is_cut tells that it only goes on behind the end. */
-typedef Place (*Step)(Place at, Place end, Py_ssize_t levels, int *is_cut);
+typedef Place (*Step)(Place at, Place end, Py_ssize_t levels, int *is_cut, struct out *out);
 
 static uint64_t
 number_at(Place at, int bytes)
@@ -58,98 +65,8 @@ is_finite(Place at, int bytes)
     return bytes == 4 ? (number_at(at, 4) >> 23 & 0xFF) != 0xFF : (number_at(at, 8) >> 52 & 0x7FF) != 0x7FF;
 }
 
-/* -- MessagePack ------------------------------------------------------------------------------------------------------- */
-
-enum kind { OTHER, PLAIN, FLOAT, TEXT, BINARY, ARRAY, MAP };
-
-/* The kind of what begins with a byte, and how many bytes follow it: of a number itself, or of the length of what comes then. */
-static enum kind
-kind_of(unsigned char first, int *bytes)
-{
-    static const unsigned char sizes[] = {1, 2, 4, 8};
-    *bytes = 0;
-    if (first < 0x80 || first >= 0xE0 || first == 0xC0 || first == 0xC2 || first == 0xC3) {
-        return PLAIN;
-    }
-    if (first < 0xC0) {
-        return first < 0x90 ? MAP : first < 0xA0 ? ARRAY : TEXT;
-    }
-    if (first >= 0xC4 && first <= 0xC6) {
-        *bytes = sizes[first - 0xC4];
-        return BINARY;
-    }
-    if (first == 0xCA || first == 0xCB) {
-        *bytes = first == 0xCA ? 4 : 8;
-        return FLOAT;
-    }
-    if (first >= 0xCC && first <= 0xD3) {
-        *bytes = sizes[(first - 0xCC) & 3];
-        return PLAIN;
-    }
-    if (first >= 0xD9 && first <= 0xDB) {
-        *bytes = sizes[first - 0xD9];
-        return TEXT;
-    }
-    if (first >= 0xDC) {
-        *bytes = first & 1 ? 4 : 2;
-        return first < 0xDE ? ARRAY : MAP;
-    }
-    return OTHER;
-}
-
-static Place
-over_map(Place at, Place end, Py_ssize_t levels, int *is_cut)
-{
-    /* of each level, how many values are to come; of a map keys as well, each before its value */
-    uint64_t left[MOST_LEVELS];
-    unsigned char is_map[MOST_LEVELS];
-    Py_ssize_t level = 0;
-    do {
-        if (at >= end) {
-            *is_cut = 1;
-            return NULL;
-        }
-        int bytes, is_key = level > 0 && is_map[level - 1] && left[level - 1] % 2 == 0;
-        unsigned char first = *at++;
-        enum kind kind = kind_of(first, &bytes);
-        if (kind == OTHER || (is_key && kind != TEXT) || (level == 0 && kind != MAP)) {
-            return NULL;
-        }
-        if (level > 0) {
-            left[level - 1]--;
-        }
-        if (end - at < bytes) {
-            *is_cut = 1;
-            return NULL;
-        }
-        if (kind == FLOAT && !is_finite(at, bytes)) {
-            return NULL;
-        }
-        uint64_t length = bytes > 0 ? number_at(at, bytes) : kind == TEXT ? first & 0x1F : first & 0x0F;
-        at += bytes;
-        if (kind == TEXT || kind == BINARY) {
-            if (length > (uint64_t)(end - at)) {
-                *is_cut = 1;
-                return NULL;
-            }
-            if (kind == TEXT && !is_text(at, at + length)) {
-                return NULL;
-            }
-            at += length;
-        }
-        else if (kind == MAP || kind == ARRAY) {
-            if (level >= levels) {
-                return NULL;
-            }
-            is_map[level] = kind == MAP;
-            left[level++] = kind == MAP ? 2 * length : length;
-        }
-        while (level > 0 && left[level - 1] == 0) {
-            level--;
-        }
-    } while (level > 0);
-    return at;
-}
+#include "_msgpack.h"
+#include "_protobuf.h"
 
 /* -- documents --------------------------------------------------------------------------------------------------------- */
 
@@ -173,10 +90,11 @@ scanned(PyObject *args, Step step)
     Place first = view.buf, end = first + view.len, at = first + start, last = stop < view.len ? first + stop : end;
     Py_ssize_t count = 0;
     int is_cut = 0;
+    struct out nothing = {NULL, NULL, 0};
     PyThreadState *state = view.len > LARGE_BYTES ? PyEval_SaveThread() : NULL;
     levels = levels < MOST_LEVELS ? levels : MOST_LEVELS;
     while (at < last) {
-        Place behind = step(at, end, levels, &is_cut);
+        Place behind = step(at, end, levels, &is_cut, &nothing);
         if (behind == NULL || behind - at > most) {
             break;
         }
@@ -197,10 +115,69 @@ in_maps(PyObject *Py_UNUSED(module), PyObject *args)
     return scanned(args, over_map);
 }
 
+static PyObject *
+in_messages(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    return scanned(args, over_document);
+}
+
+/* Most bytes of MessagePack that documents take: what is in them at most half as much again as before, and in each document two
+ * heads and a deletion. */
+#define ROOM(size, documents) (2 * (size) + 40 * (documents) + 16)
+
+static PyObject *
+as_msgpack(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *body, *found = NULL;
+    Py_ssize_t start, stop, documents;
+    if (!PyArg_ParseTuple(args, "Onnn:as_msgpack", &body, &start, &stop, &documents)) {
+        return NULL;
+    }
+    Py_buffer view;
+    if (PyObject_GetBuffer(body, &view, PyBUF_SIMPLE) < 0) {
+        return NULL;
+    }
+    if (start < 0 || start > stop || stop > view.len || documents < 0 || documents > stop) {
+        PyErr_SetString(PyExc_ValueError, "start or stop lie outside of the body");
+    }
+    else {
+        size_t room = ROOM((size_t)(stop - start), (size_t)documents);
+        unsigned char *data = PyMem_Malloc(room);
+        if (data == NULL) {
+            PyErr_NoMemory();
+        }
+        else {
+            struct out out = {data, data + room, 0};
+            Place at = (Place)view.buf + start, end = (Place)view.buf + stop;
+            unsigned char *head = put_head(&out, 0xDD);
+            uint32_t count = 0;
+            int is_cut;
+            for (; at != NULL && at < end; count++) {
+                at = over_document(at, end, MOST_LEVELS, &is_cut, &out);
+            }
+            set_count(head, count);
+            if (at == NULL || out.is_full) {
+                PyErr_SetString(PyExc_ValueError, "a document is not plain, or there are more");
+            }
+            else {
+                found = PyBytes_FromStringAndSize((const char *)data, out.at - data);
+            }
+            PyMem_Free(data);
+        }
+    }
+    PyBuffer_Release(&view);
+    return found;
+}
+
 static PyMethodDef methods[] = {
     {"in_maps", in_maps, METH_VARARGS,
      "in_maps(body, start, stop, levels, most): plain maps of MessagePack that begin between start and stop, of at most so many "
      "bytes each: how many, where they end, and whether the next only goes on behind the end of the body."},
+    {"in_messages", in_messages, METH_VARARGS,
+     "in_messages(body, start, stop, levels, most): the same of documents of Protocol Buffers in a row."},
+    {"as_msgpack", as_msgpack, METH_VARARGS,
+     "as_msgpack(body, start, stop, documents): so many plain documents of Protocol Buffers as an array of MessagePack, of "
+     "arrays of fields and metadata."},
     {NULL, NULL, 0, NULL},
 };
 

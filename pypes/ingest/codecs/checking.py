@@ -11,9 +11,9 @@ from pypes.errors import BadRequest, TooLarge, UnsupportedMedia
 from pypes.ingest.codecs import json, multipart, ndjson, packets, raw, records
 from pypes.ingest.codecs.content import HEAD_BYTES, content_of, is_plainly, needs_head
 from pypes.ingest.codecs.encodings import Inflater, Tally, inflate
+from pypes.ingest.codecs.forms import FORMS
 from pypes.ingest.codecs.given import one_id
 from pypes.ingest.codecs.media import MediaType, parse
-from pypes.ingest.codecs.msgpack import MSGPACK
 from pypes.ingest.codecs.survey import MissingId, Survey
 from pypes.ingest.codecs.unwrapping import Unwrapped
 from pypes.ingest.delivery import Header
@@ -75,8 +75,8 @@ def check(header: Header, body: bytes, limits: Limits, seen: Survey | None = Non
         count = ndjson.check(data, limits)
     elif codec == "packets":
         count = packets.check(data, limits)
-    elif codec == "msgpack":
-        count = records.check(MSGPACK, data, limits)
+    elif codec in FORMS:
+        count = records.check(FORMS[codec], data, limits)
     else:
         count = 1
     if count != 1:
@@ -209,7 +209,7 @@ class MultipartChecker:
             is_raw = media.codec in ("multipart", "raw")
             if self._seen is not None:
                 # packets may say otherwise of themselves, and are looked at one by one
-                self._seen.part(self._part_id, has_own=media.codec == "packets")
+                self._seen.part(self._part_id, has_own=media.codec in ("packets", "protobuf"))
             self._part = self._raw if is_raw else sink_of(media, self._limits, self._seen)
         return self._part
 
@@ -226,8 +226,8 @@ def sink_of(media: MediaType, limits: Limits, seen: Survey | None, given: str | 
         return ndjson.Checker(limits, seen)
     if media.codec == "packets":
         return packets.Checker(limits, seen)
-    if media.codec == "msgpack":
-        return records.Checker(MSGPACK, limits, seen)
+    if media.codec in FORMS:
+        return records.Checker(FORMS[media.codec], limits, seen)
     if media.codec == "multipart":
         return MultipartChecker(media, limits, seen, given)
     return raw.Checker(seen)

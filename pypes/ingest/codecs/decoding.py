@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import groupby, islice
 from typing import Any, BinaryIO, cast
 
@@ -14,9 +15,9 @@ from pypes.errors import InternalError
 from pypes.ingest.codecs import json, multipart, ndjson, packets, records
 from pypes.ingest.codecs.content import HEAD_BYTES, content_of, is_plainly, needs_head
 from pypes.ingest.codecs.encodings import inflate, pieces_of
+from pypes.ingest.codecs.forms import FORMS
 from pypes.ingest.codecs.given import metadata_of
 from pypes.ingest.codecs.media import DESCRIPTIVE, IN_PART, JSON, MediaType, parse
-from pypes.ingest.codecs.msgpack import MSGPACK
 from pypes.ingest.codecs.passage import Passage
 from pypes.ingest.codecs.raw import StreamBody, UnwrappedBody
 from pypes.ingest.codecs.survey import Unreadable
@@ -27,6 +28,9 @@ from pypes.packet import Packet
 
 #: Packets of one media type, at most a wave of them; or what could not be read between two of them, in its place.
 Batch = tuple[str, list[Packet] | list[Unreadable]]
+
+#: Makes packets of documents, with metadata that all of them have, and the ordinal of the first.
+Placed = Callable[[list[Any], dict[str, Any], int], list[Packet]]
 
 _DEFAULTS = Limits()
 
@@ -144,11 +148,12 @@ def _say_type(meta: dict[str, Any], media: MediaType) -> None:
 def _structured(
     media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], limits: Limits, number: int, header: Header
 ) -> Iterator[Batch]:
+    # a client cannot name the filter where its documents begin
+    is_foreign = not header.start
     if header.is_lenient and media.codec in IN_PART:
-        yield from _lenient(media, pieces, meta, limits, number)
+        yield from _lenient(media, pieces, meta, limits, number, is_foreign)
     else:
-        # a client cannot name the filter where its documents begin
-        yield from _strict(media, pieces, meta, limits, number, is_foreign=not header.start)
+        yield from _strict(media, pieces, meta, limits, number, is_foreign=is_foreign)
 
 
 def _placed(found: list[dict[str, Any]], meta: dict[str, Any], number: int) -> list[Packet]:
@@ -186,25 +191,43 @@ def _binary(found: list[dict[str, Any]], meta: dict[str, Any], number: int) -> l
     return packets
 
 
-def _lenient(media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], limits: Limits, number: int) -> Iterator[Batch]:
+def _packets(found: list[Packet], meta: dict[str, Any], number: int, *, is_foreign: bool) -> list[Packet]:
+    """Packets that were sent as such, with what they lack."""
+    for at, packet in enumerate(found, max(number, 0)):
+        packets.place(packet, meta, at, is_foreign=is_foreign)
+    return found
+
+
+def _placing(media: MediaType, meta: dict[str, Any], is_foreign: bool) -> tuple[str, Placed]:
+    """Media type of the packets of a body that is read bit by bit, which is noted in ``meta``, and how they are made."""
+    if media.codec == "protobuf":
+        meta["mimetype"] = PACKETS
+        return PACKETS, partial(_packets, is_foreign=is_foreign)
+    if media.codec in ("ndjson", "msgpack"):
+        # each line, or map, is a JSON document by itself
+        meta["mimetype"] = JSON
+        return JSON, _placed if media.codec == "ndjson" else _binary
+    return media.type, _placed
+
+
+def _lenient(
+    media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], limits: Limits, number: int, is_foreign: bool
+) -> Iterator[Batch]:
+    kind, placed = _placing(media, meta, is_foreign)
+    unread = kind
     found: Iterator[Any]
-    placed = _placed
-    if media.codec == "ndjson":
-        kind = unread = meta["mimetype"] = JSON
+    if media.codec in FORMS:
+        unread, found = media.type, records.elements(FORMS[media.codec], pieces, limits)
+    elif media.codec == "ndjson":
         found = ndjson.elements(pieces, limits)
-    elif media.codec == "msgpack":
-        kind = meta["mimetype"] = JSON
-        unread, placed = media.type, _binary
-        found = records.elements(MSGPACK, pieces, limits)
     else:
-        kind = unread = media.type
         found = json.elements(_gather(pieces, limits), limits)
     for is_unreadable, run in groupby(found, lambda one: isinstance(one, Unreadable)):
         while wave := list(islice(run, limits.wave_packets)):
             if is_unreadable:
                 yield unread, cast("list[Unreadable]", wave)
             else:
-                yield kind, placed(cast("list[dict[str, Any]]", wave), meta, number)
+                yield kind, placed(wave, meta, number)
             if number >= 0:
                 number += len(wave)
 
@@ -212,28 +235,27 @@ def _lenient(media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], li
 def _strict(
     media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], limits: Limits, number: int, *, is_foreign: bool = True
 ) -> Iterator[tuple[str, list[Packet]]]:
-    size = limits.wave_packets
-    if media.codec in ("ndjson", "msgpack"):
-        # each line, or map, is a JSON document by itself
-        meta["mimetype"] = JSON
-        are_lines = media.codec == "ndjson"
-        placed = _placed if are_lines else _binary
-        for found in ndjson.documents(pieces, limits) if are_lines else records.documents(MSGPACK, pieces, limits):
-            yield JSON, placed(found, meta, number)
-            if number >= 0:
-                number += len(found)
-        return
-    body = _gather(pieces, limits)
     if media.codec == "packets":
-        stream = packets.documents(body, limits, meta, max(number, 0), is_foreign=is_foreign)
-        while wave := list(islice(stream, size)):
+        stream = packets.documents(_gather(pieces, limits), limits, meta, max(number, 0), is_foreign=is_foreign)
+        while wave := list(islice(stream, limits.wave_packets)):
             yield media.type, wave
         return
-    values = json.documents(body, limits, is_checked=True)
-    while some := list(islice(values, size)):
-        yield media.type, _placed(some, meta, number)
+    kind, placed = _placing(media, meta, is_foreign)
+    for found in _documents(media, pieces, limits):
+        yield kind, placed(found, meta, number)
         if number >= 0:
-            number += len(some)
+            number += len(found)
+
+
+def _documents(media: MediaType, pieces: Iterable[bytes], limits: Limits) -> Iterator[list[Any]]:
+    if media.codec in FORMS:
+        yield from records.documents(FORMS[media.codec], pieces, limits)
+    elif media.codec == "ndjson":
+        yield from ndjson.documents(pieces, limits)
+    else:
+        values = json.documents(_gather(pieces, limits), limits, is_checked=True)
+        while some := list(islice(values, limits.wave_packets)):
+            yield some
 
 
 def _parts(

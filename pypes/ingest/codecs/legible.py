@@ -7,14 +7,14 @@ import orjson
 from pypes.core.limits import Limits
 from pypes.core.media_types import PACKETS
 from pypes.ingest.codecs import records
+from pypes.ingest.codecs.forms import FORMS
 from pypes.ingest.codecs.media import parse
-from pypes.ingest.codecs.msgpack import MSGPACK
 from pypes.packet import Packet
 
 
 def is_legible(content_type: str) -> bool:
     """False for the type of a binary form of documents."""
-    return parse(content_type).codec != "msgpack"
+    return parse(content_type).codec not in FORMS
 
 
 def legible(content_type: str, body: bytes, limits: Limits) -> tuple[str, bytes]:
@@ -22,7 +22,12 @@ def legible(content_type: str, body: bytes, limits: Limits) -> tuple[str, bytes]
 
     Raises :class:`BadRequest` for a body that cannot be read.
     """
-    if is_legible(content_type):
+    form = FORMS.get(parse(content_type).codec)
+    if form is None:
         return content_type, body
-    found = [Packet.from_document(fields).to_json() for some in records.documents(MSGPACK, [body], limits) for fields in some]
+    found = [
+        (each if isinstance(each, Packet) else Packet.from_document(each)).to_json()
+        for some in records.documents(form, [body], limits)
+        for each in some
+    ]
     return PACKETS, orjson.dumps(found[0] if len(found) == 1 else found)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
-from pypes.core.media_types import MSGPACK, OCTETS, PACKETS
+from pypes.core.media_types import MSGPACK, OCTETS, PACKETS, PROTOBUF
 from pypes.errors import UnsupportedMedia
 
 JSON = "application/json"
@@ -26,7 +26,7 @@ _ESCAPE = re.compile(r"\\(.)")
 _FORM = "application/x-www-form-urlencoded"
 
 #: Codecs of bodies that can be taken in part: what cannot be read in them becomes dead letters, if that is asked for.
-IN_PART: Final = ("ndjson", "json", "msgpack")
+IN_PART: Final = ("ndjson", "json", "msgpack", "protobuf")
 
 #: Parameters of media types that say how to read a body: the character set, and whether a table has a header (RFC 4180, 3).
 DESCRIPTIVE: Final = ("charset", "header")
@@ -79,6 +79,8 @@ def _parse(content_type: str) -> MediaType:
         codec = "json"
     elif bare in MSGPACK:
         codec = "msgpack"
+    elif bare in PROTOBUF:
+        codec = "protobuf"
     elif bare in ("multipart/form-data", "multipart/mixed"):
         codec = "multipart"
     else:

@@ -205,9 +205,7 @@ class _CarefulReader(_Reader):
             raise too_deep(self._limits, self._place.at(start), _NAME)
 
     def _malformed(self, at: int, reason: str, code: str = "ingest.malformed") -> BadRequest:
-        path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}"[:64] for key in self._path[:8])
-        where = f"{self._place.at(at)} ({path.lstrip('.')})" if path else self._place.at(at)
-        return malformed(_NAME, where, reason, code)
+        return malformed(_NAME, self._place.at(at, self._path), reason, code)
 
 
 def timestamp(data: bytes) -> str | None:

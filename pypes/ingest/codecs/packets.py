@@ -24,23 +24,27 @@ def documents(
     Its receipt is always ours, as is its ordinal; that of the first packet is ``first``. Those of a body that is foreign, not
     made here of a dead letter or by a source, are documents and no parts.
     """
-    ours = _OURS + _PLACE if is_foreign else _OURS
     for number, value in enumerate(json.documents(body, limits), 1):
         try:
             packet = Packet.from_json(value)
         except InvalidInput as error:
             raise BadRequest(f"packet {number} is malformed: {error}", where=f"packet {number}") from error
         if meta is not None:
-            for name in ours:
-                packet.delete_meta(name)
-            for name, default in meta.items():
-                if not packet.has_meta(name):
-                    packet.set_meta(name, default)
-            if first + number > 1:
-                packet.set_meta("index", first + number - 1)
-            if "run" in meta and not _has_document(packet):
-                packet.delete_meta("run")
+            place(packet, meta, first + number - 1, is_foreign=is_foreign)
         yield packet
+
+
+def place(packet: Packet, meta: dict[str, Any], ordinal: int, *, is_foreign: bool) -> None:
+    """Give a packet that was sent the metadata that it lacks, and its ordinal; see :func:`documents`."""
+    for name in _OURS + _PLACE if is_foreign else _OURS:
+        packet.delete_meta(name)
+    for name, default in meta.items():
+        if not packet.has_meta(name):
+            packet.set_meta(name, default)
+    if ordinal > 0:
+        packet.set_meta("index", ordinal)
+    if "run" in meta and not _has_document(packet):
+        packet.delete_meta("run")
 
 
 def _has_document(packet: Packet) -> bool:

@@ -7,11 +7,12 @@ steps over those that are plain; whatever it leaves is read by the form's own ca
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from pypes.core.limits import Limits
 from pypes.errors import BadRequest, TooLarge
+from pypes.ingest.codecs.json import too_deep
 from pypes.ingest.codecs.survey import Survey, Unreadable
 
 #: Bytes of documents that are read by one call.
@@ -44,12 +45,16 @@ class Form(ABC):
         """Plain documents that begin between two places, where they end, and whether the next one ends behind the body."""
 
     @abstractmethod
-    def decode(self, body: bytes, start: int, end: int, count: int) -> list[dict[str, Any]]:
+    def decode(self, body: bytes, start: int, end: int, count: int) -> list[Any]:
         """The plain documents between two places."""
 
     @abstractmethod
-    def read(self, body: bytes, at: int, limits: Limits, place: Place) -> tuple[dict[str, Any], int]:
+    def read(self, body: bytes, at: int, limits: Limits, place: Place) -> tuple[Any, int]:
         """The document at a place, read with all care, and where it ends. Raises :class:`Cut`, and :class:`BadRequest`."""
+
+    def survey(self, value: Any, seen: Survey, where: str) -> None:
+        """Show a document to ``seen``; raises as that does."""
+        seen.document(value, where)
 
     @abstractmethod
     def skip(self, body: bytes, at: int) -> int:
@@ -62,8 +67,11 @@ class Place(NamedTuple):
     document: int
     before: int
 
-    def at(self, at: int) -> str:
-        return f"document {self.document}, byte {self.before + at}"
+    def at(self, at: int, path: Sequence[str | int] = ()) -> str:
+        """The place in words; ``path`` leads to the value in its document."""
+        where = f"document {self.document}, byte {self.before + at}"
+        steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}"[:64] for step in path[:8])
+        return f"{where} ({steps.lstrip('.')})" if steps else where
 
 
 class Run(NamedTuple):
@@ -74,7 +82,7 @@ class Run(NamedTuple):
     end: int
     documents: int
     place: Place
-    read: dict[str, Any] | Unreadable | None = None
+    read: Any = None
 
 
 class Records:
@@ -112,7 +120,7 @@ class Records:
                 at = run.end
         except Cut as cut:
             if is_last and len(body) - at > self._limits.line_bytes:
-                raise self._too_long() from None
+                raise too_long(self._documents + 1, self._limits) from None
             if is_last:
                 where = Place(self._documents + 1, self._before).at(len(body))
                 reason = f"it ends in the middle of {cut}; send all of it"
@@ -123,7 +131,7 @@ class Records:
         self._pieces = [body[at:]] if at < len(body) else []
         self.held_bytes = len(body) - at
         if self.held_bytes > self._limits.line_bytes:
-            raise self._too_long()
+            raise too_long(self._documents + 1, self._limits)
         self._wanted_bytes = 2 * self.held_bytes if self.held_bytes else 1
 
     def _runs(self, body: bytes, at: int, is_last: bool) -> Iterator[Run]:
@@ -140,14 +148,17 @@ class Records:
             else:
                 read, end = self._carefully(body, at, place)
                 if end - at > limits.line_bytes:
-                    raise self._too_long()
+                    raise too_long(self._documents + 1, self._limits)
                 self._count(1)
                 yield Run(body, at, end, 1, place, read)
                 at = end
 
-    def _carefully(self, body: bytes, at: int, place: Place) -> tuple[dict[str, Any] | Unreadable, int]:
+    def _carefully(self, body: bytes, at: int, place: Place) -> tuple[Any, int]:
         try:
-            return self._form.read(body, at, self._limits, place)
+            try:
+                return self._form.read(body, at, self._limits, place)
+            except RecursionError as error:
+                raise too_deep(self._limits, place.at(at), self._form.name) from error
         except BadRequest as error:
             if not self._is_lenient:
                 raise
@@ -168,13 +179,12 @@ class Records:
             reason = f"the array announces {announced} documents, and ends after {self._documents}; send all of it"
             raise malformed(self._form.name, f"document {self._documents + 1}", reason)
 
-    def _too_long(self) -> TooLarge:
-        where = f"document {self._documents + 1}"
-        return TooLarge(
-            f"{where} is longer than {self._limits.line_bytes} bytes; send what is large in it as files",
-            code="ingest.line_too_long",
-            where=where,
-        )
+
+def too_long(document: int, limits: Limits) -> TooLarge:
+    """The refusal of a document, counted from 1, that has more bytes than it may have."""
+    where = f"document {document}"
+    message = f"{where} is longer than {limits.line_bytes} bytes; send what is large in it as files"
+    return TooLarge(message, code="ingest.line_too_long", where=where)
 
 
 def malformed(name: str, where: str, reason: str, code: str = "ingest.malformed") -> BadRequest:
@@ -187,13 +197,13 @@ def check(form: Form, body: bytes, limits: Limits) -> int:
     return sum(run.documents for run in Records(form, limits).feed(body, is_last=True))
 
 
-def elements(form: Form, pieces: Iterable[bytes], limits: Limits) -> Iterator[dict[str, Any] | Unreadable]:
+def elements(form: Form, pieces: Iterable[bytes], limits: Limits) -> Iterator[Any]:
     """The documents of a body that comes in pieces, one by one; what is none is given as :class:`Unreadable` in its place."""
     for run in _runs(form, pieces, limits, is_lenient=True):
         yield from _values(form, run)
 
 
-def documents(form: Form, pieces: Iterable[bytes], limits: Limits) -> Iterator[list[dict[str, Any]]]:
+def documents(form: Form, pieces: Iterable[bytes], limits: Limits) -> Iterator[list[Any]]:
     """The documents of a body that comes in pieces, at most ``wave_packets`` at a time."""
     size = limits.wave_packets
     for run in _runs(form, pieces, limits, is_lenient=False):
@@ -248,4 +258,4 @@ class Checker:
                     if isinstance(found, Unreadable):
                         self._seen.rejected += 1
                     else:
-                        self._seen.document(found, f"document {number}")
+                        self._form.survey(found, self._seen, f"document {number}")

@@ -11,7 +11,9 @@ from pypes.core.limits import Limits
 Buffer = bytes | bytearray | memoryview
 
 try:
+    from pypes.ingest.codecs._records import as_msgpack as as_msgpack
     from pypes.ingest.codecs._records import in_maps as in_maps
+    from pypes.ingest.codecs._records import in_messages as in_messages
     from pypes.ingest.codecs._scan import in_lines as in_lines
     from pypes.ingest.codecs._scan import in_value as in_value
 
@@ -30,6 +32,12 @@ except ImportError:
     def in_maps(body: Buffer, start: int, stop: int, levels: int, most: int, /) -> tuple[int, int, bool]:
         """Nothing is plain."""
         return 0, start, False
+
+    in_messages = in_maps
+
+    def as_msgpack(body: Buffer, start: int, stop: int, documents: int, /) -> bytes:
+        """Nothing is plain."""
+        raise ValueError("nothing is plain")
 
 
 def count_lines(body: Buffer, limits: Limits) -> int | None:

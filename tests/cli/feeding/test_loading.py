@@ -33,6 +33,7 @@ def loaded(path: Path, content: bytes, *, at_first: int | None = None) -> Loaded
         ("a.json", b' [{"id": 7}]', False, None, False),
         ("a.ndjson", b"{}\n", False, None, False),
         ("a.msgpack", b"\x80", False, None, False),
+        ("a.pb", b"\x0a\x00", False, None, False),
         ("a.mpk.gz", b"\x1f\x8b", False, None, False),
         ("a.ndjson.gz", b"\x1f\x8b", False, None, False),
         ("a.csv.gz", b"\x1f\x8b", True, "a.csv.gz", False),

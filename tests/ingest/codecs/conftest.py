@@ -16,7 +16,8 @@ def uncompiled() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scan, "in_lines", lambda body, levels, line_bytes: -1)
         patch.setattr(scan, "in_value", lambda body, levels: -1)
-        patch.setattr(scan, "in_maps", lambda body, start, stop, levels, most: (0, start, False))
+        for name in ("in_maps", "in_messages"):
+            patch.setattr(scan, name, lambda body, start, stop, levels, most: (0, start, False))
         yield
 
 

@@ -25,16 +25,19 @@ from pypes.ingest.codecs import Checker, Survey, Unreadable, check, documents, n
 from pypes.ingest.codecs.media import MediaType, parameters_of
 from pypes.ingest.delivery import Header, Spooled
 from pypes.packet import Packet
+from pypes.protobuf import body_of
 
 LIMITS = Limits(json_bytes=4000, line_bytes=400, decompressed_bytes=20_000, documents_per_post=30, json_depth=8, wave_packets=4)
 
 MSGPACK = "application/msgpack"
+PROTOBUF = "application/x-protobuf"
 TYPES = [
     "application/json",
     "application/ld+json",
     "application/x-ndjson",
     PACKETS,
     MSGPACK,
+    PROTOBUF,
     "text/plain",
     "",
     "multipart/form-data; boundary=XX",
@@ -62,6 +65,15 @@ json_bodies = st.one_of(values, objects, st.lists(objects, max_size=5), packet_f
 lines = st.lists(objects.map(_dump), max_size=6).flatmap(
     lambda each: st.sampled_from([b"\n", b"\r\n", b"\n\n", b" \n"]).map(lambda between: between.join(each))
 )
+
+
+def _messages(found: list[dict[str, Any]]) -> bytes:
+    try:
+        return body_of(map(Packet.from_document, found))
+    except InvalidInput:  # a number of more than 64 bits
+        return b"\x0a\x00"
+
+
 # any bytes are MessagePack of something, so most of these are made of maps
 binary_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(max_size=8) | st.binary(max_size=8),
@@ -72,6 +84,7 @@ maps = st.dictionaries(st.sampled_from(["id", "title", "a"]) | st.text(max_size=
 rows = (
     st.lists(maps | binary_values, max_size=5).map(msgspec.msgpack.encode)
     | st.lists(maps, max_size=5).map(lambda each: b"".join(map(msgspec.msgpack.encode, each)))
+    | st.lists(objects, max_size=5).map(_messages)
 )  # fmt: skip
 heads = st.sampled_from(
     [
@@ -227,7 +240,7 @@ def test_packets_come_out_of_their_form_as_they_went_in(found: list[dict[str, An
 def test_any_content_type_is_known_or_refused(text: str) -> None:
     found = verdict(lambda: parse(text))
     if isinstance(found, MediaType):
-        assert found.codec in ("json", "ndjson", "msgpack", "multipart", "packets", "raw")
+        assert found.codec in ("json", "ndjson", "msgpack", "protobuf", "multipart", "packets", "raw")
     parameters_of(text)
     verdict(lambda: normalize(text))
 

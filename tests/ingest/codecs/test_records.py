@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from pypes.core.limits import MIB, Limits
 from pypes.errors import InvalidInput
-from pypes.ingest.codecs import documents, records, scan
+from pypes.ingest.codecs import records, scan
 from pypes.ingest.codecs.msgpack import MSGPACK
-from pypes.ingest.delivery import Header
+from pypes.ingest.codecs.protobuf import PROTOBUF
+from pypes.ingest.codecs.records import Form
 from pypes.packet import Packet
+from pypes.protobuf import body_of
 from tests.ingest.codecs.conftest import uncompiled
 from tests.ingest.codecs.test_msgpack import values
 
@@ -26,56 +28,82 @@ if not scan.IS_COMPILED and not os.environ.get("CI"):
     pytest.skip("the compiled scan is missing: apt-get install gcc python3-dev, then make clean install", allow_module_level=True)
 
 
-def careful(body: bytes) -> int | None:
+def careful(form: Form, body: bytes) -> int | None:
     with uncompiled():
         try:
-            return records.check(MSGPACK, body, LIMITS)
+            return records.check(form, body, LIMITS)
         except InvalidInput:
             return None
 
 
-def agrees(body: bytes) -> None:
-    found = careful(body)
+def agrees(form: Form, body: bytes) -> None:
+    """Both ways take a body alike, and read the same."""
+    found = careful(form, body)
     try:
-        assert records.check(MSGPACK, body, LIMITS) == found, body
+        assert records.check(form, body, LIMITS) == found, body
     except InvalidInput:
         assert found is None, body
     if found:
-        assert decoded(body, found) == carefully_decoded(body, found)
+        with uncompiled():
+            carefully = decoded(form, body)
+        assert decoded(form, body) == carefully
 
 
-def decoded(body: bytes, count: int) -> list[Any]:
-    header = Header("g", content_type="application/msgpack", documents=count, length=len(body))
-    found = [each for _, batch in documents(header, body, "r", 0.0, limits=LIMITS) for each in batch]
-    return [each.to_json() for each in found if isinstance(each, Packet)]
+def decoded(form: Form, body: bytes) -> list[Any]:
+    """Repr tells -0.0 from 0."""
+    found = [each for some in records.documents(form, [body], LIMITS) for each in some]
+    return [repr(each.to_json() if isinstance(each, Packet) else each) for each in found]
 
 
-def carefully_decoded(body: bytes, count: int) -> list[Any]:
-    with uncompiled():
-        return decoded(body, count)
-
-
-def test_short_bodies_are_taken_alike_by_both_ways() -> None:
-    alphabet = [0x00, 0x80, 0x81, 0x91, 0xA0, 0xA1, 0xC0, 0xC1, 0xC4, 0xCA, 0xD4, 0xD9, 0xDC, 0xDF, 0xE0, 0xFF]
+@pytest.mark.parametrize(
+    ("form", "alphabet"),
+    [
+        (MSGPACK, [0x00, 0x80, 0x81, 0x91, 0xA0, 0xA1, 0xC0, 0xC1, 0xC4, 0xCA, 0xD4, 0xD9, 0xDC, 0xDF, 0xE0, 0xFF]),
+        (PROTOBUF, [0x00, 0x01, 0x02, 0x03, 0x05, 0x08, 0x0A, 0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42, 0x80, 0xFF]),
+    ],
+)
+def test_short_bodies_are_taken_alike_by_both_ways(form: Form, alphabet: list[int]) -> None:
     for length in range(1, 4):
         for body in itertools.product(alphabet, repeat=length):
-            agrees(bytes(body))
+            agrees(form, bytes(body))
+            if form is PROTOBUF:
+                inner = bytes(body)
+                agrees(form, b"\x0a" + bytes([length]) + inner)
+                agrees(
+                    form,
+                    b"\x0a" + bytes([7 + length]) + b"\x0a" + bytes([5 + length]) + b"\x0a\x01a\x12" + bytes([length]) + inner,
+                )
 
 
 def test_values_of_every_first_byte_are_taken_alike_by_both_ways() -> None:
     for first in range(256):
         for rest in (b"", b"\x00", b"\x00" * 20, b"\x01a" * 20, b"\xff" * 20, b"\x7f" * 20):
-            agrees(b"\x81\xa1a" + bytes([first]) + rest)
-            agrees(bytes([first]) + rest)
+            agrees(MSGPACK, b"\x81\xa1a" + bytes([first]) + rest)
+            agrees(MSGPACK, bytes([first]) + rest)
+            agrees(PROTOBUF, bytes([first]) + rest)
+            value = bytes([first]) + rest
+            entry = b"\x0a\x01a\x12" + bytes([len(value)]) + value
+            agrees(PROTOBUF, b"\x0a" + bytes([len(entry) + 2]) + b"\x0a" + bytes([len(entry)]) + entry)
 
 
 @given(st.lists(st.dictionaries(st.text(max_size=5), values, max_size=4), min_size=1, max_size=3), st.data())
 def test_a_changed_body_is_taken_alike_by_both_ways(found: list[dict[str, Any]], data: st.DataObject) -> None:
-    body = bytearray(b"".join(map(msgpack.packb, found)))
-    for _ in range(data.draw(st.integers(1, 3))):
-        at = data.draw(st.integers(0, len(body)))
-        body[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
-    agrees(bytes(body))
+    written = b"".join(map(msgpack.packb, found)), body_of(Packet.from_document(fields, {"a": 1}) for fields in found)
+    for form, whole in zip((MSGPACK, PROTOBUF), written, strict=True):
+        body = bytearray(whole)
+        for _ in range(data.draw(st.integers(0, 3))):
+            at = data.draw(st.integers(0, len(body)))
+            body[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+        agrees(form, bytes(body))
+
+
+def test_fields_of_a_message_count_as_they_stand() -> None:
+    field, meta, id, deletion = b"\x0a\x05\x0a\x01a\x12\x00", b"\x12\x03\x0a\x01b", b"\x22\x01c", b"\x28\x01"
+    about = b"\x1a\x05\x0a\x01a\x12\x00"
+    for parts in itertools.permutations([field, meta, id, deletion, about]):
+        for count in range(6):
+            body = b"".join(parts[:count])
+            agrees(PROTOBUF, b"\x0a" + bytes([len(body)]) + body)
 
 
 def test_other_threads_run_beside_a_large_body_and_nothing_is_kept_of_it() -> None:
@@ -91,6 +119,26 @@ def test_documents_are_counted_as_far_as_is_wanted() -> None:
     assert scan.in_maps(body, 0, 100, 0, 100) == (0, 0, False)
     assert scan.in_maps(body, 0, 100, 4, 0) == (0, 0, False)
     assert scan.in_maps(body, 11, 100, 4, 100) == (0, 11, False)
+
+
+def test_messages_become_as_many_as_are_announced() -> None:
+    body = b"\x0a\x00" * 3
+    assert scan.in_messages(body, 0, 6, 4, 100) == (3, 6, False)
+    assert scan.in_messages(body + b"\x0a", 0, 7, 4, 100) == (3, 6, True)
+    assert scan.as_msgpack(body, 2, 6, 2) == scan.as_msgpack(body, 0, 4, 2)
+    for arguments in (
+        (body, 0, 5, 3),
+        (body, 0, 7, 3),
+        (body, 3, 2, 1),
+        (body, -1, 2, 1),
+        (body, 0, 6, -1),
+        (b"\x0b\x00", 0, 2, 1),
+    ):
+        with pytest.raises(ValueError):
+            scan.as_msgpack(*arguments)
+    # more of them than were announced need more room than there is
+    with pytest.raises(ValueError):
+        scan.as_msgpack(b"\x0a\x02\x28\x01" * 50, 0, 200, 0)
 
 
 def test_wrong_arguments_are_errors() -> None:
