@@ -110,7 +110,8 @@ class Entry(msgspec.Struct, frozen=True):
 class Kept(msgspec.Struct, frozen=True):
     """The lines that one file should have: those behind number ``gone``, up to ``last``, of so many ``bytes``.
 
-    ``source`` is the number of the file, ``hash`` that of the last line that has gone, in hexadecimal.
+    ``source`` is the number of the file, ``hash`` that of the last line that has gone, in hexadecimal. Hashes are made with
+    places whose source is ``written_as``: another one if the file came from another node.
     """
 
     source: int
@@ -118,6 +119,7 @@ class Kept(msgspec.Struct, frozen=True):
     hash: str
     last: int
     bytes: int
+    written_as: int
 
 
 class AuditQuery(msgspec.Struct, frozen=True):

@@ -57,12 +57,17 @@ create trigger if not exists audit_gone_stays before delete on audit_gone
 class Trail:
     """Writes and reads the lines of one file, the ``source``; all methods block.
 
+    ``written_as`` is the source that the hashes of its lines are made with, if the file came from another node.
+
     Lines beyond ``most_bytes`` go when others come, the oldest first, but never the newest.
     """
 
-    def __init__(self, clock: Clock | None = None, source: int = CONTROL, most_bytes: int | None = None) -> None:
+    def __init__(
+        self, clock: Clock | None = None, source: int = CONTROL, most_bytes: int | None = None, written_as: int | None = None
+    ) -> None:
         self._clock = clock or Clock()
         self._source = source
+        self._written_as = source if written_as is None else written_as
         self._most_bytes = Limits().audit_bytes if most_bytes is None else most_bytes
 
     def write(self, db: sqlite3.Connection, lines: Iterable[Line]) -> None:
@@ -73,7 +78,7 @@ class Trail:
             place = Place(max(at, int(self._clock.now() * 1000)), self._source, number + 1)
             timed = msgspec.structs.replace(line, time=time_text(self._clock.shown(place.at / 1000)))
             text = msgspec.json.encode(masked(msgspec.to_builtins(timed)))
-            digest = hash_of(before, str(place), text)
+            digest = hash_of(before, str(place._replace(source=self._written_as)), text)
             db.execute("insert into audit values (?, ?, ?, ?)", (place.number, place.at, text.decode(), digest))
             size += ROW_BYTES + len(text)
         if size:
@@ -132,7 +137,7 @@ class Trail:
         """The lines that there should be, by the row of what has gone."""
         sql = "select number, hash, coalesce((select max(number) from audit), number), bytes from audit_gone"
         gone, digest, last, bytes = db.execute(sql).fetchone()
-        return Kept(self._source, gone, digest.hex(), last, bytes)
+        return Kept(self._source, gone, digest.hex(), last, bytes, self._written_as)
 
     def _where(self, query: AuditQuery) -> tuple[str, list[Any]]:
         conditions, values = ["true"], list[Any]()

@@ -58,6 +58,10 @@ FILE = obj(
     hash={**TEXT, "description": "Hash of that line."},
     last={**COUNT, "description": "Number of the last line."},
     bytes={**COUNT, "description": "Bytes of all lines that should be there."},
+    written_as={
+        **COUNT,
+        "description": "The file in the ids that its hashes are made of: another one if it came from another node.",
+    },
 )
 OPERATION = re.compile(r"[a-z.*]{1,64}")
 NAMES = ("graph", "by", "operation", "since", "until", "order", "limit", "after")

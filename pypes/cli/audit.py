@@ -95,7 +95,7 @@ def _read(client: Client) -> tuple[int, dict[int, tuple[Place, str]], list[str]]
     for line in client.pages("/audit", {"order": "oldest"}, "audit", EVERYTHING):
         place = Place.parse(line["id"])
         text = msgspec.json.encode(msgspec.convert({key: line[key] for key in Line.__struct_fields__}, Line))
-        file = kept.get(place.source) or Kept(place.source, 0, FIRST_HASH.hex(), 0, 0)
+        file = kept.get(place.source) or Kept(place.source, 0, FIRST_HASH.hex(), 0, 0, place.source)
         problems += _problems(line, place, text, last.get(place.source), file)
         last[place.source] = place, line["hash"]
         if place.number <= file.last:  # others have come since
@@ -110,7 +110,7 @@ def _problems(line: dict[str, Any], place: Place, text: bytes, before: tuple[Pla
     if place.number != number + 1:
         between = f"before {place}" if before is None else f"between {before[0]} and {place}"
         yield f"{_file(place.source)}: lines are missing {between}"
-    elif hash_of(bytes.fromhex(known), line["id"], text).hex() != line["hash"]:
+    elif hash_of(bytes.fromhex(known), str(place._replace(source=file.written_as)), text).hex() != line["hash"]:
         yield f"{_file(place.source)}: the line {place}, or one before it, is not what was written"
 
 

@@ -239,3 +239,16 @@ def test_time_that_stands_still_or_goes_back_puts_no_line_before_another(log: Lo
 def test_passwords_of_addresses_are_not_written(log: Log) -> None:
     log.write("graph.deploy", object="https://ada:geheim@host/path", detail={"file": "https://ada:geheim@host"})
     assert "geheim" not in log.db.execute("select line from audit").fetchone()[0]
+
+
+def test_a_file_that_came_from_another_node_goes_on(log: Log) -> None:
+    log.write("graph.deploy")
+    log.trail = Trail(Clock(log.times), 200, 1 << 20, 0)
+    log.write("graph.deploy")
+    known = FIRST_HASH
+    for entry in log.page(is_newest_first=False):
+        assert entry.place.source == 200
+        known = hash_of(known, str(entry.place._replace(source=0)), msgspec.json.encode(entry.line))
+        assert known.hex() == entry.hash
+    kept = log.trail.kept(log.db)
+    assert (kept.source, kept.written_as) == (200, 0)

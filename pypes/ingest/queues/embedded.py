@@ -94,10 +94,11 @@ class EmbeddedQueue:
         on_letters: OnLetters,
         tallies: Tallies,
     ) -> None:
-        number = shard.number
+        slot = shard.number
+        node, number = shard.identity(node)
         loop = asyncio.get_running_loop()
         self.blobs = spool
-        self._node = node
+        self._identity = node, number
         self._shard = shard
         self._store = store
         self._clock = clock
@@ -108,9 +109,9 @@ class EmbeddedQueue:
         self._tallies = QueueTallies(tallies)
         watching = guarded(observer)
         self._observation = observation = Observation(watching) if watching is not None else None
-        self._writing = StoreThread(loop, f"pypes-commit-{number}")
-        self._reading = StoreThread(loop, f"pypes-read-{number}")
-        self._folding = StoreThread(loop, f"pypes-fold-{number}")
+        self._writing = StoreThread(loop, f"pypes-commit-{slot}")
+        self._reading = StoreThread(loop, f"pypes-read-{slot}")
+        self._folding = StoreThread(loop, f"pypes-fold-{slot}")
         # tokens of an earlier life of this queue must not be valid in this one
         self._backlog = Backlog(time.monotonic_ns(), limits.cache_bytes)
         self._buffer = WriteBuffer(node, number, self._backlog.has_bulk, clock.now)
@@ -127,7 +128,7 @@ class EmbeddedQueue:
             on_committed=self._committed,
             on_refused=self._refused,
         )
-        self._room = Room(limits, self._backlog.held, number, lambda: self.leasing.notify_soon())
+        self._room = Room(limits, self._backlog.held, slot, lambda: self.leasing.notify_soon())
         self.leasing = Lending(
             self._backlog,
             self._room,
@@ -207,6 +208,8 @@ class EmbeddedQueue:
     ) -> EmbeddedQueue:
         """Open the queue in a locked shard, with everything in it that was not acknowledged. Raises :class:`StoreError`.
 
+        ``node`` is in its receipts, unless the shard came from another node.
+
         An ``observer`` is told of deliveries; ``on_letters`` is called with dead letters, before they are durable; what there is
         to count is in ``tallies``.
         """
@@ -215,7 +218,7 @@ class EmbeddedQueue:
         loop, clock = asyncio.get_running_loop(), clock or Clock()
         path, born = shard.path / "queue.db", first_key(clock.fresh())
         span_ms = int(max(SPAN_MS, limits.keys_s * 1000 / _KEY_SPANS))
-        trail = Trail(clock, shard.number + 1, limits.audit_bytes)
+        trail = Trail(clock, shard.number + 1, limits.audit_bytes, shard.identity(node)[1] + 1)
         make = partial(Store, path, durability, version=version, born=born, key_span_ms=span_ms, trail=trail, connect=connect)
         store = await loop.run_in_executor(None, make)
         if store.tail.broken:
@@ -302,7 +305,7 @@ class EmbeddedQueue:
     def _admit(self, commit: Commit) -> None:
         assert commit.batch.row is not None
         key, salt, count, _, _, data = commit.batch.row
-        ids = ReceiptIds(self._node, self._shard.number, key, salt).first(count)
+        ids = ReceiptIds(*self._identity, key, salt).first(count)
         group = Group(key, salt, len(data) - index_bytes(data) + HEADER_BYTES * count, count)
         deliveries = [
             Delivery(group, position, id, append.header, append.body, append.decoded)

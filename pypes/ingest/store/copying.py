@@ -15,6 +15,7 @@ import orjson
 from pypes.core.databases import connect, copy_to
 from pypes.errors import StoreError
 from pypes.ingest.store.inspection import Inspector, ShardStats
+from pypes.ingest.store.origin import ORIGIN
 from pypes.ingest.store.reading import failure
 
 #: Looks after which a spool file that is not there counts as gone: for a moment the store names those of finished deliveries.
@@ -31,6 +32,8 @@ def copy_shard(folder: Path, target: Path, node: int, shard: int) -> tuple[Shard
     if not store.is_file():
         raise StoreError("the shard has no queue; give the node's data directory", code="store.no_such_shard", where=str(folder))
     (target / "spool").mkdir(parents=True)
+    if (folder / ORIGIN).exists():
+        shutil.copyfile(folder / ORIGIN, target / ORIGIN)
     try:
         with closing(connect(store, "ro")) as db, _opened(db, folder / "spool") as spools:
             copy_to(db, target / "queue.db")

@@ -22,6 +22,7 @@ from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import Details
 from pypes.ingest.receipt import ReceiptIds
 from pypes.ingest.store.blocks import Block
+from pypes.ingest.store.origin import read_origin
 from pypes.ingest.store.reading import failure, refuse_newer
 from pypes.ingest.store.rows import unpack
 from pypes.ingest.store.wal import LogIndex
@@ -71,8 +72,9 @@ class Inspector:
     def __init__(self, folder: Path, node: int, shard: int) -> None:
         self.path = folder / "queue.db"
         self._spool = folder / "spool"
-        self._node = node
         self._shard = shard
+        origin = read_origin(folder)
+        self._identity = (node, shard) if origin is None else (origin.node, origin.shard)
         if not self.path.is_file():
             raise StoreError(
                 "the shard has no queue; give the node's data directory", code="store.no_such_shard", where=str(folder)
@@ -128,7 +130,7 @@ class Inspector:
             yield problem
         marked = self._marked()
         for key, salt, entries in keys:
-            ids = ReceiptIds(self._node, self._shard, key, salt)
+            ids = ReceiptIds(*self._identity, key, salt)
             name = f"commit {key} (receipts {ids[0]} to {ids[entries - 1]})"
             if key in marked:
                 yield f"{name} was found damaged before, its deliveries are among the dead letters: {marked[key]}"
@@ -214,7 +216,7 @@ class Inspector:
         return set()
 
     def _read(self, key: int, salt: int, entries: int, done: set[int]) -> Iterator[Unfinished]:
-        ids = ReceiptIds(self._node, self._shard, key, salt)
+        ids = ReceiptIds(*self._identity, key, salt)
         crc = "crc" if self.format >= 2 else "NULL"
         try:
             (data, expected) = self._connection.execute(f"SELECT data, {crc} FROM commits WHERE key = ?", (key,)).fetchone()

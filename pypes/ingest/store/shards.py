@@ -13,16 +13,25 @@ from pathlib import Path
 
 from pypes.errors import StoreError
 from pypes.ingest.receipt import MAX_SHARD
+from pypes.ingest.store.origin import Origin, read_origin
 from pypes.ingest.store.spool import sync_folder
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A locked slot: ``path`` is its folder, ours until :meth:`release` or the end of this process."""
+    """A locked slot: ``path`` is its folder, ours until :meth:`release` or the end of this process.
+
+    ``origin`` is there if the shard came from another node.
+    """
 
     number: int
     path: Path
     lock_fd: int
+    origin: Origin | None = None
+
+    def identity(self, node: int) -> tuple[int, int]:
+        """The node and the shard in the ids of its receipts, in a slot of ``node``."""
+        return (node, self.number) if self.origin is None else (self.origin.node, self.origin.shard)
 
     def release(self) -> None:
         os.close(self.lock_fd)
@@ -38,6 +47,14 @@ class Shards:
     def numbers(self) -> list[int]:
         """Slots that exist, locked or not, ascending."""
         return sorted(int(entry.name) for entry in self.path.iterdir() if entry.name.isdigit())
+
+    def folder(self, number: int) -> Path:
+        """The folder of a slot."""
+        return self.path / f"{number:03d}"
+
+    def origin(self, number: int) -> Origin | None:
+        """The origin of the shard in a slot, ``None`` if it is of this node. Raises :class:`StoreError`."""
+        return read_origin(self.folder(number))
 
     def owners(self, workers: int) -> int:
         """Number of shards that own keys: the ``workers`` of the node's first start, recorded then and never changed.
@@ -72,7 +89,7 @@ class Shards:
         """Lock a slot, making it if need be; blocks up to ``wait_s`` for a dying holder. Raises :class:`StoreError`."""
         if not 0 <= number <= MAX_SHARD:
             raise StoreError(f"shard {number} is out of range; a node has at most {MAX_SHARD + 1}", code="store.no_such_shard")
-        path = self.path / f"{number:03d}"
+        path = self.folder(number)
         path.mkdir(exist_ok=True)
         fd = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         deadline = time.monotonic() + wait_s
@@ -93,7 +110,11 @@ class Shards:
         # what is synced in a folder that a power cut makes vanish is lost all the same
         for folder in (path, self.path, self.path.parent):
             sync_folder(folder)
-        return Shard(number, path, fd)
+        try:
+            return Shard(number, path, fd, read_origin(path))
+        except BaseException:
+            os.close(fd)
+            raise
 
     def adopt(self, first: int) -> list[Shard]:
         """Lock every existing slot from ``first`` on (the number of workers) that no one holds: its worker is gone for good."""

@@ -161,9 +161,10 @@ class MemberAnswers:
         return await self._owner_of_letter(id).edit_letter(id, packet, cause)
 
     async def delete_letters(self, ids: list[str], cause: Cause = ITSELF) -> int:
-        by_shard: dict[int, list[str]] = {}
+        by_shard: dict[tuple[int, int], list[str]] = {}
         for id in ids:
-            by_shard.setdefault(ReceiptId.parse(receipt_of(id)).shard, []).append(id)
+            receipt = ReceiptId.parse(receipt_of(id))
+            by_shard.setdefault((receipt.node, receipt.shard), []).append(id)
         counts = await asyncio.gather(*(self._owner_of_letter(some[0]).delete_letters(some, cause) for some in by_shard.values()))
         return sum(counts)
 

@@ -41,11 +41,18 @@ class NodeOwners:
         self._node = node
 
     def of(self, receipt: ReceiptId) -> RecordCalls:
+        if (adopted := self.adopted(receipt)) is not None:
+            return adopted
         if receipt.node != self._node:
             raise _of_another_node(receipt.node, self._node)
-        if receipt.shard not in self._peers.numbers():
+        if receipt.shard not in self._peers.own():
             raise no_receipt()
         return self._peers.shard(receipt.shard)
+
+    def adopted(self, receipt: ReceiptId) -> RecordCalls | None:
+        """The shard that keeps what an id names, if it came from another node."""
+        slot = self._peers.slot_of(receipt.node, receipt.shard)
+        return None if slot is None else self._peers.shard(slot)
 
     def every(self) -> list[Owner]:
         return [Owner("", calls) for calls in self._peers.every()]
@@ -59,7 +66,7 @@ class FleetOwners:
         self._members = members
 
     def of(self, receipt: ReceiptId) -> RecordCalls:
-        return self._members.find(receipt.node) or self._here.of(receipt)
+        return self._here.adopted(receipt) or self._members.find(receipt.node) or self._here.of(receipt)
 
     def every(self) -> list[Owner]:
         return [*self._here.every(), *(Owner(name, calls) for name, calls in self._members.others())]

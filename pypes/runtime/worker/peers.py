@@ -15,6 +15,7 @@ from pypes.ingest.contracts.blobs import BlobWriter
 from pypes.ingest.contracts.intake import Key
 from pypes.ingest.contracts.queue import Queue
 from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.store.origin import Origin
 from pypes.ingest.store.shards import Shard, Shards
 from pypes.ingest.store.spool import SpoolDir
 from pypes.runtime.contracts.shard import ShardCalls
@@ -62,6 +63,7 @@ class Peers:
         #: Appends that other workers have asked for and that are not answered yet.
         self._appending: set[asyncio.Future[str]] = set()
         self._is_closing = False
+        self._origins: dict[int, Origin | None] = {}
 
     def socket_of(self, number: int) -> str:
         """The address at which the worker that serves a shard listens."""
@@ -70,6 +72,24 @@ class Peers:
     def numbers(self) -> list[int]:
         """The shards there are, ascending."""
         return self._shards.numbers()
+
+    def adopted(self) -> dict[int, Origin]:
+        """The slots with shards that came from other nodes, and the origin of each. Raises :class:`StoreError`."""
+        for number in self._shards.numbers():
+            # PERF: a slot keeps its origin for good
+            if number not in self._origins and number >= self._config.workers:
+                self._origins[number] = self._shards.origin(number)
+        return {number: origin for number, origin in self._origins.items() if origin is not None}
+
+    def own(self) -> list[int]:
+        """The shards of this node, ascending."""
+        adopted = self.adopted()
+        return [number for number in self.numbers() if number not in adopted]
+
+    def slot_of(self, node: int, shard: int) -> int | None:
+        """The slot with a shard of another node."""
+        origins = self.adopted().items()
+        return next((slot for slot, origin in origins if (origin.node, origin.shard) == (node, shard)), None)
 
     # -- asking -----------------------------------------------------------------------------------------
 

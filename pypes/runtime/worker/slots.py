@@ -21,7 +21,15 @@ async def lock_slot(shards: Shards, config: WorkerConfig) -> Shard:
     while True:
         for number in range(config.workers):
             try:
-                return shards.lock(number)
+                shard = shards.lock(number)
+                if shard.origin is None:
+                    return shard
+                shard.release()
+                raise StoreError(
+                    f"shard {number} came from another node, so the node can have {number} workers at most; set workers",
+                    code="store.adopted",
+                    where=str(shard.path),
+                )
             except StoreError as error:
                 if error.code != "store.locked" or (number == config.workers - 1 and time.monotonic() > deadline):
                     raise

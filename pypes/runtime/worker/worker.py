@@ -185,7 +185,9 @@ class IngestWorker:
         self._servers.append(server)
         self._dispatcher.add(queue)
         self._callbacks.add(queue.callbacks, queue.receipts)
-        self._tasks.start(self._sources.resume(queue), "resuming sources")
+        if shard.origin is None:
+            # of sources of another node, which had their own places
+            self._tasks.start(self._sources.resume(queue), "resuming sources")
         return queue
 
     # -- documents --------------------------------------------------------------------------------------

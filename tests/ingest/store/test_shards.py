@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pypes.errors import StoreError
+from pypes.ingest.store.origin import Origin
 from pypes.ingest.store.shards import Shards, owner_of
 
 _HOLDER = """
@@ -82,3 +83,18 @@ def test_the_number_of_owners_is_that_of_the_first_start(tmp_path: Path) -> None
 def test_owners_are_the_same_in_every_release() -> None:
     assert [owner_of(name, 4) for name in ("a", "b", "c", "graph\0key", "ä")] == [3, 1, 3, 0, 1]
     assert {owner_of(str(number), 4) for number in range(100)} == {0, 1, 2, 3}
+
+
+def test_a_slot_tells_where_its_shard_came_from(tmp_path: Path) -> None:
+    shards = Shards(tmp_path)
+    shards.lock(0).release()
+    origin = Origin(9, 3, "n9", 1.5)
+    shards.lock(255).release()
+    origin.write(shards.folder(255))
+    assert [shards.origin(number) for number in shards.numbers()] == [None, origin]
+    own, adopted = shards.lock(0), shards.lock(255)
+    assert [own.identity(7), adopted.identity(7)] == [(7, 0), (9, 3)]
+    adopted.release()
+    (shards.folder(255) / "origin").write_text("nine")
+    with pytest.raises(StoreError, match="put back"):
+        shards.lock(255)
