@@ -52,6 +52,8 @@ ROWS: dict[str, tuple[str, ...]] = {
     "test_exceptions::test_a_source": ("A source fails",),
     "test_failing_sync": ("The disk fails, or turns read-only",),
     "test_failing_sync::test_a_disk_that_is_full": ("The disk is full",),
+    "test_draining::test_everything": (),
+    "test_draining::test_a_kill": ("A node dies while it is drained",),
     "test_fleet::test_every_file": (),
     "test_fleet::test_what_a_killed_node": ("A node of a fleet dies",),
     "test_outbox::test_a_full_disk": ("The disk is full",),

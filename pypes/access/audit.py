@@ -21,9 +21,9 @@ FIRST_HASH: Final = bytes(32)
 OPERATIONS: Final = (
     *("components.rescan", "composite.delete", "composite.save", "deadletters.delete", "deadletters.edit"),
     *("deadletters.replay", "draft.delete", "draft.deploy", "draft.save", "filter.change", "filter.create", "filter.delete"),
-    *("graph.delete", "graph.deploy", "graph.pause", "graph.resume", "graph.rollback", "node.restore", "session.begin"),
-    *("session.end", "shadow.end", "shadow.start", "sources.run", "store.clear", "token.change", "token.create"),
-    *("token.forget", "token.revoke", "wire.delete", "wire.draw"),
+    *("graph.delete", "graph.deploy", "graph.pause", "graph.resume", "graph.rollback", "node.drain", "node.restore"),
+    *("session.begin", "session.end", "shadow.end", "shadow.start", "sources.run", "store.clear", "token.change"),
+    *("token.create", "token.forget", "token.revoke", "wire.delete", "wire.draw"),
 )
 
 

@@ -21,7 +21,7 @@ from pypes.api.ending import Ending
 from pypes.api.events import Events
 from pypes.api.files import Files
 from pypes.api.filters import Filters
-from pypes.api.fleet import FleetResource
+from pypes.api.fleet import Drain, FleetResource
 from pypes.api.graphs import Graphs
 from pypes.api.guard import Guard
 from pypes.api.health import Health, Readiness
@@ -138,6 +138,7 @@ def routes(
         ("/readyz", Readiness(worker), ""),
         ("/status", Status(worker), ""),
         ("/fleet", FleetResource(worker), ""),
+        ("/drain", Drain(worker), ""),
         ("/events", Events(worker, stopping), ""),
         ("/metrics", Metrics(worker), ""),
         ("/logs", Logs(worker), ""),

@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "deadletters": ("pypes.cli.deadletters", "deadletters"),
         "stores": ("pypes.cli.stores", "stores"),
         "outbox": ("pypes.cli.outbox", "outbox"),
+        "drain": ("pypes.cli.drain", "drain"),
         "events": ("pypes.cli.events", "events"),
         "tap": ("pypes.cli.tap", "tap"),
         "logs": ("pypes.cli.logs", "logs"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 #: Names in a data directory that belong to the node. What publishers keep lies beside them.
 STORE = (
-    *("shards", "stores", "outbox", "cache", "lock", "clock", "restoring"),
+    *("shards", "stores", "outbox", "cache", "lock", "clock", "restoring", "handed-over"),
     *("control.db", "control.db-wal", "control.db-shm", "control.db-journal"),
 )
 

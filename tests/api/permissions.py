@@ -50,6 +50,7 @@ OTHERS: Mapping[str, str] = {
     "DELETE /filters/{id}": REFUSED,
     "GET /components": SAME,
     "POST /components/rescan": SAME,
+    "POST /drain": SAME,
     "GET /components/{name}": SAME,
     "GET /composites": LEFT_OUT,
     "GET /composites/{name}": LEFT_OUT,

@@ -50,6 +50,7 @@ def test_what_the_issue_lists_is_there() -> None:
         "/filters": {"get", "post"},
         "/filters/{id}": {"get", "put", "delete"},
         "/status": {"get"},
+        "/drain": {"post"},
         "/": {"get"},
         "/session": {"get", "post"},
         "/session/end": {"post"},

@@ -50,6 +50,7 @@ NODE: dict[str, tuple[str, ...]] = {
     "placement/pool_worker.py": ("closing the work of a pool failed",),
     "placement/process_executor.py": ("an answer of a pool worker cannot be read",),
     "placement/thread_executor.py": ("closing the work of a pool failed",),
+    "runtime/fleet/handing.py": ("the node that has the shards",),
     "runtime/fleet/membership.py": ("member of the fleet", "the members are as they were known last"),
     "runtime/instance/instance.py": ("instance failed",),
     "runtime/pools/keeper_server.py": ("a connection to a pool cannot be taken",),
@@ -57,6 +58,7 @@ NODE: dict[str, tuple[str, ...]] = {
     "runtime/supervisor/arbiter.py": ("gunicorn",),
     "runtime/supervisor/auditing.py": ("old lines of the audit log",),
     "runtime/supervisor/clockkeeper.py": ("message", "the node's time", "the wall clock"),
+    "runtime/supervisor/draining.py": ("handed over", "nothing was handed over"),
     "runtime/supervisor/schedules.py": ("schedules cannot be checked",),
     "runtime/supervisor/starting.py": ("the disk may become too small", "tokens and documents travel in the clear"),
     "runtime/supervisor/supervisor.py": (

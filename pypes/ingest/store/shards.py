@@ -56,6 +56,11 @@ class Shards:
         """The origin of the shard in a slot, ``None`` if it is of this node. Raises :class:`StoreError`."""
         return read_origin(self.folder(number))
 
+    def identity(self, number: int, node: int) -> tuple[int, int]:
+        """As :meth:`Shard.identity`, of a slot that may be in use."""
+        origin = self.origin(number)
+        return (node, number) if origin is None else (origin.node, origin.shard)
+
     def owners(self, workers: int) -> int:
         """Number of shards that own keys: the ``workers`` of the node's first start, recorded then and never changed.
 

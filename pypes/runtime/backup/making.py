@@ -56,6 +56,12 @@ def make(data: Path, target: Path) -> Made:
     """
     if not (data / "control.db").is_file():
         raise InvalidInput("this is no data directory of a node: it has no control.db", code="backup.data", where=str(data))
+    if (data / "handed-over").exists():
+        raise InvalidInput(
+            "what was in this data directory was handed over to another node, so a backup of it would bring documents back twice",
+            code="backup.handed_over",
+            where=str(data),
+        )
     if target.resolve().is_relative_to(data.resolve()):
         raise InvalidInput("a backup must not lie in the data directory itself", code="backup.target", where=str(target))
     if target.exists() and (not target.is_dir() or any(target.iterdir())):

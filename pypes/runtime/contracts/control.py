@@ -13,6 +13,7 @@ import msgspec
 
 from pypes.access.audit import ITSELF, AuditQuery, Cause, Entry, Kept
 from pypes.access.client import ALL
+from pypes.runtime.contracts.handing import DrainCalls
 from pypes.runtime.rpc.contract import Caller, once, stub, while_wanted
 
 #: An object as HTTP shows it.
@@ -327,3 +328,4 @@ class Control:
         self.logs = stub(LogCalls, caller, "logs.")
         self.tokens = stub(TokenCalls, caller, "tokens.")
         self.audit = stub(AuditCalls, caller, "audit.")
+        self.drain = stub(DrainCalls, caller, "drain.")

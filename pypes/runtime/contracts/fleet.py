@@ -8,18 +8,20 @@ import msgspec
 
 from pypes.ingest.contracts.intake import Key
 from pypes.ingest.delivery import Header
+from pypes.runtime.contracts.handing import Adopted
 from pypes.runtime.contracts.records import RecordCalls
 from pypes.runtime.rpc.contract import once
 
-#: States of a member, besides those that ``/readyz`` has: it does not answer; another node has its number.
+#: States of a member, besides those that ``/readyz`` has: it does not answer; another node has its number; or its shards.
 AWAY = "away"
 TWIN = "twin"
+DRAINED = "drained"
 
 
 class Greeting(msgspec.Struct, frozen=True):
     """A node that introduces itself: its number, the start that it lives by, its release, and the state that ``/readyz`` has.
 
-    ``is_new``: it joined a short while ago, so that others may have what it owns now.
+    ``is_new``: it joined a short while ago, so that others may have what it owns now. ``adopted``: nodes whose shards it has.
     """
 
     node: int
@@ -27,14 +29,16 @@ class Greeting(msgspec.Struct, frozen=True):
     version: str
     state: str = ""
     is_new: bool = False
+    adopted: tuple[Adopted, ...] = ()
 
 
 class Member(msgspec.Struct, frozen=True):
     """A node of the fleet, as another one knows it.
 
     ``name`` is the same for all nodes: the address that is configured. ``number`` is that in receipts, ``None`` until it has
-    answered for the first time. ``state`` is as ``/readyz`` has it, or :data:`AWAY` or :data:`TWIN`, with a ``reason``.
-    ``is_here``: it is this node. ``is_new`` as in its :class:`Greeting`, and for one that has never answered.
+    answered for the first time. ``state`` is as ``/readyz`` has it, or :data:`AWAY`, :data:`TWIN` or :data:`DRAINED`, with a
+    ``reason``; one that is away without a reason was not asked yet. ``is_here``: it is this node. ``is_new`` and ``adopted`` are
+    as in its :class:`Greeting`; one that has never answered is new.
     """
 
     name: str
@@ -45,6 +49,7 @@ class Member(msgspec.Struct, frozen=True):
     version: str = ""
     is_here: bool = False
     is_new: bool = True
+    adopted: tuple[Adopted, ...] = ()
 
 
 class Sent(msgspec.Struct, frozen=True, array_like=True):

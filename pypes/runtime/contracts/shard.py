@@ -47,6 +47,12 @@ class ShardCalls(RecordCalls, Protocol):
     async def let_go(self, graph: str, owner: str) -> int:
         """The number of unfinished deliveries of a graph with order, asked as :meth:`claim` is, and raising the same."""
 
+    async def known(self, key: Key) -> str | None:
+        """The receipt that a key has in this shard, which came from another node: it takes no more keys."""
+
+    async def remaining(self, graph: str) -> int:
+        """The number of unfinished deliveries of a graph."""
+
     @once
     async def append(self, header: Header, body: bytes, spool: str, key: Key | None) -> str:
         """Append a delivery; returns its receipt once it is durable. ``spool`` names a file of the shard that is the body."""

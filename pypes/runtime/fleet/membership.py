@@ -15,7 +15,8 @@ import msgspec
 from pypes import logs
 from pypes.core.watched_tasks import WatchedTasks, in_own_thread
 from pypes.errors import PypesError
-from pypes.runtime.contracts.fleet import AWAY, TWIN, Greeting, Member, MemberCalls
+from pypes.runtime.contracts.fleet import AWAY, DRAINED, TWIN, Greeting, Member, MemberCalls
+from pypes.runtime.contracts.handing import Adopted
 from pypes.runtime.fleet.addresses import Address
 from pypes.runtime.fleet.link import connect
 from pypes.runtime.fleet.secret import FleetAccess
@@ -38,6 +39,12 @@ class Memory(Protocol):
 
     def remember_member(self, name: str, number: int) -> None:
         """Keep the number of a member, durably on return."""
+
+    def adopted(self, name: str) -> tuple[Adopted, ...]:
+        """The nodes whose shards a member has, as far as that was ever learned."""
+
+    def remember_adopted(self, name: str, adopted: tuple[Adopted, ...]) -> None:
+        """Keep the nodes whose shards a member has, durably on return."""
 
 
 class Membership:
@@ -70,8 +77,13 @@ class Membership:
 
     @property
     def members(self) -> list[Member]:
-        """All members, by name; this node is among them once it has found itself."""
-        return [self._members[name] for name in sorted(self._members)]
+        """All members, by name; this node is among them once it has found itself.
+
+        One whose number another member has adopted is drained: it owns nothing, though it is listed.
+        """
+        found = [self._members[name] for name in sorted(self._members)]
+        holders = {adopted.node: member.name for member in found for adopted in member.adopted}
+        return [_drained(member, holders[member.number]) if member.number in holders else member for member in found]
 
     @property
     def period_s(self) -> float:
@@ -81,7 +93,7 @@ class Membership:
     async def run(self) -> None:
         """Keep the members known until cancelled."""
         for name, number in self._memory.members().items():
-            self._members[name] = Member(name, "", number)
+            self._members[name] = Member(name, "", number, adopted=self._memory.adopted(name))
         while True:
             try:
                 self._apply(await in_own_thread(self._read, "addresses of the fleet"))
@@ -112,7 +124,7 @@ class Membership:
             # who is not configured any more is no member
             self._members = {name: member for name, member in self._members.items() if name in named}
             for name, url in named.items():
-                before = self._members.get(name) or Member(name, url, numbers.get(name))
+                before = self._members.get(name) or Member(name, url, numbers.get(name), adopted=self._memory.adopted(name))
                 self._members[name] = before if before.url == url else msgspec.structs.replace(before, url=url)
         for address in addresses:
             if not address.name and not any(member.url == address.url for member in self._members.values()):
@@ -158,7 +170,10 @@ class Membership:
             self._members.pop(address.url, None)
         if self._memory.members().get(name) != greeting.node:
             self._memory.remember_member(name, greeting.node)
-        self._set(Member(name, address.url, greeting.node, greeting.state, "", greeting.version, is_here, greeting.is_new))
+        if {adopted.node for adopted in self._memory.adopted(name)} != {adopted.node for adopted in greeting.adopted}:
+            self._memory.remember_adopted(name, greeting.adopted)
+        about = (greeting.node, greeting.state, "", greeting.version, is_here, greeting.is_new, greeting.adopted)
+        self._set(Member(name, address.url, *about))
 
     def _is_taken(self, number: int, name: str) -> bool:
         """True if a member of another name has the number, and answers."""
@@ -182,6 +197,10 @@ class Membership:
             else:
                 self._log.info("member of the fleet", member=member.name, state=member.state)
         self._on_change()
+
+
+def _drained(member: Member, holder: str) -> Member:
+    return msgspec.structs.replace(member, state=DRAINED, reason=f"its shards went to {holder}")
 
 
 def _twin(number: int) -> str:

@@ -25,6 +25,7 @@ from pypes.core.nodetime import Clock
 from pypes.errors import NotFound, StoreError
 from pypes.graph.expansion import Use
 from pypes.registry import Code
+from pypes.runtime.contracts.handing import Adopted
 from pypes.runtime.graphs.composite_store import COMPOSITES, CompositeStore
 from pypes.runtime.graphs.draft_store import DRAFTS, FILTERS, DraftStore, upgrade
 
@@ -157,6 +158,16 @@ class ControlStore:
     def remember_member(self, name: str, number: int) -> None:
         """Keep the number of a node of the fleet."""
         self.change(("insert or replace into node values (?, ?)", (f"member:{name}", str(number))))
+
+    def adopted(self, name: str) -> tuple[Adopted, ...]:
+        """The nodes whose shards a node of the fleet has, as far as that was ever learned."""
+        found = self.rows("select value from node where key = ?", f"adopted:{name}")
+        return msgspec.json.decode(found[0][0], type=tuple[Adopted, ...]) if found else ()
+
+    def remember_adopted(self, name: str, adopted: tuple[Adopted, ...]) -> None:
+        """Keep the nodes whose shards a node of the fleet has."""
+        value = msgspec.json.encode(adopted).decode()
+        self.change(("insert or replace into node values (?, ?)", (f"adopted:{name}", value)))
 
     def joined(self, *, is_member: bool) -> float:
         """The time of the node at which it joined its fleet, now if it was in none; without one, that is forgotten."""

@@ -20,6 +20,7 @@ HANDSHAKE_S = 0.05
 WAIT_S = 1.0
 
 _SO_ATTACH_FILTER = 26
+_SO_DETACH_FILTER = 27
 
 #: A classic BPF program, run on what comes to the listener from the TCP header on: drop what has the SYN flag, keep the rest.
 _REFUSE_SYN = b"".join(
@@ -49,6 +50,12 @@ async def let_in_no_more(listener: socket.socket) -> None:
             await asyncio.sleep(HANDSHAKE_S)
             if waiting(listener) == 0 or asyncio.get_running_loop().time() > deadline:
                 return
+
+
+def let_in_again(listener: socket.socket) -> None:
+    """After :func:`let_in_no_more`: take new connections."""
+    with contextlib.suppress(OSError):  # none was refused
+        listener.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
 
 
 def waiting(listener: socket.socket) -> int:

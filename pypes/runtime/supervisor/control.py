@@ -35,6 +35,7 @@ from pypes.runtime.contracts.control import (
     VersionCalls,
 )
 from pypes.runtime.contracts.events import EventCalls
+from pypes.runtime.contracts.handing import DrainCalls
 from pypes.runtime.contracts.supervisor import NodeStatus, WorkerCalls
 from pypes.runtime.graphs.pages import COMPONENTS, COMPOSITES, DRAFTS, FILTERS, GRAPHS, STORES, TOKENS, VERSIONS, page
 from pypes.runtime.graphs.texts import LIVE, GraphTexts
@@ -79,6 +80,7 @@ class Control:
         logbook: LogBook,
         issuer: Issuer,
         audit: AuditCalls,
+        draining: DrainCalls,
         status: Callable[[], NodeStatus],
         metrics: Callable[[bool], str],
         lost: Callable[[int], bool],
@@ -108,6 +110,7 @@ class Control:
             "logs": lambda method, params: answer(LogCalls, _Logs(logbook), method, params),
             "tokens": lambda method, params: answer(TokenCalls, _Tokens(issuer), method, params),
             "audit": lambda method, params: answer(AuditCalls, audit, method, params),
+            "drain": lambda method, params: answer(DrainCalls, draining, method, params),
         }
 
     async def handle(self, peer: Peer, method: str, params: dict[str, Any]) -> Any:

@@ -36,6 +36,12 @@ class Owners:
         counts = await asyncio.gather(*(self._asked(number).unfinished(graph) for number in numbers))
         return None if None in counts else sum(count for count in counts if count is not None)
 
+    async def waiting(self) -> set[str]:
+        """The graphs that have deliveries in any shard."""
+        numbers = await asyncio.to_thread(self._shards.numbers)
+        uses = await asyncio.gather(*(self._asked(number).uses() for number in numbers))
+        return {graph for shard in uses for graph, use in shard.items() if any(lane.deliveries for lane in use.lanes.values())}
+
     def _asked(self, number: int) -> ShardCalls:
         """Whoever serves a shard now."""
 

@@ -52,6 +52,7 @@ from pypes.runtime.supervisor.auditing import AuditDesk, forget_lines
 from pypes.runtime.supervisor.clockkeeper import ClockKeeper
 from pypes.runtime.supervisor.closing import let_in_no_more
 from pypes.runtime.supervisor.control import Control
+from pypes.runtime.supervisor.draining import Draining, refuse_handed_over
 from pypes.runtime.supervisor.fleet import membership_of
 from pypes.runtime.supervisor.happening import EventDesk, Happenings, LogNews, log_of, rates_of
 from pypes.runtime.supervisor.lately import LatelySeen
@@ -108,6 +109,7 @@ class Supervisor:
         """
         data = DataDir(self.settings.server.data)
         try:
+            await refuse_handed_over(data.path, self.settings)
             self._clock = ClockKeeper(data.path, lambda: self._schedules.wake())
             self._events = log_of(self._clock.time)
             self._store = ControlStore(data.path / "control.db", self._clock.time, self.settings.limits.audit_bytes)
@@ -179,6 +181,18 @@ class Supervisor:
             self._logbook,
             Issuer(self._tokens, lambda: self.settings.token is not None, self._workers.announce_tokens),
             AuditDesk(self._store),
+            Draining(
+                lambda: self.settings,
+                self._store,
+                self._fleet,
+                owners,
+                self._workers,
+                self._arbiter,
+                self._listener,
+                self._generations.kill,
+                self._stop.set,
+                self._tasks,
+            ),
             self._status,
             self._metrics,
             self._generations.lost,

@@ -141,6 +141,10 @@ class Workers:
         # a little longer than the workers themselves wait: they report what stays queued
         await self._until(lambda: all(worker.queued is not None for worker in self._known.values()), grace_s + 1.0)
 
+    def resume(self) -> None:
+        """After :meth:`drain`: workers that come from now on take documents."""
+        self._grace_s = None
+
     def queued(self) -> int | None:
         """Deliveries that stayed queued after :meth:`drain`; ``None`` if a worker did not say."""
         counts = [worker.queued for worker in self._known.values()]

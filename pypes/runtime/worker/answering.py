@@ -17,6 +17,7 @@ from pypes.ingest.outcome import DeadLetter, KeptTrace, receipt_of
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptQuery
 from pypes.ingest.whereabouts import DocumentQuery, Looked
 from pypes.runtime.contracts.fleet import Greeting, MemberCalls, Sent, Taken
+from pypes.runtime.contracts.handing import PREFIX, HandingCalls
 from pypes.runtime.contracts.records import RecordCalls
 from pypes.runtime.contracts.shard import ShardCalls
 from pypes.runtime.rpc import Peer, error_to_obj
@@ -34,18 +35,24 @@ class Taking(Protocol):
 
 
 class MemberDesk:
-    """Answers other nodes with the shards of this one; ``greeting()`` is what it says of itself."""
+    """Answers other nodes with the shards of this one; ``greeting()`` is what it says of itself.
 
-    def __init__(self, owners: NodeOwners, taking: Taking, greeting: Callable[[], Greeting]) -> None:
+    ``adopting`` answers nodes that hand theirs over.
+    """
+
+    def __init__(self, owners: NodeOwners, taking: Taking, greeting: Callable[[], Greeting], adopting: HandingCalls) -> None:
         self._owners = owners
         self._records = Records(owners)
         self._taking = taking
         self._greeting = greeting
+        self._adopting = adopting
         self._callers: dict[Peer, MemberAnswers] = {}
         self._tasks = WatchedTasks(lambda name: None)
 
     async def handle(self, peer: Peer, method: str, params: dict[str, Any]) -> Any:
         """Do a call that has come over a link."""
+        if method.startswith(PREFIX):
+            return await answer(HandingCalls, self._adopting, method.removeprefix(PREFIX), params)
         caller = self._callers.get(peer)
         if caller is None:
             caller = self._callers[peer] = MemberAnswers(self._owners, self._records, self._taking, self._greeting)

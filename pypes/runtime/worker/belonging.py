@@ -3,8 +3,8 @@
 Each goes to the node that owns its key or its graph, before it is acknowledged. Members that are configured own, whether they
 answer or not: while the owner is away, the answer is 503, never a second acceptance.
 
-When nodes have joined lately, the owner asks those that owned the text before it. They answer only to who owns it by their own
-list, too, and by that list they take nothing of it any more.
+When nodes have joined or were drained lately, the owner asks those that have what the text had before. Members that owned it
+answer only to who owns it by their own list, too, and by that list they take nothing of it any more.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import math
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -24,7 +23,7 @@ from pypes.ingest.delivery import Header, Spooled
 from pypes.runtime.contracts.fleet import AWAY, Member
 from pypes.runtime.fleet.link import AWAY_CODE
 from pypes.runtime.worker.forwarding import Forwarder
-from pypes.runtime.worker.members import POLL_S, Members
+from pypes.runtime.worker.members import POLL_S, Former, Members
 
 #: A piece of a large body, in bytes.
 PIECE_BYTES = 1 << 20
@@ -121,26 +120,38 @@ class Belonging:
     async def _before(self, text: str, graph: str, key: Key | None, *, is_ordered: bool) -> str | None:
         """Ask former owners of what this node owns: the receipt that a key has, and what is left of a graph with order."""
         ranks = self._members.ranked(text)
-        former = formerly(ranks) if ranks and ranks[0].is_here else []
+        former = self._members.former(text) if ranks and ranks[0].is_here else []
         if former and key is not None:
             if (receipt := await self._known(graph, key)) is not None:
                 return receipt
-            for member in former:
-                if (receipt := await self._members.calls(member).claim(graph, key, self._members.own_name)) is not None:
+            for one in former:
+                if (receipt := await self._receipt_at(one, graph, key)) is not None:
                     return receipt
         if former and is_ordered and graph not in self._settled:
-            left = sum([await self._members.calls(member).let_go(graph, self._members.own_name) for member in former])
+            left = sum([await self._left_at(one, graph) for one in former])
             if left:
                 message = f"the graph has a new owner, and the former one still has {left} deliveries; try again"
                 raise Unavailable(message, code=CHANGING, where=graph)
             self._settled.add(graph)
         return None
 
+    async def _receipt_at(self, former: Former, graph: str, key: Key) -> str | None:
+        """The receipt that a key has at a former owner."""
+        if former.node is None:
+            return await self._members.calls(former.member).claim(graph, key, self._members.own_name)
+        return await self._members.handing(former.member).known(key, former.node)
+
+    async def _left_at(self, former: Former, graph: str) -> int:
+        """The number of unfinished deliveries of a graph at a former owner."""
+        if former.node is None:
+            return await self._members.calls(former.member).let_go(graph, self._members.own_name)
+        return await self._members.handing(former.member).unfinished(graph, former.node)
+
     def is_settled(self, graph: str, key: Key | None, *, is_ordered: bool) -> bool:
         """True if no former owner has to be asked for what this node owns."""
         if key is None and graph in self._settled:
             return True
-        return not formerly(self._members.ranked(text_of(graph, key, is_ordered=is_ordered)))
+        return not self._members.former(text_of(graph, key, is_ordered=is_ordered))
 
     async def close(self) -> None:
         """Forward nothing any more."""
@@ -163,16 +174,6 @@ def text_of(graph: str, key: Key | None, *, is_ordered: bool) -> str:
 def changing() -> Unavailable:
     """The error of a node that is asked for what another one owns by its own list of members."""
     return Unavailable("the list of nodes changes, and not all know it yet; try again", code=CHANGING)
-
-
-def formerly(ranks: list[Member]) -> list[Member]:
-    """The members that may have owned what the first of these owns now: down to the first that did not join lately."""
-    former = []
-    for before, member in pairwise(ranks):
-        if not before.is_new:
-            break
-        former.append(member)
-    return former
 
 
 async def _discard(body: bytes | Spooled) -> None:

@@ -79,6 +79,12 @@ class ShardDesk:
         self._check_owner(graph, key, owner)
         return await self._queue.intake.known(key)
 
+    async def known(self, key: Key) -> str | None:
+        return await self._queue.intake.known(key)
+
+    async def remaining(self, graph: str) -> int:
+        return await self._queue.unfinished(graph)
+
     async def let_go(self, graph: str, owner: str) -> int:
         self._check_owner(graph, None, owner)
         return await self._queue.unfinished(graph)

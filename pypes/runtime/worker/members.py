@@ -6,10 +6,11 @@ import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from pypes.errors import Unavailable
-from pypes.runtime.contracts.fleet import AWAY, TWIN, Member, MemberCalls
+from pypes.runtime.contracts.fleet import AWAY, DRAINED, TWIN, Member, MemberCalls
+from pypes.runtime.contracts.handing import PREFIX, Adopted, HandingCalls
 from pypes.runtime.fleet.link import AWAY_CODE, away, connect
 from pypes.runtime.fleet.owning import ranked
 from pypes.runtime.fleet.secret import FleetAccess
@@ -30,6 +31,13 @@ POLL_S = 0.1
 LOST = "owner.lost"
 
 
+class Former(NamedTuple):
+    """A member that may have what another one owns now; ``node``: in the shards that it has from the node with this number."""
+
+    member: Member
+    node: int | None = None
+
+
 class Members:
     """The nodes of the fleet besides this one, as the supervisor has told last. Without ``access`` there are none.
 
@@ -43,28 +51,39 @@ class Members:
         self._missed: dict[str, float] = {}
         self._node = node
         self._members: dict[int, Member] = {}
+        #: Nodes that handed their shards over, each with the one that has them.
+        self._adopted: list[tuple[Adopted, Member]] = []
         self._links: dict[str, asyncio.Future[RpcClient]] = {}
         #: All members, this node and those without a number included.
         self.all: list[Member] = []
         #: PERF: the ranks for texts that were asked for.
         self._ranks: dict[str, list[Member]] = {}
+        self._formers: dict[str, list[Former]] = {}
         #: Called when members have come or gone.
         self.on_change: list[Callable[[], None]] = []
 
     def apply(self, members: list[Member]) -> None:
         """Take what the supervisor has told."""
-        has_changed = {member.name for member in members} != {member.name for member in self.all}
+        has_changed = {(m.name, m.state == DRAINED) for m in members} != {(m.name, m.state == DRAINED) for m in self.all}
+        has_changed |= {m.adopted for m in members} != {m.adopted for m in self.all}
         self.all = members
         self._ranks.clear()
+        self._formers.clear()
+        others = [member for member in members if member.number != self._node and member.state not in (TWIN, DRAINED)]
+        self._members = {member.number: member for member in others if member.number is not None}
+        holders = [member for member in members if member.state not in (TWIN, DRAINED)]
+        self._adopted = [(adopted, member) for member in holders for adopted in member.adopted]
         for call in self.on_change if has_changed else ():
             call()
-        others = [member for member in members if member.number not in (None, self._node) and member.state != TWIN]
-        self._members = {member.number: member for member in others if member.number is not None}
 
     @property
     def has_found_itself(self) -> bool:
-        """True once this node has been reached as a member."""
-        return any(member.is_here for member in self.all)
+        """True once this node has been reached as a member, and each other one that has an address was heard or missed.
+
+        Until then, nobody knows which shards of others one of them has.
+        """
+        is_unasked = any(member.url and member.state == AWAY and not member.reason for member in self.all)
+        return not is_unasked and any(member.is_here for member in self.all)
 
     @property
     def own_name(self) -> str:
@@ -80,24 +99,60 @@ class Members:
             return []
         if (known := self._ranks.get(text)) is not None:
             return known
-        named = {member.name: member for member in self.all if member.state != TWIN}
-        # one whose name is its URL has not told its name yet
-        if not self.has_found_itself or any(name == member.url for name, member in named.items()):
-            raise Unavailable("the node has not found all members of its fleet yet; try again", code="fleet.joining")
+        named = self._named()
         if len(self._ranks) >= MAX_RANKS:
             self._ranks.clear()
         found = self._ranks[text] = [named[name] for name in ranked(text, named)]
         return found
 
+    def former(self, text: str) -> list[Former]:
+        """The members that may have what the owner of a text owns now, as they joined or adopted shards lately.
+
+        By their ranks: nodes that are drained, and those that owned it before one that joined lately. Raises as :meth:`ranked`.
+        """
+        if self._access is None:
+            return []
+        if (known := self._formers.get(text)) is not None:
+            return known
+        named = self._named()
+        drained: dict[str, list[Former]] = {}
+        for adopted, holder in self._adopted:
+            if adopted.is_new:
+                drained.setdefault(adopted.name, []).append(Former(holder, adopted.node))
+        found: list[Former] = []
+        has_owner = False
+        for name in ranked(text, named.keys() | drained.keys()):
+            found += drained.get(name, ())
+            if (member := named.get(name)) is not None:
+                if has_owner:
+                    found.append(Former(member))
+                if not member.is_new:
+                    break
+                has_owner = True
+        if len(self._formers) >= MAX_RANKS:
+            self._formers.clear()
+        self._formers[text] = found
+        return found
+
+    def _named(self) -> dict[str, Member]:
+        """The members that own something, by name."""
+        named = {member.name: member for member in self.all if member.state not in (TWIN, DRAINED)}
+        # one whose name is its URL has not told its name yet
+        if not self.has_found_itself or any(name == member.url for name, member in named.items()):
+            raise Unavailable("the node has not found all members of its fleet yet; try again", code="fleet.joining")
+        return named
+
     @property
     def twin(self) -> Member | None:
-        """Another node with the number of this one."""
-        return next((member for member in self.all if member.number == self._node and member.state == TWIN), None)
+        """Another node with the number of this one, or with its shards."""
+        adopting = next((holder for adopted, holder in self._adopted if adopted.node == self._node), None)
+        return adopting or next((member for member in self.all if member.number == self._node and member.state == TWIN), None)
 
     def find(self, number: int) -> MemberCalls | None:
-        """The node with a number, if it is another one of the fleet."""
-        member = self._members.get(number)
-        return None if member is None else self.calls(member)
+        """The node with a number, or with the shards of that node, if it is another one of the fleet."""
+        holder = next((holder for adopted, holder in self._adopted if adopted.node == number), None)
+        member = holder or self._members.get(number)
+        return None if member is None or member.is_here else self.calls(member)
 
     def is_patient(self, name: str) -> bool:
         """True if a node that does not answer now may only be restarting."""
@@ -106,6 +161,10 @@ class Members:
     def others(self) -> list[tuple[str, MemberCalls]]:
         """The other nodes, each with its name; one that does not answer is not waited for."""
         return [(member.name, stub(MemberCalls, partial(self._ask, member))) for _, member in sorted(self._members.items())]
+
+    def handing(self, member: Member) -> HandingCalls:
+        """Calls to a node about shards that it has from others."""
+        return stub(HandingCalls, partial(self._ask, member), PREFIX)
 
     def calls(self, member: Member) -> MemberCalls:
         """The calls of a node, waited for while it restarts."""

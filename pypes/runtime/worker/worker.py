@@ -37,6 +37,7 @@ from pypes.runtime.contracts.shard import Runs, ShardCalls
 from pypes.runtime.contracts.supervisor import WorkerCalls, WorkerEvents
 from pypes.runtime.rpc import MAX_CONTROL_BYTES, RpcClient, RpcServer
 from pypes.runtime.rpc.contract import handle_event, stub
+from pypes.runtime.worker.adopting import Adopting
 from pypes.runtime.worker.answering import MemberDesk
 from pypes.runtime.worker.auditing import AuditLog
 from pypes.runtime.worker.belonging import Belonging, changing
@@ -99,7 +100,9 @@ class IngestWorker:
         #: Receipts and dead letters of this node, and those of all nodes of its fleet.
         self.own_records, self.records = Records(here), Records(FleetOwners(here, self.members))
         #: Answers other nodes.
-        self.desk = MemberDesk(here, self, self._greeting)
+        first = max(config.workers, self._owners)
+        self._adopting = Adopting(self._shards, self._peers, first, self._clock.now, lambda: self._topology)
+        self.desk = MemberDesk(here, self, self._greeting, self._adopting)
         self._belonging = Belonging(
             self.members, self._submit_to_owner, self._known, self._check_open, is_key_owner_required=config.is_key_owner_required
         )
@@ -225,8 +228,10 @@ class IngestWorker:
         return state, degraded
 
     def _greeting(self) -> Greeting:
-        is_new = self._clock.now() - self.config.joined < self.limits.keys_s + NEW_S
-        return Greeting(self.config.node, self.config.boot, __version__, self.readiness()[0], is_new)
+        new_s = self.limits.keys_s + NEW_S
+        is_new = self._clock.now() - self.config.joined < new_s
+        state, adopted = self.readiness()[0], self._adopting.adopted(new_s)
+        return Greeting(self.config.node, self.config.boot, __version__, state, is_new, adopted)
 
     def resolve(self, route: str | None) -> str:
         """Name of the graph that takes documents of a route; raises as :meth:`Topology.resolve`."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pypes.runtime.contracts.fleet import Member
 from pypes.runtime.fleet.owning import owner, ranked
-from pypes.runtime.worker.belonging import formerly
 
 NAMES = ["a:1", "b:1", "c:1", "d:1"]
 TEXTS = [f"key-{number}" for number in range(2000)]
@@ -23,10 +21,3 @@ def test_who_joins_takes_only_its_own_from_the_next_in_rank() -> None:
     for text in TEXTS:
         before, now = owner(text, NAMES), ranked(text, [*NAMES, "e:1"])
         assert before == (now[1] if now[0] == "e:1" else now[0])
-
-
-def test_former_owners_are_asked_down_to_one_that_did_not_join_lately() -> None:
-    ranks = [Member(name, "", is_new=is_new) for name, is_new in (("a", True), ("b", True), ("c", False), ("d", True))]
-    assert [member.name for member in formerly(ranks)] == ["b", "c"]
-    assert formerly(ranks[2:]) == []
-    assert [member.name for member in formerly(ranks[:2])] == ["b"]
