@@ -19,6 +19,8 @@ export interface Spec {
   readonly privileged?: boolean;
   readonly unpooled?: string;
   readonly error?: string | null;
+  /** Of a composite: its newest version. */
+  readonly version?: string | number;
 }
 
 export type Catalogue = Readonly<Record<string, Spec>>;
@@ -28,6 +30,8 @@ export interface Port extends End {
   readonly side: Side;
 }
 
+/** The kind of composites. */
+export const COMPOSITE = "COMPOSITE";
 /** The output that every filter has: packets that failed in it. */
 export const ERROR_PORT = "error";
 
@@ -44,6 +48,11 @@ export interface NewCandidate {
   /** The port of the new filter that is wired. */
   readonly port: string;
   readonly spec: Spec;
+}
+
+/** A component, or a composite whatever its version (`tidy@2`), by what a filter names. */
+export function specOf(catalogue: Catalogue, component: string): Spec | undefined {
+  return own(catalogue, component) ?? own(catalogue, component.replace(/@\d+$/, ""));
 }
 
 /** The inputs in their order. A source fetches by itself: nothing is wired to it. */
@@ -64,7 +73,7 @@ export function portsOf(
   catalogue: Catalogue,
   filter: string,
 ): { readonly inputs: readonly string[]; readonly outputs: readonly string[] } {
-  const spec = own(catalogue, filterOf(doc, filter)?.component ?? "");
+  const spec = specOf(catalogue, filterOf(doc, filter)?.component ?? "");
   const wired = (index: 0 | 1): readonly string[] =>
     doc.wires
       .map((wire) => endOf(wire[index]))
@@ -88,7 +97,7 @@ export function whyNot(doc: GraphDoc, catalogue: Catalogue, wire: Wire): Said | 
   ] as const) {
     const filter = filterOf(doc, end.filter);
     if (!filter) return said("ports.noFilter", { filter: end.filter });
-    const spec = own(catalogue, filter.component);
+    const spec = specOf(catalogue, filter.component);
     if (!spec || spec.error) return said("ports.unknown", { filter: end.filter, component: filter.component });
     const ports = side === "output" ? outputsOf(spec) : inputsOf(spec);
     if (!ports.length) return said("ports.source", { filter: end.filter });
@@ -115,7 +124,7 @@ export function candidates(doc: GraphDoc, catalogue: Catalogue, port: Port): rea
     .filter((name) => name !== port.filter && !behind.has(name))
     .sort((one, other) => distance(doc, port, one) - distance(doc, port, other) || byName(one, other))
     .flatMap((filter) => {
-      const spec = own(catalogue, filterOf(doc, filter)?.component ?? "");
+      const spec = specOf(catalogue, filterOf(doc, filter)?.component ?? "");
       if (!spec || spec.error) return [];
       const ports = port.side === "output" ? inputsOf(spec) : outputsOf(spec);
       return ports.flatMap((each): Candidate[] => {
@@ -151,7 +160,7 @@ export function spliceFilter(
   filter: string,
 ): { readonly input: string; readonly output: string } | Said {
   if (filtersOf(wire).includes(filter)) return said("ports.own", { filter });
-  const ports = spliceFit(own(catalogue, filterOf(doc, filter)?.component ?? ""));
+  const ports = spliceFit(specOf(catalogue, filterOf(doc, filter)?.component ?? ""));
   if (!("input" in ports)) return ports;
   const without = { ...doc, wires: doc.wires.filter((each) => each !== wire) };
   const why = whyNot(without, catalogue, [wire[0], `${filter}.${ports.input}`]);

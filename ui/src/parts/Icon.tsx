@@ -148,7 +148,7 @@ const ICONS: Readonly<Record<string, LucideIcon>> = {
 };
 
 /** Families of components that look alike; each has a colour of its own. */
-export type Family = "source" | "parser" | "transform" | "routing" | "publisher";
+export type Family = "source" | "parser" | "transform" | "routing" | "publisher" | "composite";
 
 const KINDS: Readonly<Record<string, readonly [Family, LucideIcon]>> = {
   ADAPTER: ["parser", FileInput],
@@ -157,6 +157,7 @@ const KINDS: Readonly<Record<string, readonly [Family, LucideIcon]>> = {
   EXTRACTOR: ["transform", ScanText],
   OPERATOR: ["routing", Waypoints],
   PUBLISHER: ["publisher", Send],
+  COMPOSITE: ["composite", Box],
 };
 
 export function familyOf(spec: Spec | undefined): Family {

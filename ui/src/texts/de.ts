@@ -439,6 +439,9 @@ export const de: Texts = {
     allDone: "Mit dieser Ursache ist keiner mehr da.",
   },
   watch: {
+    wayInto: "Stelle im Graphen",
+    lookInside: "Hineinsehen",
+    newerComposite: (version, newest) => `Hier läuft Version ${version}. Version ${newest} ist die neueste: sie läuft hier, sobald der Graph wieder in Betrieb genommen wird.`,
     post: "Dokument senden",
     postTo: (graph) => `Dokument an ${graph} senden`,
     posting: "Es wird gesendet…",

@@ -438,6 +438,9 @@ export const en = {
     allDone: "None of this cause are left.",
   },
   watch: {
+    wayInto: "Where this is in the graph",
+    lookInside: "Look inside",
+    newerComposite: (version: string, newest: string) => `Version ${version} runs here. Version ${newest} is the newest: deploy the graph again to have it.`,
     post: "Post a document",
     postTo: (graph: string) => `Post a document to ${graph}`,
     posting: "It is being sent…",

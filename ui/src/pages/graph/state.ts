@@ -33,10 +33,20 @@ export interface FolderFile {
   readonly problem: string;
 }
 
+/** A composite in a graph that runs, and the version that there is now. */
+export interface Used {
+  readonly name: string;
+  readonly version: number;
+  readonly newest: number;
+}
+
 export interface LiveGraph extends Told {
   /** Versions that finish documents, and until when they may. */
   readonly former?: readonly { readonly version: number; readonly until: string }[];
   readonly graph: unknown;
+  /** The graph as it runs, if composites are in it. */
+  readonly expanded?: unknown;
+  readonly composites?: readonly Used[];
   readonly file?: FolderFile;
 }
 

@@ -3,7 +3,7 @@
 import { type Edge, type Node, Position } from "@xyflow/react";
 import { type FilterDoc, type GraphDoc, type Place, endOf, filtersOf, wireKey } from "../../../model/graph";
 import { own } from "../../../model/json";
-import { type Catalogue, ERROR_PORT, type Spec } from "../../../model/ports";
+import { type Catalogue, ERROR_PORT, type Spec, specOf } from "../../../model/ports";
 import { t } from "../../../texts";
 import { commentItem } from "./items";
 import { type Card, PORT, cardsOf, commentSize, placesOf, rowOf } from "./shape";
@@ -109,7 +109,7 @@ export function nodesOf(graph: GraphDoc, catalogue: Catalogue, { cards, places }
         position: at(places.get(name) ?? [0, 0]),
         ...sized(card.width, card.height),
         handles: handlesOf(card),
-        data: { filter, spec: own(catalogue, filter.component), card, badge, isLive },
+        data: { filter, spec: specOf(catalogue, filter.component), card, badge, isLive },
         ariaLabel: t.canvas.filter(name, filter.component) + (badge ? `, ${badge.says ?? badge.text}` : ""),
       },
     ];

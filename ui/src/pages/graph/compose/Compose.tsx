@@ -10,6 +10,7 @@ import { canRedo, canUndo } from "../../../model/history";
 import { Button } from "../../../parts/Button";
 import { Problem } from "../../../parts/Problem";
 import { address } from "../../../router";
+import { useSession } from "../../../session";
 import { t } from "../../../texts";
 import { say } from "./words";
 import { Canvas } from "../canvas/Canvas";
@@ -24,6 +25,7 @@ import type { DraftState } from "./draft";
 import { Discard } from "./Discard";
 import { Editing } from "./Editing";
 import { Inspector } from "./Inspector";
+import { MakeComposite } from "./MakeComposite";
 import { Problems } from "./Problems";
 import { Shelf } from "./Shelf";
 import { type Drafted, useDraft } from "./useDraft";
@@ -60,7 +62,9 @@ function Desk({ name, place, graph, specs, again, draft, state, refused }: TabPr
   const view = useRef<View | null>(null);
   const search = useRef<HTMLInputElement>(null);
   const [asked, setAsked] = useState<Asked | null>(null);
-  const [open, setOpen] = useState<"discard" | null>(null);
+  const [open, setOpen] = useState<"discard" | "composite" | null>(null);
+  // composites are for all graphs
+  const mayNotCompose = useSession().graphs.length ? t.compose.compositesForAll : undefined;
   const [launched, setLaunched] = useState<Launched | null>(null);
   const [areProblemsOpen, setProblemsOpen] = useState(false);
   const [isShelfOpen, setShelfOpen] = useState(false);
@@ -129,13 +133,15 @@ function Desk({ name, place, graph, specs, again, draft, state, refused }: TabPr
           openProblems: () => setProblemsOpen((before) => !before),
           openDeploy: deploy,
           openDiscard: () => setOpen("discard"),
+          makeComposite: () => setOpen("composite"),
+          mayNotCompose,
           rename: () => {
             const input = document.getElementById("filter-name");
             input?.focus();
             if (input instanceof HTMLInputElement) input.select();
           },
         }),
-      [editing, state, refused, connect, deploy],
+      [editing, state, refused, connect, deploy, mayNotCompose],
     ),
   );
 
@@ -226,7 +232,7 @@ function Desk({ name, place, graph, specs, again, draft, state, refused }: TabPr
           )}
           {areProblemsOpen && <Problems doc={doc} checked={checked} faults={faults} onLead={lead} onClose={() => setProblemsOpen(false)} />}
         </div>
-        <Inspector editing={editing} faults={faults} refused={refused} onConnect={connect} onClose={() => draft.select(NOTHING)} />
+        <Inspector editing={editing} faults={faults} refused={refused} onConnect={connect} onMake={() => setOpen("composite")} mayNotCompose={mayNotCompose} onClose={() => draft.select(NOTHING)} />
       </div>
       <div role="status">
         {conflicts.length > 0 && !areConflictsOpen && (
@@ -238,6 +244,7 @@ function Desk({ name, place, graph, specs, again, draft, state, refused }: TabPr
       {asked && <Connect asked={asked} editing={editing} onClose={() => setAsked(null)} />}
       {conflicts.length > 0 && areConflictsOpen && <Conflicts conflicts={conflicts} onChoose={(conflict, side) => draft.resolve(conflict, side)} onClose={() => setConflictsOpen(false)} />}
       {launched && <Launch name={name} what={launched} live={state.base} changes={changes} onClose={() => setLaunched(null)} onDone={again} />}
+      {open === "composite" && <MakeComposite editing={editing} onClose={() => setOpen(null)} />}
       {open === "discard" && <Discard onClose={() => setOpen(null)} onDiscard={() => void draft.discard()} />}
     </div>
   );

@@ -3,7 +3,7 @@
 import { useMemo } from "react";
 import { type Place, endOf } from "../../../model/graph";
 import { own } from "../../../model/json";
-import { ERROR_PORT, type Port, candidates, newCandidates } from "../../../model/ports";
+import { ERROR_PORT, type Port, candidates, newCandidates, specOf } from "../../../model/ports";
 import { Icon } from "../../../parts/Icon";
 import { t } from "../../../texts";
 import { cardsOf } from "../canvas/shape";
@@ -33,7 +33,7 @@ export function Connect({ asked, editing, onClose }: { readonly asked: Asked; re
         id: wire.join(" "),
         name: `${wire[0]} → ${wire[1]}`,
         detail: /^Default (in|out)put port$/.test(description) ? "" : description,
-        icon: <Icon spec={own(specs, own(doc.nodes, other)?.component ?? "")} size={14} />,
+        icon: <Icon spec={specOf(specs, own(doc.nodes, other)?.component ?? "")} size={14} />,
         // what is joined to nothing yet is meant more often, and failures are seldom
         rank: (endOf(wire[0]).port === ERROR_PORT ? 4 : 0) + (fed.has(wire[1]) ? 2 : 0) + (feeding.has(wire[0]) ? 1 : 0),
         run: () => editing.connect(wire),

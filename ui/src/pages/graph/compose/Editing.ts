@@ -1,13 +1,16 @@
 /** What can be done with a graph here, each by one call and one step to undo. What cannot be done says why. */
 
+import { get, path } from "../../../api/http";
 import { copy, readClip } from "../../../model/clip";
+import { compositeOf, isNamed, takenApart } from "../../../model/composites";
 import type { Change } from "../../../model/change";
 import * as gestures from "../../../model/gestures";
 import { type GraphDoc, type Place, type Wire, endOf, hasWire, wireKey } from "../../../model/graph";
-import { type Json, type Said, isSaid, own, said } from "../../../model/json";
+import { type Json, type JsonObject, type Said, isSaid, own, said } from "../../../model/json";
 import { type Catalogue, type Port, mainInput, mainOutput, spliceFilter, spliceFit, whyNot, wireBetween } from "../../../model/ports";
 import { tidy } from "../../../model/tidy";
 import { notify } from "../../../parts/Notices";
+import { messageOf } from "../../../parts/Problem";
 import { t } from "../../../texts";
 import { say } from "./words";
 import type { Gesture } from "../canvas/Canvas";
@@ -233,6 +236,23 @@ export class Editing {
   heal(): void {
     const [filter] = this.chosen.filters;
     if (filter !== undefined && this.draft.do(said("gesture.heal", { filter }), gestures.removeAndHeal(this.doc, filter))) this.draft.select(EMPTY);
+  }
+
+  /** Put what the chosen composite is made of in its place. */
+  async takeApart(): Promise<void> {
+    const [name] = this.chosen.filters;
+    const filter = name === undefined ? undefined : own(this.doc.nodes, name);
+    if (name === undefined || !filter) return;
+    const wanted = compositeOf(filter);
+    let composite: JsonObject;
+    try {
+      composite = isNamed(wanted) ? (await get<{ composite: JsonObject }>(path("composites", wanted.name, ...(wanted.version ? ["versions", wanted.version] : [])))).composite : wanted;
+    } catch (error) {
+      return void notify({ text: messageOf(error), kind: "bad" });
+    }
+    if (own(this.doc.nodes, name) !== filter) return; // it was changed meanwhile
+    const { changes, filters } = takenApart(this.doc, name, composite);
+    if (this.draft.do(said("gesture.takeApart", { filter: name }), changes)) this.select(filters);
   }
 
   // -- copies --------------------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
 /** What is chosen, as a form: a filter, a wire, a comment, or the graph itself. */
 
-import { AlignCenterHorizontal, AlignStartVertical, Cable, Copy, Trash2, X } from "lucide-react";
+import { AlignCenterHorizontal, AlignStartVertical, Box, Cable, Copy, PackageOpen, Trash2, X } from "lucide-react";
 import { Button } from "../../../parts/Button";
+import { isComposite } from "../../../model/composites";
 import { own } from "../../../model/json";
+import { specOf } from "../../../model/ports";
 import { type Wire, wireKey } from "../../../model/graph";
 import { t } from "../../../texts";
 import type { Fault } from "../../../model/problems";
@@ -17,10 +19,12 @@ export interface InspectorProps {
   readonly faults: readonly Fault[];
   readonly refused: string | undefined;
   readonly onConnect: () => void;
+  readonly onMake: () => void;
+  readonly mayNotCompose: string | undefined;
   readonly onClose: () => void;
 }
 
-export function Inspector({ editing, faults, refused, onConnect, onClose }: InspectorProps) {
+export function Inspector({ editing, faults, refused, onConnect, onMake, mayNotCompose, onClose }: InspectorProps) {
   const { doc, specs, chosen } = editing;
   const { filters, wires, comments } = chosen;
   // a frame around filters takes their wires along
@@ -33,6 +37,11 @@ export function Inspector({ editing, faults, refused, onConnect, onClose }: Insp
   const duplicate = (
     <Button refused={refused} icon={<Copy size={16} aria-hidden />} onClick={() => editing.duplicate()}>
       {t.compose.duplicate}
+    </Button>
+  );
+  const make = (
+    <Button refused={refused ?? mayNotCompose} icon={<Box size={16} aria-hidden />} onClick={onMake}>
+      {t.compose.makeComposite}
     </Button>
   );
   const [name, wire, comment] = [filters[0], wires[0], comments[0]];
@@ -70,6 +79,7 @@ export function Inspector({ editing, faults, refused, onConnect, onClose }: Insp
               </Button>
             </div>
             <div className="row">
+              {filters.length > 0 && make}
               {duplicate}
               {remove}
             </div>
@@ -78,12 +88,17 @@ export function Inspector({ editing, faults, refused, onConnect, onClose }: Insp
           <FilterForm
             key={filter.uid ?? name}
             {...{ name, filter, editing, faults, refused }}
-            spec={own(specs, filter.component)}
+            spec={specOf(specs, filter.component)}
             actions={
               <div className="row">
                 <Button refused={refused} icon={<Cable size={16} aria-hidden />} onClick={onConnect}>
                   {t.compose.connect}
                 </Button>
+                {isComposite(specs, filter) && (
+                  <Button refused={refused} icon={<PackageOpen size={16} aria-hidden />} onClick={() => void editing.takeApart()}>
+                    {t.compose.takeApart}
+                  </Button>
+                )}
                 {duplicate}
                 {remove}
               </div>

@@ -9,7 +9,7 @@ import { t } from "../../../texts";
 import { narrowed } from "./Picker";
 import type { View } from "./View";
 
-const FAMILIES: readonly Family[] = ["source", "parser", "transform", "routing", "publisher"];
+const FAMILIES: readonly Family[] = ["composite", "source", "parser", "transform", "routing", "publisher"];
 /** The pointer has to go so far before something is dragged rather than chosen, in pixels. */
 const DRAG_AFTER = 6;
 

@@ -1,7 +1,9 @@
 /** Everything that can be done while composing, as commands with shortcuts. */
 
 import type { Command } from "../../../commands/commands";
+import { isComposite } from "../../../model/composites";
 import { canRedo, canUndo } from "../../../model/history";
+import { own } from "../../../model/json";
 import { notify } from "../../../parts/Notices";
 import { messageOf } from "../../../parts/Problem";
 import { t } from "../../../texts";
@@ -18,6 +20,9 @@ export interface Surroundings {
   readonly openDeploy: () => void;
   readonly openDiscard: () => void;
   readonly rename: () => void;
+  readonly makeComposite: () => void;
+  /** Why no composite can be made here. */
+  readonly mayNotCompose: string | undefined;
 }
 
 const EDGES: readonly Edge[] = ["left", "right", "top", "bottom", "row", "column"];
@@ -71,6 +76,8 @@ export function commandsOf(editing: Editing, { state, refused, ...to }: Surround
     { id: "nothing", name: t.compose.chooseNothing, keys: "Escape", refused: state.selected.size ? undefined : t.compose.chooseFirst, run: () => draft.select(new Set()) },
     { id: "remove", name: t.compose.remove, refused: refused ?? (state.selected.size ? undefined : t.compose.chooseFirst), run: () => editing.remove() },
     { id: "heal", name: t.compose.heal, keys: "Shift+Delete", refused: one, run: () => editing.heal() },
+    { id: "make-composite", name: t.compose.makeComposite, keys: "Mod+G", refused: refused ?? to.mayNotCompose ?? (filters.length ? undefined : t.compose.chooseFirst), run: to.makeComposite },
+    { id: "take-apart", name: t.compose.takeApart, keys: "Mod+Shift+G", refused: one ?? (isComposite(editing.specs, own(editing.doc.nodes, filters[0] ?? "")) ? undefined : t.compose.noComposite), run: () => void editing.takeApart() },
     { id: "tidy", name: t.compose.tidy, keys: "T", refused, run: () => editing.tidy() },
     ...EDGES.map((edge): Command => ({ id: `align-${edge}`, name: t.compose.align[edge], refused: two, run: () => editing.align(edge) })),
     { id: "comment", name: t.compose.addComment, keys: "Shift+C", refused, run: () => editing.addComment() },

@@ -6,6 +6,8 @@ import { useCommands } from "../../../commands/commands";
 import * as gestures from "../../../model/gestures";
 import { type GraphDoc, filtersOf, wireKey } from "../../../model/graph";
 import { type JsonObject, own, said } from "../../../model/json";
+import { outermost } from "../../../model/composites";
+import { specOf } from "../../../model/ports";
 import { Button } from "../../../parts/Button";
 import { Empty } from "../../../parts/Empty";
 import { familyOf } from "../../../parts/Icon";
@@ -150,9 +152,9 @@ function Bench({ name, graph, specs, draft, state, refused }: TabProps & Drafted
 
   const spot = useMemo(() => report && ((wanted && sameSpot(report, wanted)) ?? firstSpot(report)), [report, wanted]);
   const here = report && spot ? stepOf(report, spot.filter) : undefined;
-  const fate = report && spot ? fateOf(report, spot, familyOf(own(specs, here?.component ?? "")) === "publisher") : "none";
+  const fate = report && spot ? fateOf(report, spot, familyOf(specOf(specs, here?.component ?? "")) === "publisher") : "none";
   const { badges, marks } = useMemo(() => drawn(doc, side === "tests" ? undefined : report, spot, side === "tests" ? tests.report : undefined), [doc, report, spot, side, tests.report]);
-  const selected = useMemo(() => new Set(spot && side === "sample" ? [spot.filter] : []), [spot, side]);
+  const selected = useMemo(() => new Set(spot && side === "sample" ? [outermost(spot.filter)] : []), [spot, side]);
 
   const begin = useCallback(
     (next: Sample) => {
@@ -165,9 +167,11 @@ function Bench({ name, graph, specs, draft, state, refused }: TabProps & Drafted
   );
   const choose = useCallback(
     (filter: string) => {
-      if (!report || !stepOf(report, filter)) return;
-      const onWay = spot && wayOf(report, spot).find((each) => each.filter === filter);
-      setWanted(onWay ?? { filter, at: stepOf(report, filter)?.in.length ? 0 : -1, sent: 0 });
+      // what a composite did is what the first filter inside did
+      const step = report && (stepOf(report, filter) ?? report.steps.find((each) => outermost(each.filter) === filter));
+      if (!report || !step) return;
+      const onWay = spot && wayOf(report, spot).find((each) => outermost(each.filter) === filter);
+      setWanted(onWay ?? { filter: step.filter, at: step.in.length ? 0 : -1, sent: 0 });
     },
     [report, spot],
   );
@@ -228,7 +232,7 @@ function Bench({ name, graph, specs, draft, state, refused }: TabProps & Drafted
   const form = isFormOpen && spot && filter && (
     <aside className="inspector bench-form" aria-label={t.step.paramsOf(spot.filter)}>
       <div className="inspector-inner">
-        <FilterForm key={filter.uid ?? spot.filter} name={spot.filter} spec={own(specs, filter.component)} faults={state.faults} actions={null} {...{ filter, editing, refused }} />
+        <FilterForm key={filter.uid ?? spot.filter} name={spot.filter} spec={specOf(specs, filter.component)} faults={state.faults} actions={null} {...{ filter, editing, refused }} />
       </div>
     </aside>
   );

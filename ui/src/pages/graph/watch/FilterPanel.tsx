@@ -1,9 +1,12 @@
 /** A filter at work: what it does just now, how long that takes, what it says, and how it is set. */
 
+import { Box } from "lucide-react";
 import { path, query } from "../../../api/http";
+import { outermost } from "../../../model/composites";
 import type { FilterDoc } from "../../../model/graph";
 import { type Json, own } from "../../../model/json";
 import type { Spec } from "../../../model/ports";
+import { Button } from "../../../parts/Button";
 import { Doc } from "../../../parts/Doc";
 import { Icon } from "../../../parts/Icon";
 import { brief, count, rate, share } from "../../../parts/numbers";
@@ -35,25 +38,34 @@ export interface FilterPanelProps {
   readonly watching: Watching;
   readonly instances: number;
   readonly onClose: () => void;
+  /** Of one that is made of others: show these. */
+  readonly onEnter: (() => void) | undefined;
 }
 
-export function FilterPanel({ name, filter, spec, live, watching, instances, onClose }: FilterPanelProps) {
+export function FilterPanel({ name, filter, spec, live, watching, instances, onClose, onEnter }: FilterPanelProps) {
   const rests = live.resting?.find((each) => each.filter === name);
   const { component, params, uid: _uid, ...options } = filter;
   const counted = own(live.counts ?? {}, name);
+  const used = live.composites?.find((each) => each.name === component);
   return (
     <Side title={name} icon={<Icon spec={spec} />} onClose={onClose}>
       <div>
         <b>{component}</b>
         {spec && <Doc text={spec.doc} isBrief />}
       </div>
+      {onEnter && (
+        <Button icon={<Box size={16} aria-hidden />} onClick={onEnter}>
+          {t.watch.lookInside}
+        </Button>
+      )}
+      {used && used.newest > used.version && <p className="dim">{t.watch.newerComposite(String(used.version), String(used.newest))}</p>}
       {live.error_filter === name && live.error && <p className="problem">{live.error}</p>}
       {rests && <p className="warning">{t.watch.restsSince(clock.format(new Date(rests.since)), rests.reason)}</p>}
       <Part title={t.watch.now}>
         <Now name={name} watching={watching} instances={instances} />
-        <a href={address(["repair"], { graph: live.name, filter: name })}>{t.watch.deadLetters}</a>
+        {!onEnter && <a href={address(["repair"], { graph: live.name, filter: name })}>{t.watch.deadLetters}</a>}
       </Part>
-      <Times graph={live.name} filter={name} />
+      {!onEnter && <Times graph={live.name} filter={name} />}
       {counted && Object.keys(counted).length > 0 && (
         <Part title={t.watch.counts}>
           <Facts facts={Object.entries(counted).map(([key, value]) => [key, count(value)])} />
@@ -65,11 +77,13 @@ export function FilterPanel({ name, filter, spec, live, watching, instances, onC
         ) : (
           <Facts facts={[...Object.entries(params), ...Object.entries(options)].map(([key, value]) => [key, <code key={key}>{shown(value)}</code>])} />
         )}
-        <a href={address(["graphs", live.name, "compose"], { filter: name })}>{t.watch.changeParams}</a>
+        <a href={address(["graphs", live.name, "compose"], { filter: outermost(name) })}>{t.watch.changeParams}</a>
       </Part>
-      <Part title={t.watch.log}>
-        <Log graph={live.name} filter={name} />
-      </Part>
+      {!onEnter && (
+        <Part title={t.watch.log}>
+          <Log graph={live.name} filter={name} />
+        </Part>
+      )}
     </Side>
   );
 }

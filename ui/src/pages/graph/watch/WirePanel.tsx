@@ -9,9 +9,9 @@ import { Button } from "../../../parts/Button";
 import { brief, count, rate, share } from "../../../parts/numbers";
 import { Problem } from "../../../parts/Problem";
 import { language, t } from "../../../texts";
-import { levelOf } from "./counters";
+import { levelOf, tapOf } from "./counters";
 import { Facts, Part, Side } from "./Side";
-import { type Watching, tapOf, useSnapshot } from "./watching";
+import { type Watching, useSnapshot } from "./watching";
 
 interface Tapped {
   readonly time: string;
@@ -29,13 +29,22 @@ const AGAIN_MS = 1000;
 const BRIEF = 80;
 const clock = new Intl.DateTimeFormat(language, { timeStyle: "medium" });
 
-export function WirePanel({ graph, wire, watching, onClose }: { readonly graph: string; readonly wire: Wire; readonly watching: Watching; readonly onClose: () => void }) {
+export interface WirePanelProps {
+  readonly graph: string;
+  readonly wire: Wire;
+  /** The wire that runs, of which packets are shown. */
+  readonly tapped: Wire;
+  readonly watching: Watching;
+  readonly onClose: () => void;
+}
+
+export function WirePanel({ graph, wire, tapped, watching, onClose }: WirePanelProps) {
   return (
     <Side title={`${wire[0]} → ${wire[1]}`} onClose={onClose}>
       <Part title={t.watch.now}>
         <Now wire={wire} watching={watching} />
       </Part>
-      <Tap key={tapOf(wire)} graph={graph} tap={tapOf(wire)} />
+      <Tap key={tapOf(tapped)} graph={graph} tap={tapOf(tapped)} />
     </Side>
   );
 }

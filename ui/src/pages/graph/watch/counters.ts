@@ -1,5 +1,9 @@
 /** What the node counts each second, and how it is drawn. */
 
+import type { Level } from "../../../model/composites";
+import { filtersOf, wireKey } from "../../../model/graph";
+import { own } from "../../../model/json";
+
 export interface FilterCounters {
   readonly in?: number;
   readonly out?: number;
@@ -26,6 +30,35 @@ export interface Counters {
 }
 
 export const NOTHING: Counters = { filters: {}, wires: {} };
+
+/** Counters with those of what is drawn and made of others: each is the sum of what runs behind it. */
+export function withLevel(counters: Counters, level: Level | undefined): Counters {
+  if (!level?.inside.size) return counters;
+  const wires: Record<string, WireCounters> = { ...counters.wires };
+  const filters: Record<string, FilterCounters> = { ...counters.filters };
+  const flow = new Map<string, { in: number; out: number }>();
+  for (const wire of level.doc.wires) {
+    const [from, to] = filtersOf(wire);
+    if (!level.inside.has(from) && !level.inside.has(to)) continue;
+    const behind = (level.wires.get(wireKey(wire)) ?? []).map((each) => own(counters.wires, tapOf(each)) ?? {});
+    const sum = (what: keyof WireCounters): number => behind.reduce((all, each) => all + (each[what] ?? 0), 0);
+    const found = { packets: sum("packets"), parked: sum("parked"), depth: sum("depth"), bound: sum("bound") };
+    wires[tapOf(wire)] = found;
+    for (const [name, side] of [[from, "out"], [to, "in"]] as const) {
+      const before = flow.get(name) ?? { in: 0, out: 0 };
+      flow.set(name, { ...before, [side]: before[side] + found.packets });
+    }
+  }
+  for (const [name, inside] of level.inside) {
+    const all = inside.map((each) => own(counters.filters, each) ?? {});
+    const sum = (what: keyof FilterCounters): number => all.reduce((total, each) => total + (each[what] ?? 0), 0);
+    filters[name] = { ...(flow.get(name) ?? { in: sum("in"), out: sum("out") }), busy: sum("busy"), parked: sum("parked"), failures: sum("failures"), retries: sum("retries"), resting: Math.max(...all.map((each) => each.resting ?? 0)) };
+  }
+  return { filters, wires };
+}
+
+/** The name of a wire in counters and taps. */
+export const tapOf = ([from, to]: readonly [string, string]): string => `${from}-${to}`;
 
 /** The queue of a graph; documents in a second, and what waits. */
 export interface Queue {

@@ -2,18 +2,16 @@
 
 import { useEffect, useMemo, useSyncExternalStore } from "react";
 import { listen, type NodeEvent } from "../../../api/events";
-import { type GraphDoc, wireKey } from "../../../model/graph";
+import type { Level } from "../../../model/composites";
+import { wireKey } from "../../../model/graph";
 import { own } from "../../../model/json";
 import { brief, rate, share } from "../../../parts/numbers";
 import { t } from "../../../texts";
 import { Live } from "../canvas/live";
-import { type Counters, EMPTY, type FilterCounters, NOTHING, type Queue, type WireCounters, levelOf, widthOf } from "./counters";
+import { type Counters, EMPTY, type FilterCounters, NOTHING, type Queue, type WireCounters, levelOf, tapOf, widthOf, withLevel } from "./counters";
 
 /** Seconds of which rates are kept. */
 const KEPT = 90;
-
-/** The name of a wire in counters and taps. */
-export const tapOf = ([from, to]: readonly [string, string]): string => `${from}-${to}`;
 
 export interface Snapshot {
   readonly counters: Counters;
@@ -26,7 +24,8 @@ export class Watching {
   readonly live = new Live();
   #snapshot: Snapshot = { counters: NOTHING, queue: EMPTY, published: [] };
   readonly #listeners = new Set<() => void>();
-  #graph: GraphDoc | undefined;
+  #level: Level | undefined;
+  #told: Counters = NOTHING;
   #instances = 1;
 
   readonly subscribe = (listener: () => void): (() => void) => {
@@ -37,15 +36,17 @@ export class Watching {
   readonly snapshot = (): Snapshot => this.#snapshot;
 
   /** What is drawn from now on. */
-  of(graph: GraphDoc | undefined, instances: number): void {
-    this.#graph = graph;
+  of(level: Level | undefined, instances: number): void {
+    this.#level = level;
     this.#instances = Math.max(instances, 1);
+    this.#snapshot = { ...this.#snapshot, counters: withLevel(this.#told, level) };
     this.#draw();
   }
 
   readonly hear = ({ kind, data }: NodeEvent): void => {
     if (kind === "counters") {
-      this.#snapshot = { ...this.#snapshot, counters: { ...NOTHING, ...(data as unknown as Counters) } };
+      this.#told = { ...NOTHING, ...(data as unknown as Counters) };
+      this.#snapshot = { ...this.#snapshot, counters: withLevel(this.#told, this.#level) };
       this.#draw();
     } else {
       const queue = { ...EMPTY, ...(data as unknown as Queue) };
@@ -56,8 +57,8 @@ export class Watching {
 
   #draw(): void {
     const { filters, wires } = this.#snapshot.counters;
-    for (const wire of this.#graph?.wires ?? []) this.#drawWire(wireKey(wire), own(wires, tapOf(wire)) ?? {});
-    for (const name of Object.keys(this.#graph?.nodes ?? {})) this.#drawFilter(name, own(filters, name) ?? {});
+    for (const wire of this.#level?.doc.wires ?? []) this.#drawWire(wireKey(wire), own(wires, tapOf(wire)) ?? {});
+    for (const name of Object.keys(this.#level?.doc.nodes ?? {})) this.#drawFilter(name, own(filters, name) ?? {});
   }
 
   #drawWire(key: string, counters: WireCounters): void {
@@ -88,9 +89,9 @@ export class Watching {
 }
 
 /** The watching of a graph, for as long as a part is there. */
-export function useWatching(name: string, graph: GraphDoc | undefined, instances: number): Watching {
+export function useWatching(name: string, level: Level | undefined, instances: number): Watching {
   const watching = useMemo(() => new Watching(), []);
-  useEffect(() => watching.of(graph, instances), [watching, graph, instances]);
+  useEffect(() => watching.of(level, instances), [watching, level, instances]);
   useEffect(() => listen(["counters", "queue"], watching.hear, name), [watching, name]);
   return watching;
 }
