@@ -1,4 +1,4 @@
-"""Deliveries on their way to the nodes that own them: those of one turn of the loop travel together.
+"""Deliveries on their way to the nodes that own them: those that come while calls are under way travel together.
 
 PERF: a call of its own for each costs both nodes 120 µs, more than a small document does otherwise.
 """
@@ -6,6 +6,7 @@ PERF: a call of its own for each costs both nodes 120 µs, more than a small doc
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict, deque
 from typing import NamedTuple
 
 from pypes.core.watched_tasks import WatchedTasks
@@ -19,6 +20,8 @@ from pypes.runtime.worker.members import LOST, Members
 
 #: Bytes of bodies with which a call is full.
 CALL_BYTES = 8 << 20
+#: Calls to one node that are under way at a time; what comes meanwhile waits for the next.
+MOST_CALLS = 2
 
 
 class Waiting(NamedTuple):
@@ -28,39 +31,50 @@ class Waiting(NamedTuple):
     receipt: asyncio.Future[str]
 
 
+class Lane:
+    """Deliveries on their way to one node: those that wait for a call, and how many calls are under way."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[Waiting] = deque()
+        self.calls = 0
+
+
 class Forwarder:
     """Sends deliveries to other nodes; used within one event loop."""
 
     def __init__(self, members: Members) -> None:
         self._members = members
-        #: Deliveries that go to each node at the end of this turn of the loop, by its name.
-        self._leaving: dict[str, list[Waiting]] = {}
+        self._lanes: defaultdict[str, Lane] = defaultdict(Lane)
         self._tasks = WatchedTasks(lambda name: None)
         self._loop = asyncio.get_running_loop()
 
     def append(self, owner: Member, header: Header, body: bytes, key: Key | None) -> asyncio.Future[str]:
         """Have a node append a delivery; the future gives its receipt, and fails as ``Queue.append`` or if the node is silent."""
         waiting = Waiting(Sent(header, body, key), self._loop.create_future())
-        leaving = self._leaving.get(owner.name)
-        if leaving is None:
-            leaving = self._leaving[owner.name] = []
-            self._loop.call_soon(self._leave, owner)
-        leaving.append(waiting)
+        lane = self._lanes[owner.name]
+        if not lane.waiting and lane.calls < MOST_CALLS:
+            self._loop.call_soon(self._leave, owner, lane)
+        lane.waiting.append(waiting)
         return waiting.receipt
 
-    def _leave(self, owner: Member) -> None:
-        leaving = self._leaving.pop(owner.name)
+    def _leave(self, owner: Member, lane: Lane) -> None:
         part: list[Waiting] = []
         size = 0
-        for waiting in leaving:
-            if part and size + len(waiting.sent.body) > CALL_BYTES:
-                self._tasks.start(self._send(owner, part), "forwarding")
-                part, size = [], 0
-            part.append(waiting)
-            size += len(waiting.sent.body)
-        self._tasks.start(self._send(owner, part), "forwarding")
+        while lane.waiting and (not part or size + len(lane.waiting[0].sent.body) <= CALL_BYTES):
+            part.append(lane.waiting.popleft())
+            size += len(part[-1].sent.body)
+        if part:
+            lane.calls += 1
+            self._tasks.start(self._send(owner, lane, part), "forwarding")
 
-    async def _send(self, owner: Member, part: list[Waiting]) -> None:
+    async def _send(self, owner: Member, lane: Lane, part: list[Waiting]) -> None:
+        try:
+            await self._carry(owner, part)
+        finally:
+            lane.calls -= 1
+            self._leave(owner, lane)
+
+    async def _carry(self, owner: Member, part: list[Waiting]) -> None:
         try:
             taken = await self._members.calls(owner).append([waiting.sent for waiting in part])
         except PypesError as error:
