@@ -18,7 +18,7 @@ _DIGEST_BYTES = 16
 class Arrival:
     """``header`` and ``key`` are complete once the body was checked, whole by :meth:`check` or in blocks by :meth:`feed`."""
 
-    def __init__(self, header: Header, key: str | None, limits: Limits, is_ordered: bool) -> None:
+    def __init__(self, header: Header, key: str | None, limits: Limits, is_ordered: bool, is_request: bool = False) -> None:
         """Raises :class:`BadRequest` for a lenient body that has no parts that could be left out."""
         if header.is_lenient and (header.method == "DELETE" or parse(header.content_type).codec not in IN_PART):
             raise BadRequest(
@@ -27,8 +27,9 @@ class Arrival:
                 where="on_error",
             )
         self.header = header
-        #: Scoped to the graph. Its digest is empty until the body was checked.
-        self.key = None if key is None else Key(f"{header.graph}\0{key}", b"")
+        #: Scoped to the graph, and to those who give such keys. Its digest is empty until the body was checked.
+        scope = f"{header.graph}\0\0" if is_request else f"{header.graph}\0"
+        self.key = None if key is None else Key(scope + key, b"", is_request)
         self._limits = limits
         self._seen = Survey(header, is_ordered) if header.is_lenient or is_ordered else None
         self._hash = None if key is None else blake2b(_identity(header), digest_size=_DIGEST_BYTES)

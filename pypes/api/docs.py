@@ -183,7 +183,7 @@ class Documents:
         )
         if wanted.key is None:
             self._worker.check_room(req.content_length or 0, graph, is_bulk=wanted.is_bulk)
-        arrival = Arrival(header, wanted.key, self._limits, self._worker.is_ordered(graph))
+        arrival = Arrival(header, wanted.key, self._limits, self._worker.is_ordered(graph), wanted.is_request)
         if whole is None or wanted.is_bulk:
             async with self._turn(header, req.content_length):
                 receipt = await self._take(req, arrival, whole)
@@ -329,7 +329,7 @@ class Documents:
             is_traced=is_traced,
             context=context,
         )
-        arrival = Arrival(header, wanted.key, self._limits, self._worker.is_ordered(graph))
+        arrival = Arrival(header, wanted.key, self._limits, self._worker.is_ordered(graph), wanted.is_request)
         arrival.finish(1, 0)
         receipt = await self._worker.submit(arrival.header, b"", None, arrival.key)
         await req.discard()

@@ -15,7 +15,10 @@ from pypes.runtime.worker.callbacks import checked_url
 
 
 class Options(NamedTuple):
-    """``key`` is the Idempotency-Key as sent, ``wait_s`` how long the client prefers to wait, in seconds."""
+    """``key`` is the Idempotency-Key as sent, or else, with ``is_request``, the id that a balancer gave the request.
+
+    ``wait_s`` is how long the client prefers to wait, in seconds.
+    """
 
     is_lenient: bool = False
     is_bulk: bool = False
@@ -24,9 +27,14 @@ class Options(NamedTuple):
     wait_s: float = 0.0
     keeps_folders: bool = False
     is_traced: bool = False
+    is_request: bool = False
 
 
 PLAIN = Options()
+
+#: Fields by which a request that comes again is known, the first that is there.
+REQUEST_ID = "Pypes-Request-Id"
+KEYS = ("Idempotency-Key", REQUEST_ID)
 
 TRACED = Parameter(
     "trace",
@@ -66,6 +74,13 @@ PARAMETERS = (
         "header",
     ),
     Parameter(
+        REQUEST_ID,
+        "The id that a load balancer gave this request, which it may send to several nodes of a fleet: it is accepted once. "
+        "An Idempotency-Key counts before it.",
+        {"type": "string", "minLength": 1},
+        "header",
+    ),
+    Parameter(
         "traceparent",
         "The trace that the request belongs to (W3C Trace Context): carried on to the callback and to publishers over HTTP. "
         "What is not valid is ignored.",
@@ -87,19 +102,20 @@ def options_of(req: Request, limits: Limits, hosts: Collection[str]) -> Options:
 
     Raises :class:`BadRequest` for what has no meaning, :class:`Forbidden` (``callback.host``) for another host.
     """
-    has_key = req.has_header(b"idempotency-key")
+    name = next((name for name in KEYS if req.has_header(name.lower().encode())), None)
     prefer = req.header(b"prefer")
-    if not req.query_string and not has_key and not prefer:
+    if not req.query_string and name is None and not prefer:
         return PLAIN
     callback = req.get_param("callback")
     return Options(
         choice_of(req, "on_error", ("refuse", "deadletter")) == "deadletter",
         choice_of(req, "lane", ("live", "bulk")) == "bulk",
         callback if callback is None else checked_url(callback, hosts),
-        _checked_key(req.header(b"idempotency-key"), limits) if has_key else None,
+        None if name is None else _checked_key(req.header(name.lower().encode()), name, limits),
         _preferred_wait_s(prefer) if prefer else 0.0,
         choice_of(req, "folders", ("cut", "keep")) == "keep",
         is_traced(req),
+        name == REQUEST_ID,
     )
 
 
@@ -108,12 +124,12 @@ def is_traced(req: Request) -> bool:
     return choice_of(req, "trace", ("0", "1")) == "1"
 
 
-def _checked_key(key: str, limits: Limits) -> str:
+def _checked_key(key: str, name: str, limits: Limits) -> str:
     if not 0 < len(key) <= limits.idempotency_key_bytes:
         raise BadRequest(
-            f"an Idempotency-Key must have 1 to {limits.idempotency_key_bytes} bytes; use a UUID, for example",
+            f"{name} must have 1 to {limits.idempotency_key_bytes} bytes; use a UUID, for example",
             code="idempotency.key",
-            where="Idempotency-Key",
+            where=name,
         )
     return key
 

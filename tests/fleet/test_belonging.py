@@ -164,3 +164,31 @@ def test_who_restarts_is_waited_for(tmp_path: Path) -> None:
             for each in asking:
                 each.result()
         assert {answer.status for answer in answers} == {200, 202}
+
+
+def requested(node: Node, id: str, **document: Any) -> Any:
+    return node.post(json.dumps(document).encode(), "/docs", **{"Pypes-Request-Id": id})
+
+
+def test_a_request_that_a_balancer_sends_to_several_nodes_is_accepted_once(tmp_path: Path) -> None:
+    # none is given up here, however busy the machine is
+    with fleet(tmp_path, 2, patience_s=60.0) as pair:
+        here, other = pair.nodes
+        for number in range(20):
+            assert len({receipt(requested(node, f"once-{number}", number=number)) for node in pair.nodes}) == 1
+        # keys of clients are others, and count before
+        assert receipt(keyed(here, "once-1", number=1)) != receipt(requested(other, "once-1", number=1))
+        fields = {"Idempotency-Key": "one-key"}
+        found = [receipt(node.post(b"{}", **fields, **{"Pypes-Request-Id": node.url})) for node in pair.nodes]
+        assert found[0] == found[1]
+
+
+def test_a_request_is_taken_by_another_once_its_owner_has_been_given_up(pair: Fleet) -> None:
+    """Before, it may be one that the owner has accepted: it waits, and is refused."""
+    here, gone = pair.nodes
+    gone.kill()
+    assert 503 in {requested(here, f"early-{number}", number=number).status for number in range(12)}
+    until(lambda: "away" in {member["state"] for member in pair.members(here)}, 20, "missed")
+    for number in range(20):
+        receipt(requested(here, f"late-{number}", number=number))
+    assert 503 in {keyed(here, f"late-{number}", number=number).status for number in range(12)}

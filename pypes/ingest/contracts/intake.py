@@ -14,10 +14,14 @@ DIGEST_BYTES = 8
 
 
 class Key(NamedTuple):
-    """An idempotency key: its name as the caller scopes it, and the digest of the request that came with it."""
+    """An idempotency key: its name as the caller scopes it, and the digest of the request that came with it.
+
+    ``is_request``: a balancer gave it, as the id of one request that it may send to several nodes.
+    """
 
     name: str
     digest: bytes
+    is_request: bool = False
 
 
 class Waiter(Protocol):

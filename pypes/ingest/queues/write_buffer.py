@@ -326,7 +326,7 @@ class WriteBuffer:
             if isinstance(append.body, Spooled):
                 spools.append(append.body.name)
             if append.key is not None:
-                batch.keys.append(key_row(*append.key, key, position, salt, header.graph))
+                batch.keys.append(key_row(append.key.name, append.key.digest, key, position, salt, header.graph))
             if append.replays:
                 batch.removed += append.replays
             if append.link is not None:

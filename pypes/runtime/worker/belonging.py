@@ -74,16 +74,18 @@ class Belonging:
         Waits while the owner may only be restarting, and while not all nodes know the same members.
         """
         text = text_of(header.graph, key, is_ordered=is_ordered)
+        # had the request been sent before, these had not been there to accept it; an earlier one they may have accepted
+        given_up = self._members.given_up if key is not None and key.is_request and not is_ordered else frozenset[str]()
         deadline = math.inf
         is_taken = False
         try:
             while True:
                 self._check_open(header.graph)
                 try:
-                    owner = self._owner(text, is_ordered=is_ordered)
+                    owner = self._owner(text, is_ordered=is_ordered, given_up=given_up)
                     if owner is not None:
                         return await self._forward(owner, header, body, key)
-                    if (receipt := await self._before(text, header.graph, key, is_ordered=is_ordered)) is not None:
+                    if (receipt := await self._before(text, header.graph, key, given_up, is_ordered=is_ordered)) is not None:
                         return receipt
                     is_taken = True
                     return await self._here(header, body, decoded, key)
@@ -100,10 +102,10 @@ class Belonging:
         """True if what kept a delivery from being appended may pass by itself in a moment."""
         return error.code in PASSING and (error.code != AWAY_CODE or self._members.is_patient(error.where))
 
-    def _owner(self, text: str, *, is_ordered: bool) -> Member | None:
+    def _owner(self, text: str, *, is_ordered: bool, given_up: frozenset[str]) -> Member | None:
         """The node to which a text belongs, ``None`` if it is this one, or stands for one that is away."""
         ranks = self._members.ranked(text)
-        if not ranks or ranks[0].is_here:
+        if not ranks or ranks[0].is_here or ranks[0].name in given_up:
             return None
         is_free = ranks[0].state == AWAY and not (is_ordered or self._is_key_owner_required)
         return None if is_free else ranks[0]
@@ -117,10 +119,11 @@ class Belonging:
                 await calls.piece(name, header.graph, key, piece)
         return await calls.append_pieces(header, name, key)
 
-    async def _before(self, text: str, graph: str, key: Key | None, *, is_ordered: bool) -> str | None:
+    async def _before(self, text: str, graph: str, key: Key | None, given_up: frozenset[str], *, is_ordered: bool) -> str | None:
         """Ask former owners of what this node owns: the receipt that a key has, and what is left of a graph with order."""
         ranks = self._members.ranked(text)
         former = self._members.former(text) if ranks and ranks[0].is_here else []
+        former = [one for one in former if one.member.name not in given_up]
         if former and key is not None:
             if (receipt := await self._known(graph, key)) is not None:
                 return receipt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -67,6 +68,9 @@ class Members:
         has_changed = {(m.name, m.state == DRAINED) for m in members} != {(m.name, m.state == DRAINED) for m in self.all}
         has_changed |= {m.adopted for m in members} != {m.adopted for m in self.all}
         self.all = members
+        for member in members:
+            if member.state != AWAY:
+                self._missed.pop(member.name, None)
         self._ranks.clear()
         self._formers.clear()
         others = [member for member in members if member.number != self._node and member.state not in (TWIN, DRAINED)]
@@ -157,6 +161,13 @@ class Members:
     def is_patient(self, name: str) -> bool:
         """True if a node that does not answer now may only be restarting."""
         return time.monotonic() - self._missed.setdefault(name, time.monotonic()) < self.patience_s
+
+    @property
+    def given_up(self) -> frozenset[str]:
+        """The names of nodes that are away, and were missed for longer than they are waited for."""
+        before = time.monotonic() - self.patience_s
+        names = (member.name for member in self.all if member.state == AWAY)
+        return frozenset(name for name in names if self._missed.get(name, math.inf) <= before)
 
     def others(self) -> list[tuple[str, MemberCalls]]:
         """The other nodes, each with its name; one that does not answer is not waited for."""
