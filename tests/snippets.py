@@ -8,7 +8,8 @@ A document is run from top to bottom in one place. What its fences mean (see doc
     text        shown only
 
 ``…`` in what is printed stands for anything. The address 127.0.0.1:8080 stands for that of the running server, which is
-the one that the latest ``pypes serve`` started. A command may fail only if what it prints is shown.
+the one that the latest ``pypes serve`` started. A command that ends with ``&`` goes on in the background until the document
+ends; the ports 8081 to 8099 of 127.0.0.1 stand for free ones. A command may fail only if what it prints is shown.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -28,12 +30,15 @@ from pathlib import Path
 
 import urllib3
 
-from pypes.testing.node import share_descriptions
+from pypes.testing.node import free_port, share_descriptions
+from tests.needed import missing
 
 ROOT = Path(__file__).parent.parent
 ADDRESS = "127.0.0.1:8080"
 READY_S = 30.0
 STOP_S = 30.0
+#: Addresses of further servers of a document, beside the one at :data:`ADDRESS`.
+_FURTHER = r"127\.0\.0\.1:80(?:8[1-9]|9\d)\b"
 MARK = "--- end of the command, status"
 
 
@@ -55,7 +60,7 @@ def blocks_of(document: str) -> list[Block]:
 
 def furnish(place: Path) -> Path:
     """Make a directory look like the root of the project, so that what runs there leaves nothing in the project."""
-    for name in ("README.md", "docs", "graphs", "pypes", "samples"):
+    for name in ("README.md", "deploy", "docs", "graphs", "pypes", "samples"):
         (place / name).symlink_to(ROOT / name)
     (place / ".venv").mkdir()
     (place / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
@@ -68,7 +73,7 @@ def environ(place: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYPES_", "PYTHONPATH", "PYTEST_"))}
     return {
         **kept,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}{os.pathsep}/usr/sbin",
         "CURL_HOME": str(place),
         "XDG_STATE_HOME": str(place / ".state"),
         "PYTHONPATH": str(place / "site"),
@@ -130,6 +135,8 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            # what it starts in the background ends with it
+            start_new_session=True,
         )
 
     def run(self, command: str) -> tuple[int, str]:
@@ -150,7 +157,7 @@ class Shell:
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
             pipe.close()
-        self._process.kill()
+        os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
 
@@ -162,6 +169,7 @@ class Runner:
         self._shell = Shell(self.place)
         self._servers = contextlib.ExitStack()
         self._address = ADDRESS
+        self._ports: dict[str, str] = {}
 
     def __enter__(self) -> Runner:
         return self
@@ -174,7 +182,7 @@ class Runner:
             self._shell.close()
 
     def run(self, block: Block) -> None:
-        text = block.text.replace(ADDRESS, self._address)
+        text = self._there(block.text)
         if block.name:
             path = self.place / block.name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -188,15 +196,27 @@ class Runner:
             json.loads(text)
 
     def _command(self, command: str, shown: str) -> None:
-        if re.match(r"(\w+=\S+ )*pypes serve\b", command):
+        is_background = command.endswith("&")
+        if re.match(r"(\w+=\S+ )*pypes serve\b", command) and not is_background:
             self._servers.close()
             self._address = self._servers.enter_context(server(command, self.place))
             return
-        command, shown = command.replace(ADDRESS, self._address), shown.replace(ADDRESS, self._address)
+        if is_background:
+            _prepare(command, self.place)
+        command, shown = self._there(command), self._there(shown)
         status, printed = self._shell.run(command)
         assert status == 0 or shown, f"{command}\nstatus {status}: {printed}"
         if shown:
             assert matches(shown, printed), f"{command}\nprints\n{printed}\nand not\n{shown}"
+
+    def _there(self, text: str) -> str:
+        """The text with the addresses of this run."""
+        return re.sub(_FURTHER, self._further, text.replace(ADDRESS, self._address))
+
+    def _further(self, found: re.Match[str]) -> str:
+        if found[0] not in self._ports:
+            self._ports[found[0]] = f"127.0.0.1:{free_port()}"
+        return self._ports[found[0]]
 
     def _program(self, name: str, text: str) -> None:
         command = [sys.executable, *([name] if name else ["-c", text])]
@@ -204,6 +224,15 @@ class Runner:
         assert done.returncode == 0, done.stderr
         shown = "\n".join(re.findall(r"^\s*print\(.*\)  # (.*)$", text, re.MULTILINE))
         assert matches(shown, done.stdout), f"it prints\n{done.stdout}\nand not\n{shown}"
+
+
+def _prepare(command: str, place: Path) -> None:
+    """See to it that a command to go on in the background can start."""
+    words = command.split()
+    if words[:2] == ["pypes", "serve"]:
+        share_descriptions(place / words[words.index("--data") + 1])
+    elif shutil.which(words[0], path=environ(place)["PATH"]) is None:
+        missing(f"{words[0]} is not there: apt-get install {words[0]}")
 
 
 def commands_of(text: str) -> list[tuple[str, str]]:
