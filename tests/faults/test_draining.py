@@ -152,7 +152,7 @@ class Pair:
             found = ask(self.y, f"/receipts/{receipt}?wait=20")
             assert (found["state"], found["published"]) == ("done", 1)
         lines = [
-            json.loads(line)["fields"]["number"]
+            json.loads(line)["number"]
             for node in (self.x, self.y)
             if (path := node.base / "data" / "out.jsonl").exists()
             for line in path.read_text().splitlines()
