@@ -51,7 +51,7 @@ class NodeOwners:
 
     def adopted(self, receipt: ReceiptId) -> RecordCalls | None:
         """The shard that keeps what an id names, if it came from another node."""
-        slot = self._peers.slot_of(receipt.node, receipt.shard)
+        slot = None if receipt.node == self._node else self._peers.slot_of(receipt.node, receipt.shard)
         return None if slot is None else self._peers.shard(slot)
 
     def every(self) -> list[Owner]:

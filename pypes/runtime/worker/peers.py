@@ -75,7 +75,10 @@ class Peers:
 
     def adopted(self) -> dict[int, Origin]:
         """The slots with shards that came from other nodes, and the origin of each. Raises :class:`StoreError`."""
-        for number in self._shards.numbers():
+        return self._adopted_of(self.numbers())
+
+    def _adopted_of(self, numbers: list[int]) -> dict[int, Origin]:
+        for number in numbers:
             # PERF: a slot keeps its origin for good
             if number not in self._origins and number >= self._config.workers:
                 self._origins[number] = self._shards.origin(number)
@@ -83,8 +86,9 @@ class Peers:
 
     def own(self) -> list[int]:
         """The shards of this node, ascending."""
-        adopted = self.adopted()
-        return [number for number in self.numbers() if number not in adopted]
+        numbers = self.numbers()
+        adopted = self._adopted_of(numbers)
+        return [number for number in numbers if number not in adopted]
 
     def slot_of(self, node: int, shard: int) -> int | None:
         """The slot with a shard of another node."""
