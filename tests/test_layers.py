@@ -193,6 +193,7 @@ CONTRACT = (
     "pypes.errors.",
     "pypes.core.identity.",
     "pypes.core.trace_context.",
+    "pypes.core.hops.",
     "pypes.core.media_types.",
     "pypes.core.file_names.",
     "pypes.component.budget.",

@@ -56,6 +56,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "test_draining::test_a_kill": ("A node dies while it is drained",),
     "test_fleet::test_every_file": (),
     "test_fleet::test_what_a_killed_node": ("A node of a fleet dies",),
+    "test_handed_over": ("An instance is killed", "An ingest worker is killed", "The supervisor is killed"),
     "test_outbox::test_a_full_disk": ("The disk is full",),
     "test_outbox::test_processes": ("A process dies while it publishes",),
     "test_outbox::test_what_waits": (),

@@ -42,6 +42,7 @@ COMPONENTS = {
     "JSONLines": "json_lines",
     "CSVWriter": "csv_writer",
     "Outbox": "outbox",
+    "Node": "node",
 }
 
 setup(

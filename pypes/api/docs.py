@@ -25,6 +25,7 @@ from pypes.api.receipts import RECEIPT, wait_receipt
 from pypes.api.reception import Reception, grown_bytes
 from pypes.api.request import Request
 from pypes.api.sampling import Sampling, context_of
+from pypes.core.hops import MAX_HOPS
 from pypes.core.identity import id_of
 from pypes.core.media_types import PACKETS, media_type_of
 from pypes.core.trace_context import TraceContext
@@ -117,6 +118,12 @@ PARAMETERS = (
         f"several times. Also in the head of a part. At most {MAX_META} names, of {MAX_META_BYTES} bytes together, and none that "
         "the server sets itself.",
         TEXT,
+        "header",
+    ),
+    Parameter(
+        "Pypes-Hops",
+        f"How many nodes the documents came over, this one included, if a node hands them in; more than {MAX_HOPS} are refused.",
+        {"type": "integer", "minimum": 1, "maximum": MAX_HOPS},
         "header",
     ),
     *options.PARAMETERS,

@@ -26,6 +26,7 @@ OWN_METADATA: Final = frozenset(
         "document",
         "filename",
         "header",
+        "hops",
         "id",
         "index",
         "made",

@@ -198,6 +198,7 @@ HARMLESS: dict[str, set[str]] = {
     "HTTPCall": {"url", "headers", "take"},
     "HTTPPoll": {"url", "next", "headers"},
     "IMAP": {"host"},
+    "Node": {"url"},
     # needs a file in any case
     "Lookup": {"table", "take"},
     "ParquetFiles": {"columns"},

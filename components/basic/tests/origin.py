@@ -18,7 +18,8 @@ class Origin:
         self.body = b"hello"
         self.headers: dict[str, str] = {}
         self.asked: list[dict[str, str]] = []
-        #: Paths and bodies of what was posted; posted to ``/length``, it answers with the length of the member ``text``.
+        #: Paths and bodies of what was posted; posted to ``/length``, it answers with the length of the member ``text``, and to
+        #: ``/docs/…`` as a node does.
         self.posted: list[tuple[str, bytes]] = []
         origin = self
 
@@ -43,6 +44,8 @@ class Origin:
                 origin.posted.append((self.path, body))
                 if self.path == "/length":
                     origin.body = json.dumps({"length": len(json.loads(body)["text"])}).encode()
+                elif self.path.startswith("/docs/"):
+                    origin.body = b'{"receipt": "r", "accepted": 1}'
                 self.do_GET()
 
             protocol_version = "HTTP/1.1"

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import groupby, islice
 from typing import Any, BinaryIO, cast
 
+from pypes.core import hops
 from pypes.core.identity import OWN_METADATA
 from pypes.core.limits import MIB, Limits
 from pypes.core.media_types import PACKETS
@@ -344,7 +345,7 @@ def _metadata(header: Header, receipt: str, received: float) -> dict[str, Any]:
         "processingtime": rfc3339(received),
     }
     # an earlier release may have taken as given what is our own today
-    given = {name: value for name, value in metadata_of(header.meta).items() if name not in OWN_METADATA}
+    given = {name: value for name, value in metadata_of(header.meta).items() if name not in OWN_METADATA or name == hops.META}
     meta = {**given, **own} if given else own
     if header.origin is not None:
         meta["origin"] = header.origin[0]

@@ -1,6 +1,7 @@
 """Head fields by which a client names a document (``Pypes-Id``) and gives it metadata (``Pypes-Meta-NAME``).
 
-They stand in the head of a request or of a part of a multipart body. Values are percent-encoded UTF-8, since a head is ASCII.
+Another node says beside them how far its documents have come (``Pypes-Hops``). They stand in the head of a request or of a
+part of a multipart body. Values are percent-encoded UTF-8, since a head is ASCII.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from pypes.core import hops
 from pypes.core.identity import OWN_METADATA, id_of
 from pypes.errors import BadId, BadRequest
 from pypes.ingest.delivery import GivenMeta
@@ -47,6 +49,8 @@ def given_of(fields: Iterable[tuple[str, str]]) -> Given:
             if id is not None:
                 raise BadRequest("Pypes-Id is given twice; a document has one id", code=BadId.code, where="Pypes-Id")
             id = _checked_id(encoded)
+        elif field == hops.FIELD:
+            meta[hops.META] = _checked_hops(encoded)
         elif field.startswith(_META):
             name = field[len(_META) :].replace("-", "_")
             where = f"Pypes-Meta-{field[len(_META) :]}"
@@ -95,6 +99,19 @@ def _checked_id(encoded: str) -> str:
     if found is None:
         raise BadRequest("Pypes-Id is empty; leave it out or give an id", code=BadId.code, where="Pypes-Id")
     return found
+
+
+def _checked_hops(text: str) -> str:
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) > 0):
+        raise BadRequest("Pypes-Hops is no number from 1 on; leave it out", code="ingest.hops", where="Pypes-Hops")
+    if int(text) > hops.MAX_HOPS:
+        raise BadRequest(
+            f"the documents came over {int(text)} nodes, and {hops.MAX_HOPS} are allowed: "
+            "look whether graphs of several nodes hand them to each other in a circle",
+            code="ingest.too_many_hops",
+            where="Pypes-Hops",
+        )
+    return str(int(text))
 
 
 def _decoded(encoded: str, where: str, code: str) -> str:

@@ -64,6 +64,7 @@ def test_ids_and_metadata_are_decoded() -> None:
         None,
         (("acl", ("ada", "b", "c")), ("e", "")),
     )
+    assert given_of([("pypes-hops", "08")]) == (None, (("hops", "8"),))
     assert given_of([]) is NOTHING
     assert given_of([("pypes-elsewhere", "%")]) is NOTHING
 
@@ -84,6 +85,9 @@ def test_ids_and_metadata_are_decoded() -> None:
         ([("pypes-meta-id", "x")], "ingest.meta"),
         ([("pypes-meta-a", "%zz")], "ingest.meta"),
         ([("pypes-meta-a", "x" * 8193)], "ingest.meta"),
+        ([("pypes-meta-hops", "1")], "ingest.meta"),
+        *(([("pypes-hops", text)], "ingest.hops") for text in ("", "0", "-1", "1.0", "²", "9" * 10)),
+        ([("pypes-hops", "9")], "ingest.too_many_hops"),
         ([(f"pypes-meta-a{n}", "x") for n in range(MAX_META + 1)], "ingest.meta"),
     ],
 )
