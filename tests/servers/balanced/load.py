@@ -102,9 +102,10 @@ class Client(threading.Thread):
                 self.load.stopping.wait(AGAIN_S)
             elif answer is not None:
                 self.trouble(
-                    is_strict or answer.status not in (502, 503, 504),
+                    is_strict,
                     f"{post}: {answer.status} {answer.data[:300]!r}",
                     f"{answer.status}",
+                    is_always=answer.status not in (502, 503, 504),
                 )
             if answer is None or answer.status in (502, 504) or (answer.status == 503 and "Retry-After" not in answer.headers):
                 if not post.key and not is_repeated:
@@ -118,9 +119,10 @@ class Client(threading.Thread):
                     self.ledger.unknown.append(post)
                 return
 
-    def trouble(self, is_violation: bool, told: str, kind: str) -> None:
+    def trouble(self, is_violation: bool, told: str, kind: str, *, is_always: bool = False) -> None:
+        """Count what went wrong; what was under way when a node was about to die is no violation."""
         self.ledger.counts[kind] += 1
-        if is_violation:
+        if is_always or (is_violation and self.load.is_strict.is_set()):
             self.ledger.violations.append(told)
 
     def follow(self, post: Post) -> None:
@@ -136,9 +138,10 @@ class Client(threading.Thread):
             return
         code = json.loads(answer.data).get("code", "") if answer.data[:1] == b"{" else ""
         self.trouble(
-            (is_strict and code not in AWAY) or answer.status not in (502, 503, 504),
+            is_strict and code not in AWAY,
             f"receipt {post.receipt}: {answer.status} {answer.data[:300]!r}",
             f"receipt: {answer.status} {code}",
+            is_always=answer.status not in (502, 503, 504),
         )
 
 
