@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 
 from pypes.api import receipts
-from pypes.testing.node import Node
+from pypes.testing.node import Node, running
 
 COMPONENTS = '''
 from pathlib import Path
@@ -51,6 +55,28 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         return
+
+
+@contextmanager
+def recording(base: Path, hook: Hook) -> Iterator[Node]:
+    """A node with two workers, and a graph that refuses and drops; ``o`` is the same in order."""
+    (base / "refuse.py").write_text(COMPONENTS)
+    (base / "secret").write_text("s3cret")
+    (base / "pypes.ini").write_text(f"[callbacks]\nhosts = {hook.host}\nsecret_file = secret\n")
+    nodes: dict[str, Any] = {
+        "json": {"component": "JSON"},
+        "text": {"component": "Text"},
+        "refuse": {"component": "Refuse"},
+        "out": {"component": "JSONLines", "params": {"path": str(base / "out.jsonl")}},
+    }
+    wires = [["json.out", "refuse.in"], ["text.out", "refuse.in"], ["refuse.out", "out.in"]]
+    graph = {"pypes": 1, "name": "g", "nodes": nodes, "wires": wires}
+    ordered = {**graph, "name": "o", "routes": ["o"], "order_by": "id"}
+    (base / "graphs").mkdir()
+    (base / "graphs" / "o.json").write_text(json.dumps(ordered))
+    with running(base, graph, "--load", str(base / "refuse.py"), workers=2, instances=2) as node:
+        yield node
+        assert "Traceback" not in node.log()
 
 
 def post(node: Node, body: bytes, path: str = "/docs", content_type: str = "application/json", **headers: str) -> Any:
