@@ -12,9 +12,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pypes.testing.node import Node, running, until
+from pypes.testing.node import Node, until
 from tests.browser.chromium import DESK, PHONE, chromium, looking
 from tests.browser.editor import screenshots as editor
+from tests.browser.shown import CONTRACTS, graph, showing
 
 PICTURES = Path(__file__).parents[2] / "docs" / ".pictures"
 SHOTS: dict[str, dict[str, Any]] = {
@@ -23,10 +24,6 @@ SHOTS: dict[str, dict[str, Any]] = {
     "page-phone": {"viewport": PHONE},
 }
 COMPONENTS = """
-import socket
-import time
-from pypes import Publisher, Reject, Transformer
-
 
 class Slow(Transformer):
     def process(self, packet):
@@ -42,29 +39,11 @@ class Check(Transformer):
         if number % 97 == 5:
             raise KeyError("customer")
         return packet
-
-
-class Model(Transformer):
-    def setup(self):
-        raise RuntimeError("there is no model at models/contracts.onnx")
-
-    def process(self, packet):
-        return packet
-
-
-class Warehouse(Publisher):
-    def process(self, packet):
-        socket.create_connection(("127.0.0.1", 9)).close()
 """
-
-
-def graph(name: str, middle: str, publisher: str = "Null") -> dict[str, Any]:
-    nodes = {"json": {"component": "JSON"}, middle.lower(): {"component": middle}, publisher.lower(): {"component": publisher}}
-    wires = [["json.out", f"{middle.lower()}.in"], [f"{middle.lower()}.out", f"{publisher.lower()}.in"]]
-    return {"pypes": 1, "name": name, "routes": [name], "nodes": nodes, "wires": wires}
-
-
-GRAPHS = (graph("orders", "Check"), graph("letters", "Slow"), graph("stock", "Check", "Warehouse"), graph("contracts", "Model"))
+CHECK: tuple[str, str, dict[str, Any]] = ("check", "Check", {})
+NULL: tuple[str, str, dict[str, Any]] = ("null", "Null", {})
+ORDERS = graph("orders", CHECK, NULL)
+OTHERS = (graph("letters", ("slow", "Slow", {}), NULL), graph("stock", CHECK, ("warehouse", "Warehouse", {})), CONTRACTS)
 
 
 def feed(node: Node, first: int) -> None:
@@ -78,20 +57,18 @@ def feed(node: Node, first: int) -> None:
 def main() -> None:
     """Make all pictures anew."""
     PICTURES.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        base = Path(folder)
-        (base / "shown.py").write_text(COMPONENTS)
-        (base / "graphs").mkdir()
-        for each in GRAPHS:
-            (base / "graphs" / f"{each['name']}.json").write_text(json.dumps(each))
-        with running(base, GRAPHS[0], "--load", str(base / "shown.py"), workers=1) as node, chromium() as browser:
-            node.get("/plain")
-            feed(node, 0)
-            until(lambda: b"rests since" in node.get("/plain").data, 30, "a filter rests")
-            for name, options in SHOTS.items():
-                with looking(browser, **options) as seen:
-                    seen.page.goto(f"{node.url}/plain?refresh=0")
-                    seen.page.screenshot(path=PICTURES / f"{name}.png", full_page=name != "page-phone")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        showing(Path(folder), ORDERS, OTHERS, COMPONENTS) as node,
+        chromium() as browser,
+    ):
+        node.get("/plain")
+        feed(node, 0)
+        until(lambda: b"rests since" in node.get("/plain").data, 30, "a filter rests")
+        for name, options in SHOTS.items():
+            with looking(browser, **options) as seen:
+                seen.page.goto(f"{node.url}/plain?refresh=0")
+                seen.page.screenshot(path=PICTURES / f"{name}.png", full_page=name != "page-phone")
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         editor.take(browser, Path(folder), PICTURES)
 

@@ -7,7 +7,6 @@ its destination, one cannot be set up, one has a name of sixty characters.
 from __future__ import annotations
 
 import io
-import itertools
 import json
 import re
 import threading
@@ -18,20 +17,24 @@ from typing import Any
 
 from PIL import Image
 
-from pypes.testing.node import Node, running, until
+from pypes.testing.node import Node, until
 from tests.browser.chromium import looking
 from tests.browser.editor.desk import DEMO, Desk
+from tests.browser.shown import CONTRACTS, graph, showing
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 DESK = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
 #: Enough for type on plain grounds; a picture is a fifth of what it was.
 COLOURS = 128
+#: The folder of the node as it is called in pictures, which show nothing of the machine that made them.
+HOME = "/srv/pypes"
+RENAMED = """([from, to]) => {
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll(from, to);
+}"""
 
 COMPONENTS = """
-import socket
-from pypes import Parameters, Publisher, Reject, Transformer
-
 
 class Price(Transformer):
     \"\"\"Give an order the price of its cloth.\"\"\"
@@ -46,41 +49,7 @@ class Price(Transformer):
             raise Reject("the order names no cloth", code="order.no_cloth")
         packet.set("price", round(float(packet.get("yards")) * 3.5 * (1 + self.params.vat), 2))
         return packet
-
-
-class Model(Transformer):
-    def setup(self):
-        raise RuntimeError("there is no model at models/contracts.onnx")
-
-    def process(self, packet):
-        return packet
-
-
-class Warehouse(Publisher):
-    \"\"\"Book cloth into the warehouse.\"\"\"
-
-    icon = "archive"
-
-    def process(self, packet):
-        socket.create_connection(("127.0.0.1", 9)).close()
 """
-
-
-def graph(name: str, *filters: tuple[str, str, dict[str, Any]], **parts: Any) -> dict[str, Any]:
-    """A graph of filters in a row: name, component, parameters."""
-    names = ["json", *(each for each, _, _ in filters)]
-    return {
-        "pypes": 1,
-        "name": name,
-        "routes": [name],
-        "nodes": {
-            "json": {"component": "JSON"},
-            **{each: {"component": component, "params": params} for each, component, params in filters},
-        },
-        "wires": [[f"{one}.out", f"{other}.in"] for one, other in itertools.pairwise(names)],
-        **parts,
-    }
-
 
 PRICED: tuple[str, str, dict[str, Any]] = ("price", "Price", {})
 LINES: tuple[str, str, dict[str, Any]] = ("lines", "JSONLines", {"path": "orders.jsonl"})
@@ -88,7 +57,7 @@ LONG = "letters_from_the_office_in_calcutta_1801_to_1899_transcribed"
 GRAPHS = (
     graph("orders", PRICED, LINES, description="Orders of cloth, with their prices"),
     graph("stock", PRICED, ("warehouse", "Warehouse", {})),
-    graph("contracts", ("model", "Model", {}), ("null", "Null", {})),
+    CONTRACTS,
     graph(LONG, ("null", "Null", {})),
 )
 DRAFT = graph("orders", ("price", "Price", {"vat": 0.21}), ("unchanged", "Unchanged", {}), LINES)
@@ -116,11 +85,7 @@ def posted(node: Node, documents: Any, route: str, query: str = "") -> str:
 @contextmanager
 def trade(base: Path) -> Iterator[Node]:
     """The node, with its history."""
-    (base / "mill.py").write_text(COMPONENTS)
-    (base / "graphs").mkdir()
-    for each in GRAPHS:
-        (base / "graphs" / f"{each['name']}.json").write_text(json.dumps(each))
-    with running(base, DEMO, "--load", str(base / "mill.py"), workers=1, instances=1) as node:
+    with showing(base, DEMO, GRAPHS, COMPONENTS, instances=1) as node:
         posted(node, [order(number) for number in range(1500)], "orders")
         node.post(json.dumps([order(3)]).encode(), "/docs/stock")
         for name, kind in (("jacquard-loom.pdf", "application/pdf"), ("yarn-stock.xlsx", "application/octet-stream")):
@@ -235,9 +200,10 @@ def small(png: bytes) -> Image.Image:
     return Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
 
 
-def settled(page: Any) -> bytes:
+def settled(page: Any, node: Node) -> bytes:
     """The page when nothing on it moves any more by itself: no notices, no transitions."""
     page.evaluate("document.fonts.ready")
+    page.evaluate(RENAMED, [str(node.base), HOME])
     taken: bytes = page.screenshot(animations="disabled", caret="hide")
     return taken
 
@@ -249,7 +215,7 @@ def walk(browser: Any, node: Node, path: Path) -> None:
     with looking(browser, viewport={"width": 1120, "height": 640}) as seen:
 
         def frame(ms: int = 900) -> None:
-            frames.append(Image.open(io.BytesIO(settled(seen.page))).convert("RGB"))
+            frames.append(Image.open(io.BytesIO(settled(seen.page, node))).convert("RGB"))
             times.append(ms)
 
         desk = Desk(seen.page, node, "returns").open()
@@ -308,10 +274,10 @@ def take(browser: Any, base: Path, pictures: Path) -> None:
                 for name, show in SHOTS.items():
                     with traffic(node):
                         show(seen.page, node)
-                        small(settled(seen.page)).save(pictures / f"editor-{name}-{scheme}.png", optimize=True)
+                        small(settled(seen.page, node)).save(pictures / f"editor-{name}-{scheme}.png", optimize=True)
         with looking(browser, viewport=PHONE, has_touch=True) as seen:
             for name in ON_A_PHONE:
                 with traffic(node):
                     SHOTS[name](seen.page, node)
-                    small(settled(seen.page)).save(pictures / f"editor-{name}-phone.png", optimize=True)
+                    small(settled(seen.page, node)).save(pictures / f"editor-{name}-phone.png", optimize=True)
         walk(browser, node, pictures / "editor-walk.webp")
