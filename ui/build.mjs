@@ -28,10 +28,10 @@ const options = {
   logLevel: "warning",
   define: { "process.env.NODE_ENV": '"production"' },
   // named in the style sheet, and copied beside it
-  external: ["./inter.woff2", "./german.js"],
+  external: ["./inter.woff2", "./de.js"],
 };
 /** Made by itself, so that it shares nothing. */
-const german = { ...options, entryPoints: { german: "src/texts/german.ts" }, splitting: false, metafile: false };
+const german = { ...options, entryPoints: { de: "src/texts/de.ts" }, splitting: false, metafile: false };
 
 /** The texts of the licences of all packages that are in the bundle, by name. */
 async function licences(metafile) {

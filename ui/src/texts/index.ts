@@ -2,7 +2,6 @@
 
 import { en, type Texts } from "./en";
 import { oneWay } from "./filled";
-import { type ModelTexts, modelEn } from "./model.en";
 
 const LANGUAGES = ["en", "de"];
 const KEPT = "pypes.language";
@@ -13,7 +12,7 @@ function chosen(): string {
 }
 
 export const language: string = chosen();
-const german = language === "de" ? await import("./german.js") : null;
+const german = language === "de" ? await import("./de.js") : null;
 
 /** The texts, with what is put into them by {@link oneWay}. */
 function safe(texts: unknown): unknown {
@@ -23,8 +22,6 @@ function safe(texts: unknown): unknown {
 }
 
 export const t = safe(german?.de ?? en) as Texts;
-/** What the model says. */
-export const modelTexts: ModelTexts = german?.modelDe ?? modelEn;
 
 export function speak(next: string): void {
   localStorage.setItem(KEPT, next);

@@ -1,8 +1,8 @@
 import type { Said } from "../model/json";
-import { modelTexts } from ".";
+import { t } from ".";
 import { filled } from "./filled";
 
 /** What the model says, in the language of whoever looks. */
 export function tell(said: Said): string {
-  return filled(modelTexts, said);
+  return filled(t.model, said);
 }

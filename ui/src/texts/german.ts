@@ -1,4 +1,0 @@
-/** All in German: fetched by those who read it. */
-
-export { de } from "./de";
-export { modelDe } from "./model.de";
