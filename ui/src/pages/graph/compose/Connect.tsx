@@ -4,11 +4,12 @@ import { useMemo } from "react";
 import { type Place, endOf } from "../../../model/graph";
 import { own } from "../../../model/json";
 import { ERROR_PORT, type Port, candidates, newCandidates, specOf } from "../../../model/ports";
+import type { Choice } from "../../../parts/Choices";
 import { Icon } from "../../../parts/Icon";
 import { t } from "../../../texts";
 import { cardsOf } from "../canvas/shape";
 import type { Editing } from "./Editing";
-import { type Option, Picker } from "./Picker";
+import { Picker } from "./Picker";
 import { gist } from "./Shelf";
 
 export interface Asked {
@@ -21,7 +22,7 @@ export interface Asked {
 export function Connect({ asked, editing, onClose }: { readonly asked: Asked; readonly editing: Editing; readonly onClose: () => void }) {
   const { doc, specs } = editing;
   const { filter, port, at } = asked;
-  const options = useMemo((): readonly Option[] => {
+  const choices = useMemo((): readonly Choice[] => {
     const { inputs, outputs } = cardsOf(doc, specs, false).get(filter) ?? { inputs: [], outputs: [] };
     const ports: readonly Port[] = port
       ? [port]
@@ -29,7 +30,7 @@ export function Connect({ asked, editing, onClose }: { readonly asked: Asked; re
     const fed = new Set(doc.wires.map(([, to]) => to));
     const feeding = new Set(doc.wires.map(([from]) => from));
     const wires = ports.flatMap((each) =>
-      candidates(doc, specs, each).map(({ wire, description, filter: other }): Option & { rank: number } => ({
+      candidates(doc, specs, each).map(({ wire, description, filter: other }): Choice & { rank: number } => ({
         id: wire.join(" "),
         name: `${wire[0]} → ${wire[1]}`,
         detail: /^Default (in|out)put port$/.test(description) ? "" : description,
@@ -41,7 +42,7 @@ export function Connect({ asked, editing, onClose }: { readonly asked: Asked; re
     );
     const sorted = [...wires].sort((one, other) => one.rank - other.rank);
     if (!port || !at) return sorted;
-    const fresh = newCandidates(specs, port.side).map(({ component, spec }): Option => ({
+    const fresh = newCandidates(specs, port.side).map(({ component, spec }): Choice => ({
       id: `new ${component}`,
       name: component,
       detail: gist(spec),
@@ -55,7 +56,7 @@ export function Connect({ asked, editing, onClose }: { readonly asked: Asked; re
       title={port ? t.compose.wireTo(`${port.filter}.${port.port}`) : t.compose.wireFrom(filter)}
       search={port ? t.compose.searchFitting : t.compose.searchPorts}
       none={t.compose.nothingFits}
-      options={options}
+      choices={choices}
       onClose={onClose}
     />
   );

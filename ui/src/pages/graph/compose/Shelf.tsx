@@ -3,10 +3,10 @@
 import { type KeyboardEvent, type PointerEvent, type Ref, useMemo, useRef, useState } from "react";
 import { createPortal } from "react-dom";
 import type { Catalogue, Spec } from "../../../model/ports";
+import { narrowed } from "../../../parts/Choices";
 import { type Family, Icon, familyOf } from "../../../parts/Icon";
 import { notify } from "../../../parts/Notices";
 import { t } from "../../../texts";
-import { narrowed } from "./Picker";
 import type { View } from "./View";
 
 const FAMILIES: readonly Family[] = ["composite", "source", "parser", "transform", "routing", "publisher"];
