@@ -5,10 +5,18 @@ import { copyFile, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promi
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
+import { minify } from "terser";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const target = join(here, "..", "pypes", "web", "static");
 const FONT = "node_modules/@fontsource-variable/inter";
+
+/** Each stroke of an icon has a name, of which nothing is made: random letters, which do not shrink. */
+const icons = {
+  name: "icons",
+  setup: (build) =>
+    build.onLoad({ filter: /lucide-react\/.*\/icons\/.*\.mjs$/ }, async ({ path }) => ({ contents: (await readFile(path, "utf8")).replace(/, key: "\w+"/g, "") })),
+};
 
 const options = {
   absWorkingDir: here,
@@ -21,6 +29,9 @@ const options = {
   chunkNames: "[name]",
   target: ["chrome111", "firefox114", "safari16.4"],
   jsx: "automatic",
+  plugins: [icons],
+  // Preact does what React does with a fifth of the bytes
+  alias: { react: "preact/compat", "react-dom": "preact/compat" },
   minify: true,
   legalComments: "none",
   charset: "utf8",
@@ -52,6 +63,12 @@ async function licences(metafile) {
   return `The editor is made of its own code and of these packages.\n\n${parts.join(`\n${"-".repeat(80)}\n\n`)}`;
 }
 
+/** Writes a script in fewer bytes than esbuild does: a twentieth of what is sent. */
+async function shorten(script) {
+  const { code } = await minify(await readFile(script, "utf8"), { module: true, ecma: 2022, compress: { passes: 2 } });
+  await writeFile(script, `${code}\n`);
+}
+
 async function finish(result) {
   await esbuild.build(german);
   // all styles are in editor.css
@@ -70,5 +87,7 @@ if (process.argv.includes("--watch")) {
   await context.watch();
 } else {
   for (const name of await readdir(target)) await rm(join(target, name));
-  await finish(await esbuild.build(options));
+  const result = await esbuild.build(options);
+  for (const name of Object.keys(result.metafile.outputs)) if (name.endsWith(".js")) await shorten(join(here, name));
+  await finish(result);
 }

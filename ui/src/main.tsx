@@ -1,6 +1,6 @@
 /** Starts the editor: asks who looks, then shows the page. */
 
-import { StrictMode } from "react";
+import "./preact";
 import { createRoot } from "react-dom/client";
 import { ApiError, configure } from "./api/http";
 import { may, signedIn } from "./api/session";
@@ -28,11 +28,9 @@ function start(): void {
       if (!may(session, "read")) return location.reload();
       configure(session.csrf, over);
       root.render(
-        <StrictMode>
-          <SessionContext value={session}>
-            <Shell />
-          </SessionContext>
-        </StrictMode>,
+        <SessionContext value={session}>
+          <Shell />
+        </SessionContext>,
       );
     })
     .catch((error: unknown) =>

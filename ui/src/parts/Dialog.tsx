@@ -35,6 +35,8 @@ export function Dialog({ title, onClose, children, actions, className = "" }: Di
       className={className}
       aria-labelledby={heading}
       onCancel={(event) => {
+        // somebody who chooses no file after all cancels that only
+        if (event.target !== ref.current) return;
         event.preventDefault();
         onClose();
       }}

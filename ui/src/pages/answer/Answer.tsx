@@ -6,6 +6,7 @@ import { useCommands } from "../../commands/commands";
 import { Button } from "../../parts/Button";
 import { Empty } from "../../parts/Empty";
 import { Problem } from "../../parts/Problem";
+import { SearchField } from "../../parts/SearchField";
 import { useFetched } from "../../parts/useFetched";
 import { address, go, type Place } from "../../router";
 import { t } from "../../texts";
@@ -59,7 +60,7 @@ export function Answer({ place }: { readonly place: Place }) {
               ask(String(new FormData(event.currentTarget).get("q") ?? "").trim(), chosen);
             }}
           >
-            <input ref={input} type="search" name="q" maxLength={4000} aria-label={t.answer.question} placeholder={t.answer.question} defaultValue={q} autoFocus={!q} />
+            <SearchField input={input} label={t.answer.question} sought={q} maxLength={4000} />
             <label className="sr-only" htmlFor={id}>
               {t.answer.index}
             </label>

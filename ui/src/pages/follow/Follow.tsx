@@ -5,6 +5,7 @@ import { ApiError, get, path } from "../../api/http";
 import { useCommands } from "../../commands/commands";
 import { Button } from "../../parts/Button";
 import { Problem } from "../../parts/Problem";
+import { SearchField } from "../../parts/SearchField";
 import { address, go, type Place } from "../../router";
 import { t } from "../../texts";
 import { Delivery } from "./Delivery";
@@ -34,7 +35,7 @@ export function Follow({ place }: { readonly place: Place }) {
             go(address(["follow"], { q: q || undefined }));
           }}
         >
-          <input ref={input} type="search" name="q" aria-label={t.follow.what} placeholder={t.follow.what} defaultValue={sought} autoFocus={!sought} />
+          <SearchField input={input} label={t.follow.what} sought={sought} />
           <Button type="submit" kind="primary">
             {t.follow.find}
           </Button>
