@@ -11,11 +11,18 @@ const here = dirname(fileURLToPath(import.meta.url));
 const target = join(here, "..", "pypes", "web", "static");
 const FONT = "node_modules/@fontsource-variable/inter";
 
-/** Each stroke of an icon has a name, of which nothing is made: random letters, which do not shrink. */
-const icons = {
-  name: "icons",
-  setup: (build) =>
-    build.onLoad({ filter: /lucide-react\/.*\/icons\/.*\.mjs$/ }, async ({ path }) => ({ contents: (await readFile(path, "utf8")).replace(/, key: "\w+"/g, "") })),
+/** What packages have for those who develop with them, and keeps in the bundle what nothing here uses. */
+const LEFT_OUT = [
+  // a name for each stroke of an icon: random letters, which do not shrink
+  [/lucide-react\/.*\/icons\/.*\.mjs$/, (text) => text.replace(/, key: "\w+"/g, "")],
+  // names of components
+  [/@xyflow\/react\/.*\/index\.js$/, (text) => text.replace(/^\w+\.displayName = .*;$/gm, "").replace(/ = (memo|forwardRef|fixedForwardRef|createContext)\(/g, " = /* @__PURE__ */ $1(")],
+];
+const leaner = {
+  name: "leaner",
+  setup: (build) => {
+    for (const [filter, change] of LEFT_OUT) build.onLoad({ filter }, async ({ path }) => ({ contents: change(await readFile(path, "utf8")) }));
+  },
 };
 
 const options = {
@@ -29,9 +36,9 @@ const options = {
   chunkNames: "[name]",
   target: ["chrome111", "firefox114", "safari16.4"],
   jsx: "automatic",
-  plugins: [icons],
-  // Preact does what React does with a fifth of the bytes
-  alias: { react: "preact/compat", "react-dom": "preact/compat" },
+  plugins: [leaner],
+  // Preact does what React does with a fifth of the bytes; see src/preact.ts and src/colours.ts
+  alias: { react: "preact/compat", "react-dom": "preact/compat", "d3-color": "./src/colours.ts" },
   minify: true,
   legalComments: "none",
   charset: "utf8",

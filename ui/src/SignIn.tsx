@@ -1,6 +1,6 @@
 /** The form that asks for a token. The place where one wants to go stays in the address meanwhile. */
 
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useEffect, useRef, useState } from "react";
 import { ApiError, ask } from "./api/http";
 import { Button } from "./parts/Button";
 import { messageOf } from "./parts/Problem";
@@ -8,6 +8,8 @@ import { t } from "./texts";
 
 export function SignIn({ onDone }: { readonly onDone: () => void }) {
   const [why, setWhy] = useState<string | null>(null);
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => field.current?.focus(), []);
   const signIn = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const body = new URLSearchParams({ token: String(new FormData(event.currentTarget).get("token")) }).toString();
@@ -26,7 +28,7 @@ export function SignIn({ onDone }: { readonly onDone: () => void }) {
       )}
       <form className="stack" onSubmit={signIn}>
         <label htmlFor="token">{t.signIn.token}</label>
-        <input id="token" name="token" type="password" autoComplete="current-password" required autoFocus />
+        <input id="token" name="token" type="password" autoComplete="current-password" required ref={field} />
         <Button type="submit" kind="primary">
           {t.signIn.signIn}
         </Button>

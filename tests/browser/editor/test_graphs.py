@@ -106,6 +106,11 @@ def test_a_file_is_read_before_anything_is_made_of_it(seen: Seen, node: Node) ->
     dialog.get_by_text("given.json is a graph file.").wait_for()
     dialog.get_by_role("region", name="What is to be mended").get_by_text("unknown component 'Jugde'").wait_for()
     dialog.get_by_text("There is a graph or a draft shop already.").wait_for()
+    # somebody looks for another file, and chooses none
+    chosen.dispatch_event("cancel")
+    assert dialog.is_visible()
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
 
 
 def test_a_graph_is_begun_as_a_draft(seen: Seen, node: Node) -> None:
