@@ -6,7 +6,7 @@
 /* What a message of pypes.proto may have: numbers of fields, with the wire type in the three lower bits. */
 enum {
     DOCUMENTS = 1 << 3 | 2,
-    FIELDS = 1 << 3 | 2, META = 2 << 3 | 2, ID = 4 << 3 | 2, DELETION = 5 << 3,
+    FIELDS = 1 << 3 | 2, META = 2 << 3 | 2, FIELD_META = 3 << 3 | 2, ID = 4 << 3 | 2, DELETION = 5 << 3,
     KEY = 1 << 3 | 2, VALUE = 2 << 3 | 2,
     BOOLEAN = 1 << 3, INTEGER = 2 << 3, UNSIGNED = 3 << 3, DOUBLE = 4 << 3 | 1, STRING = 5 << 3 | 2, BYTES = 6 << 3 | 2,
     LIST = 7 << 3 | 2, STRUCT = 8 << 3 | 2,
@@ -188,36 +188,99 @@ is_value(Place at, Place end, Py_ssize_t levels, struct out *out)
     }
 }
 
-/* A document: an array of the map of its fields and the map of its metadata, where id and deletion are put. */
+/* Most names that are looked through in a document for those of its fields which have metadata. */
+#define MOST_NAMES 4096
+
+/* The key of an entry that is plain. */
+static Place
+key_of(Place entry, Place end, Place *key_end)
+{
+    return over_length(entry + 1, end, key_end);
+}
+
+static int
+is_same(Place one, Place one_end, const void *other, size_t size)
+{
+    return (size_t)(one_end - one) == size && memcmp(one, other, size) == 0;
+}
+
+/* Metadata of fields, all of which are there, and none of which says how a field is written (``pypes``). */
+static Place
+over_field_meta(Place at, Place end, Place fields, Place fields_end, Py_ssize_t levels, struct out *out)
+{
+    Place entry_end, map, map_end, key, key_end, name, name_end;
+    unsigned char *head = put_head(out, 0xDF);
+    uint32_t count = 0;
+    int looked_at = 0;
+    for (; at < end && *at == FIELD_META; count++) {
+        at = over_length(at + 1, end, &entry_end);
+        if (at == NULL || at == entry_end || *at != KEY || (key = over_length(at + 1, entry_end, &key_end)) == NULL
+            || key_end == entry_end || *key_end != VALUE || (map = over_length(key_end + 1, entry_end, &map_end)) == NULL
+            || map_end != entry_end || map == map_end) {
+            return NULL;
+        }
+        int is_there = 0;
+        for (Place entry = fields, inner_end; !is_there && entry < fields_end; entry = inner_end) {
+            entry = over_length(entry + 1, fields_end, &inner_end);
+            name = key_of(entry, inner_end, &name_end);
+            is_there = is_same(name, name_end, key, key_end - key);
+            if (++looked_at > MOST_NAMES) {
+                return NULL;
+            }
+        }
+        if (!is_there) {
+            return NULL;
+        }
+        put_text(out, 0xDB, key, key_end);
+        if (!are_items(map, map_end, levels, 1, out)) {
+            return NULL;
+        }
+        for (Place entry = map, inner_end; entry < map_end; entry = inner_end) {
+            entry = over_length(entry + 1, map_end, &inner_end);
+            name = key_of(entry, inner_end, &name_end);
+            if (is_same(name, name_end, "pypes", 5)) {
+                return NULL;
+            }
+        }
+        at = entry_end;
+    }
+    set_count(head, count);
+    return at;
+}
+
+static Place
+over_entries(Place at, Place end, unsigned char tag, Py_ssize_t levels, struct out *out)
+{
+    Place inner_end;
+    unsigned char *head = put_head(out, 0xDF);
+    uint32_t count = 0;
+    for (; at < end && *at == tag; count++) {
+        at = over_length(at + 1, end, &inner_end);
+        if (at == NULL || !is_entry(at, inner_end, levels, out)) {
+            return NULL;
+        }
+        at = inner_end;
+    }
+    set_count(head, count);
+    return at;
+}
+
+/* A document: an array of maps, of its fields, its metadata, that of its fields, and the metadata that id and deletion are. */
 static int
 is_document(Place at, Place end, Py_ssize_t levels, struct out *out)
 {
     static const unsigned char id[] = {0xA2, 'i', 'd'}, method[] = {0xAD, 'r', 'e', 'q', 'u', 'e', 's', 't', 'm', 'e', 't', 'h', 'o',
                                                                    'd', 0xA6, 'D', 'E', 'L', 'E', 'T', 'E'};
-    Place inner_end;
+    Place fields = at, fields_end, inner_end;
     uint64_t number;
     uint32_t count = 0;
-    put_number(out, 0x92, 0, 0);
-    unsigned char *head = put_head(out, 0xDF);
-    if (levels <= 0) {
+    put_number(out, 0x94, 0, 0);
+    if (levels <= 0 || (fields_end = over_entries(at, end, FIELDS, levels - 1, out)) == NULL
+        || (at = over_entries(fields_end, end, META, levels - 1, out)) == NULL
+        || (at = over_field_meta(at, end, fields, fields_end, levels - 2, out)) == NULL) {
         return 0;
     }
-    for (; at < end && *at == FIELDS; count++) {
-        at = over_length(at + 1, end, &inner_end);
-        if (at == NULL || !is_entry(at, inner_end, levels - 1, out)) {
-            return 0;
-        }
-        at = inner_end;
-    }
-    set_count(head, count);
-    head = put_head(out, 0xDF);
-    for (count = 0; at < end && *at == META; count++) {
-        at = over_length(at + 1, end, &inner_end);
-        if (at == NULL || !is_entry(at, inner_end, levels - 1, out)) {
-            return 0;
-        }
-        at = inner_end;
-    }
+    unsigned char *head = put_head(out, 0xDF);
     if (at < end && *at == ID) {
         at = over_length(at + 1, end, &inner_end);
         if (at == NULL || at == inner_end || !is_text(at, inner_end)) {

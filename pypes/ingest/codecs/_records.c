@@ -2,7 +2,7 @@
  * such that pypes.ingest.codecs accepts them. Whatever is not plain is left to the careful way in Python, which knows why.
  *
  * Plain MessagePack: maps whose keys are text, in UTF-8, without extensions and without numbers that JSON has no words for.
- * Plain Protocol Buffers: messages as of pypes.proto, with fields in the order of their numbers and without metadata of fields;
+ * Plain Protocol Buffers: messages as of pypes.proto, with fields in the order of their numbers;
  * they can be written as MessagePack. What a length announces is believed only as far as bytes are there. Only the limited API
  * is used, and none of it between the first byte and the last: other threads run meanwhile.
  */
@@ -121,9 +121,9 @@ in_messages(PyObject *Py_UNUSED(module), PyObject *args)
     return scanned(args, over_document);
 }
 
-/* Most bytes of MessagePack that documents take: what is in them at most half as much again as before, and in each document two
- * heads and a deletion. */
-#define ROOM(size, documents) (2 * (size) + 40 * (documents) + 16)
+/* Most bytes of MessagePack that documents take: what is in them at most half as much again as before, and in each document
+ * four heads and a deletion. */
+#define ROOM(size, documents) (2 * (size) + 50 * (documents) + 16)
 
 static PyObject *
 as_msgpack(PyObject *Py_UNUSED(module), PyObject *args)
@@ -177,7 +177,7 @@ static PyMethodDef methods[] = {
      "in_messages(body, start, stop, levels, most): the same of documents of Protocol Buffers in a row."},
     {"as_msgpack", as_msgpack, METH_VARARGS,
      "as_msgpack(body, start, stop, documents): so many plain documents of Protocol Buffers as an array of MessagePack, of "
-     "arrays of fields and metadata."},
+     "arrays of fields, metadata, metadata of fields, and metadata that is said by other names."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -23,7 +23,8 @@ from pypes.ingest.codecs.survey import Survey
 from pypes.packet import Packet
 
 _NAME: Final = "Protocol Buffers"
-_decoder = msgspec.msgpack.Decoder(list[tuple[dict[str, Any], dict[str, Any]]])
+_Map = dict[str, Any]
+_decoder = msgspec.msgpack.Decoder(list[tuple[_Map, _Map, dict[str, _Map], _Map]])
 _DOUBLE: Final = struct.Struct("<d")
 
 #: Wire types: what follows a tag.
@@ -66,7 +67,10 @@ class Protobuf(Form):
     def decode(self, body: bytes, start: int, end: int, count: int) -> list[Any]:
         # PERF: by way of MessagePack, which makes the objects in one call
         found = _decoder.decode(scan.as_msgpack(body, start, end, count))
-        return [Packet.from_document(fields, meta or None) for fields, meta in found]
+        return [
+            Packet.from_parts(fields, {**meta, **own} if own else meta or None, field_meta or None)
+            for fields, meta, field_meta, own in found
+        ]
 
     def read(self, body: bytes, at: int, limits: Limits, place: Place) -> tuple[Any, int]:
         reader = _Reader(body, limits, place)

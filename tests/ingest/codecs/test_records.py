@@ -28,10 +28,10 @@ if not scan.IS_COMPILED and not os.environ.get("CI"):
     pytest.skip("the compiled scan is missing: apt-get install gcc python3-dev, then make clean install", allow_module_level=True)
 
 
-def careful(form: Form, body: bytes) -> int | None:
+def careful(form: Form, body: bytes, limits: Limits = LIMITS) -> int | None:
     with uncompiled():
         try:
-            return records.check(form, body, LIMITS)
+            return records.check(form, body, limits)
         except InvalidInput:
             return None
 
@@ -88,7 +88,7 @@ def test_values_of_every_first_byte_are_taken_alike_by_both_ways() -> None:
 
 @given(st.lists(st.dictionaries(st.text(max_size=5), values, max_size=4), min_size=1, max_size=3), st.data())
 def test_a_changed_body_is_taken_alike_by_both_ways(found: list[dict[str, Any]], data: st.DataObject) -> None:
-    written = b"".join(map(msgpack.packb, found)), body_of(Packet.from_document(fields, {"a": 1}) for fields in found)
+    written = b"".join(map(msgpack.packb, found)), body_of(map(_described, found))
     for form, whole in zip((MSGPACK, PROTOBUF), written, strict=True):
         body = bytearray(whole)
         for _ in range(data.draw(st.integers(0, 3))):
@@ -119,6 +119,49 @@ def test_documents_are_counted_as_far_as_is_wanted() -> None:
     assert scan.in_maps(body, 0, 100, 0, 100) == (0, 0, False)
     assert scan.in_maps(body, 0, 100, 4, 0) == (0, 0, False)
     assert scan.in_maps(body, 11, 100, 4, 100) == (0, 11, False)
+
+
+def _described(fields: dict[str, Any]) -> Packet:
+    packet = Packet.from_document(fields, {"a": 1})
+    for name in [*fields][:2]:
+        packet.set_meta("language", ["en", {"b": None}], name)
+    return packet
+
+
+@pytest.mark.parametrize(
+    ("names", "is_plain"),
+    [(["a"], True), (["b", "a", "b"], True), (["c"], False), (["a", ""], False), (["a", "pypes"], True)],
+)
+def test_metadata_of_fields_is_plain_if_the_fields_are_there(names: list[str], is_plain: bool) -> None:
+    def entry(tag: int, key: str, value: bytes) -> bytes:
+        inner = b"\x0a" + bytes([len(key)]) + key.encode() + b"\x12" + bytes([len(value)]) + value
+        return bytes([tag, len(inner)]) + inner
+
+    fields = b"".join(entry(0x0A, name, b"") for name in ("a", "b", "pypes"))
+    for key, is_usual in (("language", True), ("pypes", False), ("", True)):
+        about = b"".join(entry(0x1A, name, entry(0x0A, key, b"\x08\x01")) for name in names)
+        body = b"\x0a" + bytes([len(fields + about)]) + fields + about
+        assert len(body) < 130
+        agrees(PROTOBUF, body)
+        assert scan.in_messages(body, 0, len(body), 4, 1000)[0] == int(is_plain and is_usual)
+    empty = b"\x0a" + bytes([len(fields) + 7]) + fields + entry(0x1A, "a", b"")
+    agrees(PROTOBUF, empty)
+    deep = fields + entry(0x1A, "a", entry(0x0A, "l", b"\x3a\x06\x0a\x04\x3a\x02\x0a\x00"))
+    for levels in range(1, 7):
+        limits = Limits(json_depth=levels)
+        whole = b"\x0a" + bytes([len(deep)]) + deep
+        assert scan.in_messages(whole, 0, len(whole), levels, 1000)[0] == int(careful(PROTOBUF, whole, limits) is not None)
+
+
+def test_more_names_than_are_looked_through_are_left_to_the_careful_way() -> None:
+    packet = Packet({f"f{n}": n for n in range(200)})
+    for n in range(200):
+        packet.set_meta("n", n, f"f{n}")
+    body = body_of([packet])
+    assert scan.in_messages(body, 0, len(body), 4, MIB)[0] == 0
+    limits = Limits()
+    (found,) = [each for some in records.documents(PROTOBUF, [body], limits) for each in some]
+    assert found == packet
 
 
 def test_messages_become_as_many_as_are_announced() -> None:
