@@ -260,7 +260,7 @@ class Documents:
 
         ``waiter`` is told its receipt, once durable, unless what gives it is returned, as of a graph with order. Returns also
         the number of documents, and their graph. The body is checked here and now, so it has at most ``INLINE_BYTES``, and
-        ``INLINE_COSTLY_BYTES`` if it is multipart.
+        ``INLINE_COSTLY_BYTES`` if its check is costly.
         """
         self._pace.live_at = time.monotonic()
         graph = self._graph_of(client, None)

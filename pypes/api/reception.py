@@ -11,7 +11,7 @@ from pypes.api.arrival import Arrival
 from pypes.api.memory import Memory, Share
 from pypes.api.request import Request, too_large
 from pypes.core.limits import MIB, Limits
-from pypes.core.media_types import media_type_of
+from pypes.core.media_types import MSGPACK, PROTOBUF, media_type_of
 from pypes.ingest.codecs.checking import DECODED_BYTES
 from pypes.ingest.delivery import Header, Spooled
 from pypes.runtime.worker.config import WorkerConfig
@@ -23,8 +23,9 @@ T = TypeVar("T")
 
 #: Larger bodies are checked in a thread: up to here a hand-over would cost more than the check. Compressed ones grow.
 INLINE_BYTES = 64 << 10
-#: So are the parts of multipart bodies, each with a head of its own.
+#: So are the parts of multipart bodies, each with a head of its own, and binary forms, which may have to be read with all care.
 INLINE_COSTLY_BYTES = 8 << 10
+_COSTLY = ("multipart/", *MSGPACK, *PROTOBUF)
 
 #: The factor by which a compressed body is guessed to grow, as text does.
 GROWTH = 4
@@ -126,8 +127,12 @@ def grown_bytes(header: Header, length: int | None, limits: Limits) -> int | Non
 
 def _inline_bytes(header: Header) -> int:
     """Up to how many bytes a body is checked on the event loop."""
-    is_costly = _is_inflated(header) or header.content_type[:10].lower() == "multipart/"
-    return INLINE_COSTLY_BYTES if is_costly else INLINE_BYTES
+    return INLINE_COSTLY_BYTES if _is_inflated(header) or is_costly(header.content_type) else INLINE_BYTES
+
+
+def is_costly(content_type: str) -> bool:
+    """True for the type of a body whose check may take long for its size."""
+    return content_type[:40].lower().startswith(_COSTLY)
 
 
 def _is_inflated(header: Header) -> bool:

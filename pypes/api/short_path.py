@@ -20,7 +20,7 @@ from pypes.api import problems
 from pypes.api.door import room
 from pypes.api.ending import ending
 from pypes.api.permission import check_current
-from pypes.api.reception import INLINE_BYTES, INLINE_COSTLY_BYTES
+from pypes.api.reception import INLINE_BYTES, INLINE_COSTLY_BYTES, is_costly
 from pypes.api.sampling import FIELDS, context_in
 from pypes.api.sender import FORWARDED
 from pypes.core.limits import Limits
@@ -114,7 +114,7 @@ class ShortPath:
         if size > self._max_bytes:
             return None
         text = "" if content_type is None else content_type.decode("latin-1")
-        if size > INLINE_COSTLY_BYTES and text[:10].lower() == "multipart/":
+        if size > INLINE_COSTLY_BYTES and is_costly(text):
             return None
         if is_in_trace:
             context = context_in(fields)

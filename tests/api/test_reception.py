@@ -9,12 +9,32 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
+import pytest
 
+from pypes.api.reception import INLINE_COSTLY_BYTES, grown_bytes, is_costly
 from pypes.core.limits import MIB, Limits
+from pypes.ingest.delivery import Header
 from pypes.testing.node import until
 from tests.api.harness import Harness, serving
 
 BLOCK = b"x" * MIB
+
+
+@pytest.mark.parametrize(
+    ("content_type", "costly"),
+    [
+        ("application/json", False),
+        ("", False),
+        ("text/plain; multipart/", False),
+        ("Multipart/Form-Data; boundary=x", True),
+        ("application/msgpack", True),
+        ("Application/X-Protobuf;charset=utf-8", True),
+    ],
+)
+def test_a_body_that_may_take_long_to_check_goes_to_a_thread_sooner(content_type: str, costly: bool) -> None:
+    assert is_costly(content_type) is costly
+    size = INLINE_COSTLY_BYTES + 1
+    assert (grown_bytes(Header("g", content_type=content_type), size, Limits()) is not None) is costly
 
 
 def begin(server: Harness, content_type: bytes, method: bytes = b"POST", path: bytes = b"/docs") -> socket.socket:

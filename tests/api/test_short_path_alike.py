@@ -34,11 +34,23 @@ BODIES = st.sampled_from(
         b'{"a": "%b"}' % (b"x" * INLINE_COSTLY_BYTES),
         FILES,
         FILES.replace(b"hello", b"x" * INLINE_COSTLY_BYTES),
+        b"\x81\xa1a\xc5\x40\x00" + b"x" * 0x4000,
+        b"\x0a\x00\x0a\x00",
     ]
 )
-TYPES = st.sampled_from(["", "application/json", NDJSON, MULTIPART, MULTIPART.title(), "text/plain", "text", "text/plain"]).map(
-    lambda name: b"Content-Type: %b\r\n" % name.encode() if name else b""
-)
+TYPES = st.sampled_from(
+    [
+        "",
+        "application/json",
+        NDJSON,
+        MULTIPART,
+        MULTIPART.title(),
+        "text/plain",
+        "text",
+        "application/MsgPack",
+        "application/protobuf",
+    ]
+).map(lambda name: b"Content-Type: %b\r\n" % name.encode() if name else b"")
 FIELDS = st.lists(
     st.sampled_from(
         [
