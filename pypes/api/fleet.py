@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 import falcon.asgi
 import msgspec
@@ -11,7 +12,8 @@ import orjson
 from pypes.api.change import cause_of
 from pypes.api.operation import BOOLEAN, COUNT, NAMES, TEXT, Answer, obj, operation
 from pypes.api.request import Request
-from pypes.errors import BadRequest
+from pypes.errors import BadRequest, Unavailable
+from pypes.runtime.contracts.fleet import GraphHead
 
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
@@ -31,6 +33,15 @@ MEMBER = obj(
     version={**TEXT, "description": "Its release."},
     is_here={**BOOLEAN, "description": "It is the node that answers."},
 )
+HEAD = obj(
+    version={**TEXT, "description": "The version that the members have agreed to; 0.N if it is node N's own."},
+    digest={**TEXT, "description": "The same for the same definition; empty if the graph is not deployed there."},
+    is_paused=BOOLEAN,
+)
+GRAPH = obj(
+    differs={**BOOLEAN, "description": "Not all members that answered have the same."},
+    members={"type": "object", "additionalProperties": HEAD},
+)
 
 
 class FleetResource:
@@ -47,6 +58,12 @@ class FleetResource:
                 obj(
                     node={**COUNT, "description": "Number of the node that answers."},
                     members={"type": "array", "items": MEMBER},
+                    graphs={
+                        "type": "object",
+                        "additionalProperties": GRAPH,
+                        "description": "By name, and by the name of the member, the graphs as they are there.",
+                    },
+                    unanswered={**NAMES, "description": "Members that have not told of their graphs."},
                 ),
             )
         },
@@ -54,7 +71,28 @@ class FleetResource:
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         members = [msgspec.to_builtins(member) for member in self._worker.members.all]
-        resp.data = orjson.dumps({"node": self._worker.config.node, "members": members})
+        graphs, unanswered = await self._graphs() if members else ({}, [])
+        shown = {name: graph for name, graph in graphs.items() if req.client.has(name)}
+        found = {"node": self._worker.config.node, "members": members, "graphs": shown, "unanswered": unanswered}
+        resp.data = orjson.dumps(found)
+
+    async def _graphs(self) -> tuple[dict[str, Any], list[str]]:
+        """The graphs of all members, and the members that have not answered."""
+        here = next((m.name for m in self._worker.members.all if m.is_here), f"node-{self._worker.config.node}")
+        asked = [(here, self._worker.control.agreement), *self._worker.members.graphs()]
+        found = await asyncio.gather(*(calls.heads() for _, calls in asked), return_exceptions=True)
+        heads: dict[str, dict[str, GraphHead]] = {}
+        unanswered = []
+        for (name, _), answer in zip(asked, found, strict=True):
+            if isinstance(answer, Unavailable):
+                unanswered.append(name)
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                for head in answer:
+                    heads.setdefault(head.name, {})[name] = head
+        count = len(asked) - len(unanswered)
+        return {graph: _shown(members, count) for graph, members in sorted(heads.items())}, unanswered
 
 
 class Drain:
@@ -98,3 +136,14 @@ class Drain:
         begun = await self._worker.control.drain.begin(wanted["to"], is_left, cause_of(req))
         resp.status = 202
         resp.data = msgspec.json.encode(begun)
+
+
+def _shown(members: dict[str, GraphHead], count: int) -> dict[str, Any]:
+    states = {(head.digest, head.is_paused) for head in members.values()}
+    return {
+        "differs": len(states) > 1 or (len(members) < count and any(head.digest for head in members.values())),
+        "members": {
+            name: {"version": str(head.version), "digest": head.digest, "is_paused": head.is_paused}
+            for name, head in members.items()
+        },
+    }

@@ -69,6 +69,12 @@ COMPOSITES = {
         "graph names another; 0: none any more."
     ),
 }
+AGREED = obj(
+    version={**TEXT, "description": "The version that the members have agreed to."},
+    switched={**NAMES, "description": "The other members that run it."},
+    away={**NAMES, "description": "Members that take it when they are back."},
+)
+DIFFER = {**NAMES, "description": "Members of the fleet that have another definition of the graph than this node."}
 DRAFT = {**BOOLEAN, "description": "true if there is a draft of it."}
 GRAPH = obj(
     {
@@ -82,6 +88,8 @@ GRAPH = obj(
         "file": FILE,
         "expanded": EXPANDED,
         "composites": COMPOSITES,
+        "fleet": AGREED,
+        "members_differ": DIFFER,
     },
     name=TEXT,
     version=COUNT,
@@ -89,7 +97,7 @@ GRAPH = obj(
     graph=JSON_OBJECT,
 )
 CREATED = obj(
-    {"code": TEXT, "expanded": EXPANDED, "composites": COMPOSITES},
+    {"code": TEXT, "expanded": EXPANDED, "composites": COMPOSITES, "fleet": AGREED, "members_differ": DIFFER},
     name=TEXT,
     version=COUNT,
     state=TEXT,
@@ -106,6 +114,7 @@ SUMMARY = obj(
         "indexes": {**NAMES, "description": "Filters that publish to what GET /search can ask, if there are any."},
         "draft": DRAFT,
         "file": FILE,
+        "members_differ": DIFFER,
     },
     name=TEXT,
     version=COUNT,

@@ -26,12 +26,18 @@ OTHER_CODE = {
     "description": "Differences from a deployment of this version now, one sentence each.",
 }
 VERSION = obj(
-    {"error": TEXT, "code": CODE, "other_code": OTHER_CODE},
+    {
+        "error": TEXT,
+        "code": CODE,
+        "other_code": OTHER_CODE,
+        "fleet": {**TEXT, "description": "The version that the members of the fleet have agreed to, if they have."},
+    },
     version=COUNT,
     time=TIME,
     by=TEXT,
     note=TEXT,
     state={"type": "string", "enum": ["live", "retired", "failed"]},
+    digest={**TEXT, "description": "The same for the same definition, on each node."},
 )
 ROLLED_BACK = {**GRAPH, "properties": {**GRAPH["properties"], "other_code": OTHER_CODE}}
 DIFF = obj({"diff": JSON_OBJECT, "from": COUNT}, to=COUNT)

@@ -121,6 +121,12 @@ class FleetSettings:
     ca_file: Path | None = _path(  # noqa: RUF009 - a field
         None, "Certificates (PEM) that those of the nodes are checked with, where they speak TLS; empty: those of the system."
     )
+    require: str = _key(
+        "auto",
+        "Nodes that must answer for a graph to be changed: all, majority, reachable, or auto: the majority, of two nodes those "
+        "that can be reached.",
+        options=("auto", "all", "majority", "reachable"),
+    )
 
 
 @dataclass(frozen=True, slots=True)

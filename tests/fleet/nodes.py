@@ -50,7 +50,7 @@ class Fleet:
     def wait_whole(self, nodes: Sequence[Node] = ()) -> None:
         """Wait until each node knows that all are ready."""
         for node in nodes or self.nodes:
-            until(lambda node=node: self._is_whole(node), 20.0, f"a whole fleet: {self.members(node)}")
+            until(lambda node=node: self._is_whole(node), 60.0, f"a whole fleet: {self.members(node)}")
 
     def _is_whole(self, node: Node) -> bool:
         members = self.members(node)
@@ -71,12 +71,21 @@ def listing(base: Path, patience_s: float) -> tuple[Path, dict[str, str]]:
 
 @contextmanager
 def fleet(
-    base: Path, count: int = 3, graph: dict[str, Any] = GRAPH, *, patience_s: float = 1.0, **options: Any
+    base: Path,
+    count: int = 3,
+    graph: dict[str, Any] = GRAPH,
+    flags: Sequence[str] = (),
+    *,
+    patience_s: float = 1.0,
+    **options: Any,
 ) -> Iterator[Fleet]:
     """A fleet of so many nodes, each of which knows all."""
     listed, environ = listing(base, patience_s)
     with ExitStack() as stack:
-        nodes = [Node(base / f"n{number}", graph, workers=1, instances=1, environ=environ, **options) for number in range(count)]
+        nodes = [
+            Node(base / f"n{number}", graph, *flags, workers=1, instances=1, environ=environ, **options)
+            for number in range(count)
+        ]
         listed.write_text("\n".join(node.url for node in nodes))
         for node in nodes:
             node.add(ORDERED)
@@ -84,7 +93,7 @@ def fleet(
             stack.callback(node.close)
             node.start()
             # one after the other: the first finds out what components there are, and the others know it from it
-            node.wait_ready()
+            until(node.is_ready, 60, "ready")
         found = Fleet(base, nodes)
         found.wait_whole()
         yield found

@@ -13,6 +13,7 @@ import msgspec
 
 from pypes.access.audit import ITSELF, AuditQuery, Cause, Entry, Kept
 from pypes.access.client import ALL
+from pypes.runtime.contracts.fleet import AgreementCalls
 from pypes.runtime.contracts.handing import DrainCalls
 from pypes.runtime.rpc.contract import Caller, once, stub, while_wanted
 
@@ -329,3 +330,5 @@ class Control:
         self.tokens = stub(TokenCalls, caller, "tokens.")
         self.audit = stub(AuditCalls, caller, "audit.")
         self.drain = stub(DrainCalls, caller, "drain.")
+        #: Calls of other members of the fleet, which are passed on.
+        self.agreement = stub(AgreementCalls, caller, "agreement.")

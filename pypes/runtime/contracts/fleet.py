@@ -6,11 +6,13 @@ from typing import Any, Protocol
 
 import msgspec
 
+from pypes.access.audit import ITSELF, Cause
+from pypes.graph.expansion import Use
 from pypes.ingest.contracts.intake import Key
 from pypes.ingest.delivery import Header
 from pypes.runtime.contracts.handing import Adopted
 from pypes.runtime.contracts.records import RecordCalls
-from pypes.runtime.rpc.contract import once
+from pypes.runtime.rpc.contract import once, while_wanted
 
 #: States of a member, besides those that ``/readyz`` has: it does not answer; another node has its number; or its shards.
 AWAY = "away"
@@ -92,3 +94,95 @@ class MemberCalls(RecordCalls, Protocol):
 
     async def greet(self, greeting: Greeting) -> Greeting:
         """Introduce the node that calls; the answer introduces the one that is called."""
+
+
+class FleetVersion(msgspec.Struct, frozen=True, order=True):
+    """A version of a graph, as the members of a fleet count it: the greater one is in force.
+
+    ``node`` is the number of the member that has given it. With ``counter`` 0 nobody has agreed to it: the graph comes from a
+    file, or from the time when the node was by itself, and takes no other's place.
+    """
+
+    counter: int = 0
+    node: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.counter}.{self.node}"
+
+    def replaces(self, other: FleetVersion) -> bool:
+        """True if this version takes the place of the other one."""
+        return self.counter > 0 and self > other
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """The version of the fleet that a graph has on this node: the digest of its definition, empty if it was taken down."""
+
+    version: FleetVersion
+    digest: str
+    author: str = ""
+    note: str = ""
+    is_forced: bool = False
+
+
+class GraphHead(msgspec.Struct, frozen=True):
+    """A graph as a member has it: its version, and the digest of what runs, empty if it is not deployed."""
+
+    name: str
+    version: FleetVersion
+    digest: str
+    is_paused: bool = False
+
+
+class GraphState(msgspec.Struct, frozen=True):
+    """Everything that members have of one version of a graph; ``graph`` is ``None`` if it is taken down.
+
+    ``written`` is the graph as it was written, if ``composites`` are in it.
+    ``is_forced``: it is taken down without waiting for what was accepted for it.
+    """
+
+    name: str
+    version: FleetVersion
+    graph: dict[str, Any] | None
+    is_paused: bool = False
+    author: str = ""
+    note: str = ""
+    is_forced: bool = False
+    cause: Cause = ITSELF
+    written: dict[str, Any] | None = None
+    composites: tuple[Use, ...] = ()
+
+
+#: Words of a member about a version: it has switched to it, is about to decide, or will not switch to it.
+SWITCHED, PENDING, DROPPED = "switched", "pending", "dropped"
+
+
+class AgreementCalls(Protocol):
+    """Calls of a member that coordinates a change of a graph; the supervisor of the called node answers."""
+
+    async def grant(self, name: str, by: int, id: str) -> None:
+        """Have the turn to change a graph, asked of the member with the lowest number; waits for changes of other graphs.
+
+        Raises :class:`Changed` (``fleet.busy``) while another member changes the same graph.
+        """
+
+    async def release(self, id: str) -> None:
+        """Give the turn back."""
+
+    @while_wanted
+    async def prepare(self, state: GraphState) -> None:
+        """Set a graph up beside what runs. Raises :class:`Changed` if something newer is there, and what a deployment raises."""
+
+    async def commit(self, name: str, version: FleetVersion) -> bool:
+        """The version is decided: a member that has prepared it switches to it, another one (False) takes it later."""
+
+    async def abort(self, name: str, version: FleetVersion) -> None:
+        """Drop what was prepared."""
+
+    async def verdict(self, name: str, version: FleetVersion) -> str:
+        """The word of this member about a version: :data:`SWITCHED`, :data:`PENDING` or :data:`DROPPED`."""
+
+    async def heads(self) -> list[GraphHead]:
+        """The graphs of this member, those that were taken down included."""
+
+    async def state(self, name: str) -> GraphState:
+        """One graph. Raises :class:`NotFound`."""

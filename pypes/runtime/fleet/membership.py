@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 import msgspec
 
 from pypes import logs
 from pypes.core.watched_tasks import WatchedTasks, in_own_thread
 from pypes.errors import PypesError
-from pypes.runtime.contracts.fleet import AWAY, DRAINED, TWIN, Greeting, Member, MemberCalls
+from pypes.runtime.contracts.fleet import AWAY, DRAINED, TWIN, AgreementCalls, Greeting, Member, MemberCalls
 from pypes.runtime.contracts.handing import Adopted
 from pypes.runtime.fleet.addresses import Address
-from pypes.runtime.fleet.link import connect
+from pypes.runtime.fleet.link import away, connect
 from pypes.runtime.fleet.secret import FleetAccess
 from pypes.runtime.rpc import RpcClient
-from pypes.runtime.rpc.contract import stub
+from pypes.runtime.rpc.contract import Method, stub
 
 #: Least time between two greetings of a member, in seconds; with many members, they are greeted at this rate together.
 PERIOD_S = 1.0
@@ -71,6 +72,11 @@ class Membership:
         self._tasks = WatchedTasks(on_failed)
         self._log = logs.get("pypes.fleet")
         self._members: dict[str, Member] = {}
+        #: The links over which members are greeted, and called, by URL.
+        self._links: dict[str, RpcClient] = {}
+        #: URLs whose greeting was answered, or was not in time, at least once.
+        self._asked: set[str] = set()
+        self._has_read = False
         #: Those who greet, by the URL that they greet.
         self._greeters: dict[str, asyncio.Task[None]] = {}
         self._said = ""
@@ -90,6 +96,22 @@ class Membership:
         """Time between two greetings of one member."""
         return max(PERIOD_S, len(self._members) / GREETINGS_PER_S)
 
+    @property
+    def has_asked_all(self) -> bool:
+        """True once all that are configured have been asked for the first time."""
+        return self._has_read and self._greeters.keys() <= self._asked
+
+    def agreement(self, number: int | None, answer_s: float) -> AgreementCalls:
+        """Calls about versions of graphs to the member with a number; they raise :class:`Unavailable` if it does not answer."""
+        return stub(AgreementCalls, partial(self._carry, number, answer_s), "agreement.")
+
+    async def _carry(self, number: int | None, answer_s: float, name: str, method: Method, params: dict[str, Any]) -> Any:
+        found = [member for member in self._members.values() if member.number == number and member.state not in (AWAY, TWIN)]
+        link = self._links.get(found[0].url) if found else None
+        if link is None or not link.is_open:
+            raise away(found[0] if found else Member(f"node-{number}", ""))
+        return await link.carry(name, method, params, answer_s)
+
     async def run(self) -> None:
         """Keep the members known until cancelled."""
         for name, number in self._memory.members().items():
@@ -97,6 +119,7 @@ class Membership:
         while True:
             try:
                 self._apply(await in_own_thread(self._read, "addresses of the fleet"))
+                self._has_read = True
                 self._say("")
             except PypesError as error:
                 self._say(str(error))
@@ -144,7 +167,7 @@ class Membership:
             while True:
                 try:
                     if link is None or not link.is_open:
-                        link = await connect(address.url, self._access())
+                        link = self._links[address.url] = await connect(address.url, self._access())
                     async with asyncio.timeout(ANSWER_S):
                         self._heard(address, await stub(MemberCalls, link.carry).greet(self._greeting()))
                 except (PypesError, TimeoutError) as error:
@@ -154,6 +177,7 @@ class Membership:
                         if not isinstance(error, TimeoutError):
                             continue  # the process at the other end may have been replaced
                     self._missed(address, error)
+                self._asked.add(address.url)
                 await asyncio.sleep(self.period_s)
         finally:
             if link is not None:

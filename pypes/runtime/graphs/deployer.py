@@ -9,26 +9,24 @@ unexpanded and never appear in a message.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 from pypes import logs
 from pypes.access.audit import ITSELF, Cause
 from pypes.config import Settings
 from pypes.core.watched_tasks import OnFailed
-from pypes.core.wording import counted
-from pypes.errors import Changed, Conflict, PypesError, Unavailable
-from pypes.graph import codec
+from pypes.errors import Changed, PypesError
 from pypes.graph.composite_files import FOLDER
-from pypes.graph.diff import only_parameters
+from pypes.graph.digest import digest_of
 from pypes.observe import Observer, guarded
 from pypes.registry import Catalogue
 from pypes.runtime.contracts.control import OWN_EDIT, Edit
+from pypes.runtime.contracts.fleet import FleetVersion, Mark
 from pypes.runtime.generations.backoff import Backoff
 from pypes.runtime.generations.generation import SetupFailed, SetupFailure
 from pypes.runtime.generations.generations import Generations
+from pypes.runtime.graphs.agreeing import Alone, OtherMembers, mark_of, state_of
 from pypes.runtime.graphs.checking import Checked
 from pypes.runtime.graphs.composites import Composites
 from pypes.runtime.graphs.consolidation import Consolidation
@@ -38,10 +36,8 @@ from pypes.runtime.graphs.folder import GraphFolder
 from pypes.runtime.graphs.launching import Launcher
 from pypes.runtime.graphs.retrying import Retries
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
+from pypes.runtime.graphs.switching import Prepared, Switching
 from pypes.runtime.pools.node_pools import NodePools
-
-#: Seconds between two looks at whether a graph that is taken down has nothing left to do.
-DRAIN_POLL_S = 0.05
 
 
 class Deployer(DeployedGraphs):
@@ -68,12 +64,14 @@ class Deployer(DeployedGraphs):
         self._store = store
         self._observer = guarded(observer) or Observer()
         self.launcher = Launcher(self, store, generations, pools, self._observer)
-        self._unfinished = unfinished
-        self._on_change = on_change
         self._files = GraphFiles(store)
         self.composites = Composites(store, self)
         self.folder = GraphFolder(store, lambda: self.settings.server.graphs, lambda: self._files.undeployed)
-        self._lock = asyncio.Lock()
+        #: Held by whoever changes what is deployed.
+        self.lock = self._lock = asyncio.Lock()
+        self.switching = Switching(self, store, generations, self.launcher, unfinished, on_change, self._observer)
+        #: The other members of the fleet.
+        self.others: OtherMembers = Alone()
         self._retries = Retries(self, self.launcher, self._lock, discover, on_change, on_failed)
         self.consolidation = Consolidation(self, self.launcher, generations, self._lock)
         self._log = logs.get("pypes.deployments")
@@ -94,7 +92,7 @@ class Deployer(DeployedGraphs):
 
     def _told(self, graph: StoredGraph) -> dict[str, Any]:
         file = self.folder.state_of(graph)
-        return super()._told(graph) | ({} if file is None else {"file": file})
+        return super()._told(graph) | ({} if file is None else {"file": file}) | {**self.others.told(graph.name)}
 
     # -- what is changed --------------------------------------------------------------------------------
 
@@ -105,98 +103,66 @@ class Deployer(DeployedGraphs):
         (``graph.setup_failed``) naming the filter that could not be set up: what ran before still runs then, and the version is
         kept as failed. :class:`Forbidden` as :meth:`checked`.
         """
-        async with self._lock:
-            old = self.live.get(name)
+        async with self.others.turn(name), self._lock:
+            old, told = self.live.get(name), {}
             self._expect(name, edit.expected)
             graph = self.checked(name, obj, edit.rights)
             if old is None or not graph.is_of(old) or name in self.failed:
-                await self._deploy(self._next(name, graph, edit.author, edit.note), edit.cause)
-            return {**self.get(name), "created": old is None}
+                told = await self._deploy(name, graph, edit, edit.note)
+            return {**self.get(name), **told, "created": old is None}
 
     async def rollback(self, name: str, version: int, edit: Edit = OWN_EDIT) -> dict[str, Any]:
         """Deploy an earlier version again, as a new one; as :meth:`put`, with ``other_code`` where that has changed since."""
-        async with self._lock:
+        async with self.others.turn(name), self._lock:
             self.get(name)
             self._expect(name, edit.expected)
             wanted = self._store.version(name, version)
             graph = self.checked_again(name, wanted, edit.rights)
-            note = edit.note or f"rollback to version {version}"
-            await self._deploy(self._next(name, graph, edit.author, note), edit.cause)
-            return self.get(name) | self.other_code(wanted)
+            told = await self._deploy(name, graph, edit, edit.note or f"rollback to version {version}")
+            return self.get(name) | told | self.other_code(wanted)
 
-    def _next(self, name: str, graph: Checked, author: str, note: str) -> StoredGraph:
+    async def _deploy(self, name: str, graph: Checked, edit: Edit, note: str) -> dict[str, Any]:
+        new = self.next_version(name, graph, edit.author, note)
+        preparing = self.switching.version(new, edit.cause, in_place=self.others.is_alone)
+        told = await self._change(name, new, name in self.paused, preparing, edit.cause)
+        self._files.forget(name)
+        return told
+
+    def next_version(self, name: str, graph: Checked, author: str, note: str) -> StoredGraph:
+        """The version that a graph would become on this node."""
         return graph.stored(name, self._store.next_version(name), self._store.clock.now(), author, note)
 
-    async def _deploy(self, new: StoredGraph, cause: Cause) -> None:
-        if not await self._reconfigured(new, cause):
-            await self._replace(new, cause)
-        self._files.forget(new.name)
+    async def _change(
+        self,
+        name: str,
+        graph: StoredGraph | None,
+        is_paused: bool,
+        preparing: Awaitable[Prepared],
+        cause: Cause,
+        *,
+        is_forced: bool = False,
+    ) -> dict[str, Any]:
+        """Prepare a change, here and on all members at once; then switch on all of them, or on none.
 
-    async def _replace(self, new: StoredGraph, cause: Cause) -> None:
-        """Deploy a version by a new generation of instances."""
-        try:
-            generation = await self.launcher.start(self.launcher.wanted_for(new))
-        except SetupFailed as error:
-            if error.failure.graph in (new.name, ""):
-                self._store.record_failed(replace(new, error=str(error)), cause)
-            raise
-        try:
-            self._store.deploy(new, cause)
-        except PypesError as error:
-            await self.launcher.give_up(generation, str(error))
-            raise
-        self.live[new.name] = new
-        self.failed.pop(new.name, None)
-        self.launcher.go_live(generation)
-        self._log.info("graph deployed", graph=new.name, version=new.version, by=new.author)
-
-    async def _reconfigured(self, new: StoredGraph, cause: Cause) -> bool:
-        """Deploy a version by giving running filters their new parameters, if that is all there is to it; False if it is not.
-
-        If an instance cannot take them up, a new generation is started, which has them from its set-up.
+        It is decided when it is stored here. Gives what is shown of it.
         """
-        old = self.live.get(new.name)
-        if old is None or new.name in self.failed or self._generations.live is None:
-            return False
-        before, after = (codec.from_obj(each.graph, is_expanded=True) for each in (old, new))
-        changed = only_parameters(before, after)
-        assert self.catalogue is not None
-        nodes = new.graph["nodes"]
-        if changed is None or not all(self.catalogue[nodes[filter]["component"]].reconfigures for filter in changed):
-            return False
-        if any("pool" in nodes[filter] for filter in changed):  # what runs in a pool is set up anew there
-            return False
-        params = {filter: nodes[filter].get("params", {}) for filter in changed}
-        new = replace(new, code=old.code)
-        versions, began = {new.name: new.version}, time.monotonic()
-        self._observer.deployment_began(versions)
-        reason = await self._generations.reconfigure(new.name, new.version, new.graph, params, self.settings.server.setup_s)
+        version = self.others.next(name)
+        state = state_of(name, version or FleetVersion(), graph, is_paused=is_paused, is_forced=is_forced, cause=cause)
+        asking = asyncio.ensure_future(self.others.prepare(state))
         try:
-            if not reason:
-                self._store.deploy(new, cause)
-        except PypesError as error:
-            self._observer.deployment_failed(versions, str(error))
-            await self._restore(old)
-            raise
-        about = {"graph": new.name, "version": new.version}
-        if reason:
-            self._log.warning("parameters not changed in place", filters=sorted(changed), reason=reason, **about)
-            self._observer.deployment_failed(versions, reason)
+            own = await preparing
             try:
-                await self._replace(new, cause)
-            except PypesError:
-                await self._restore(old)
+                await asking
+            except BaseException as error:
+                await own.abort(str(error))
                 raise
-            return True
-        self.live[new.name] = new
-        self._observer.deployment_switched(versions, time.monotonic() - began)
-        self._on_change()
-        self._log.info("parameters changed", filters=sorted(changed), by=new.author, **about)
-        return True
-
-    async def _restore(self, graph: StoredGraph) -> None:
-        """Some instances may have parameters that are not in force: start new ones with what is."""
-        self.launcher.go_live(await self.launcher.start(self.launcher.wanted_for(graph)))
+            await own.commit(None if version is None else mark_of(state))
+        except BaseException:
+            asking.cancel()
+            self.others.abort(state)
+            await asyncio.gather(asking, return_exceptions=True)
+            raise
+        return {**await self.others.commit(state)}
 
     def _expect(self, name: str, expected: list[int] | None) -> None:
         live = self.live[name].version if name in self.live else 0
@@ -207,13 +173,10 @@ class Deployer(DeployedGraphs):
 
     async def pause(self, name: str, is_paused: bool, cause: Cause = ITSELF) -> dict[str, Any]:
         """Stop handing deliveries of a graph to the instances, or go on; they are accepted and kept all the same."""
-        async with self._lock:
-            self.get(name)
-            self._store.pause(name, is_paused, cause)
-            self.paused = self._store.paused()
-            self._on_change()
-            self._log.info("graph paused" if is_paused else "graph resumed", graph=name)
-            return self.get(name)
+        async with self.others.turn(name), self._lock:
+            graph = self._graph(name)
+            told = await self._change(name, graph, is_paused, _at_once(self.switching.pausing(name, is_paused, cause)), cause)
+            return self.get(name) | told
 
     async def delete(self, name: str, force: bool = False, expected: list[int] | None = None, cause: Cause = ITSELF) -> None:
         """Undeploy a graph when all that was accepted for it is done; it takes no more from now on.
@@ -222,48 +185,11 @@ class Deployer(DeployedGraphs):
         as it was then. With ``force`` nothing is waited for, and what is queued goes to the dead letters. ``expected`` as that of
         an :class:`Edit`.
         """
-        async with self._lock:
+        async with self.others.turn(name), self._lock:
             self.get(name)
             self._expect(name, expected)
-            self.closing.add(name)
-            try:
-                if not force:
-                    self._on_change()
-                    await self._drain(name)
-                self._undeploy(name, cause, is_forced=force)
-            finally:
-                self.closing.discard(name)
-                self._on_change()
-
-    async def _drain(self, name: str) -> None:
-        """Wait until nothing accepted for a graph is left to do; raises :class:`Conflict`."""
-        deadline = time.monotonic() + self.settings.limits.grace_s
-        while True:
-            try:
-                left = await self._unfinished(name)
-            except Unavailable:
-                left = None
-            if left == 0:
-                return
-            reason = "the graph is paused" if name in self.paused else "it could not be set up" if name in self.failed else ""
-            if (reason and left is not None) or time.monotonic() > deadline:
-                several = "deliveries are"
-                count = f"an unknown number of {several}" if left is None else counted(left, "delivery is", several)
-                raise Conflict(
-                    f"{count} not done{': ' + reason if reason else ''}; let the graph finish, "
-                    "or take it down with force=true, which makes dead letters of what is left",
-                    code="graph.not_drained",
-                    where=name,
-                )
-            await asyncio.sleep(DRAIN_POLL_S)
-
-    def _undeploy(self, name: str, cause: Cause, *, is_forced: bool) -> None:
-        self._store.undeploy(name, cause, is_forced=is_forced)
-        del self.live[name]
-        self.paused.discard(name)
-        self.failed.pop(name, None)
-        self.launcher.go_live(None, gone={name})
-        self._log.info("graph undeployed", graph=name)
+            removing = self.switching.removal(name, cause, is_forced=force)
+            await self._change(name, None, False, removing, cause, is_forced=force)
 
     async def bring_up(self, catalogue: Catalogue, settings: Settings) -> None:
         """At start and on SIGHUP: start a generation with the stored graphs and those of new files, and let it take over.
@@ -368,7 +294,7 @@ class Deployer(DeployedGraphs):
                     await asyncio.sleep(backoff.delay_s(0.0))
         taken = fresh | waiting
         try:
-            self._store.load((file.graph, file.path, file.digest) for file in taken.values())
+            self._store.load((file.graph, file.path, file.digest, self._mark_of(file)) for file in taken.values())
         except PypesError as error:
             if generation is not None:
                 await self.launcher.give_up(generation, str(error))
@@ -379,6 +305,19 @@ class Deployer(DeployedGraphs):
         self.failed = {name: failure for name, failure in self.failed.items() if name not in wanted} | failed
         self.launcher.go_live(generation)
 
+    def _mark_of(self, file: GraphFile) -> Mark | None:
+        """The mark of a file's graph: the next version of the fleet, or none that anybody has agreed to if the name is new."""
+        graph, version = file.graph, self.others.next(file.graph.name)
+        if version is None:
+            return None
+        if graph.name not in self.live:
+            version = FleetVersion(0, version.node)
+        return Mark(version, digest_of(graph.graph), graph.author)
+
     async def close(self) -> None:
         """Stop trying to bring up what failed."""
         await self._retries.close()
+
+
+async def _at_once(prepared: Prepared) -> Prepared:
+    return prepared

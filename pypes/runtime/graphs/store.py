@@ -25,6 +25,7 @@ from pypes.core.nodetime import Clock
 from pypes.errors import NotFound, StoreError
 from pypes.graph.expansion import Use
 from pypes.registry import Code
+from pypes.runtime.contracts.fleet import Mark
 from pypes.runtime.contracts.handing import Adopted
 from pypes.runtime.graphs.composite_store import COMPOSITES, CompositeStore
 from pypes.runtime.graphs.draft_store import DRAFTS, FILTERS, DraftStore, upgrade
@@ -181,6 +182,30 @@ class ControlStore:
             self.change(("delete from node where key = 'joined'", ()))
         return now
 
+    # -- versions of the fleet --------------------------------------------------------------------------
+
+    def marks(self) -> dict[str, Mark]:
+        """The versions of the fleet that the graphs of this node have, those that were taken down included."""
+        rows = self.rows("select substr(key, 7), value from node where key like 'graph:%'")
+        return {str(name): msgspec.json.decode(value, type=Mark) for name, value in rows}
+
+    def mark(self, name: str) -> Mark | None:
+        """The version of the fleet that a graph has here."""
+        rows = self.rows("select value from node where key = ?", f"graph:{name}")
+        return msgspec.json.decode(rows[0][0], type=Mark) if rows else None
+
+    def agreed(self, name: str) -> dict[int, str]:
+        """The versions of the fleet that versions of a graph on this node were, as texts."""
+        prefix = f"agreed:{name}:"
+        rows = self.rows(
+            "select substr(key, ?), value from node where substr(key, 1, ?) = ?", len(prefix) + 1, len(prefix), prefix
+        )
+        return {int(version): str(value) for version, value in rows}
+
+    def set_mark(self, name: str, mark: Mark) -> None:
+        """A graph that is as it should be has another version."""
+        self.change(*_marked(name, mark))
+
     # -- graphs -----------------------------------------------------------------------------------------
 
     def live(self) -> dict[str, StoredGraph]:
@@ -207,9 +232,9 @@ class ControlStore:
         """The number the next version of a graph will have; numbers of deleted graphs are not used again."""
         return int(self.rows("select coalesce(max(version), 0) + 1 from graphs where name = ?", name)[0][0])
 
-    def deploy(self, graph: StoredGraph, cause: Cause = ITSELF) -> None:
-        """Store a version and put it in force."""
-        self.change(*_deploy(graph), lines=[self._line_of_version(graph, cause)])
+    def deploy(self, graph: StoredGraph, cause: Cause = ITSELF, mark: Mark | None = None) -> None:
+        """Store a version and put it in force; ``mark`` is that of the fleet, here and below."""
+        self.change(*_deploy(graph, mark), lines=[self._line_of_version(graph, cause)])
 
     def _line_of_version(self, graph: StoredGraph, cause: Cause, **more: Any) -> Line:
         rows = self.rows("select version from live where name = ?", graph.name)
@@ -224,7 +249,7 @@ class ControlStore:
         """Store a version that could not be set up: what was tried can be seen, and its number is not used again."""
         self.change((_INSERT_GRAPH, _values(graph)), lines=[self._line_of_version(graph, cause, outcome="failed")])
 
-    def undeploy(self, name: str, cause: Cause = ITSELF, *, is_forced: bool = False) -> None:
+    def undeploy(self, name: str, cause: Cause = ITSELF, *, is_forced: bool = False, mark: Mark | None = None) -> None:
         """Take a graph out of force; its versions stay."""
         rows = self.rows("select version from live where name = ?", name)
         before, detail = int(rows[0][0]) if rows else None, {"force": True} if is_forced else {}
@@ -232,6 +257,7 @@ class ControlStore:
             ("delete from live where name = ?", (name,)),
             ("delete from paused where name = ?", (name,)),
             ("delete from fired where graph = ?", (name,)),
+            *_marked(name, mark),
             lines=[line_of(cause, "graph.delete", graph=name, before=before, detail=detail)],
         )
 
@@ -239,10 +265,11 @@ class ControlStore:
         """The graphs that are paused."""
         return {name for (name,) in self.rows("select name from paused")}
 
-    def pause(self, name: str, is_paused: bool, cause: Cause = ITSELF) -> None:
+    def pause(self, name: str, is_paused: bool, cause: Cause = ITSELF, mark: Mark | None = None) -> None:
         """Remember whether a graph is paused."""
         self.change(
             ("insert or ignore into paused values (?)" if is_paused else "delete from paused where name = ?", (name,)),
+            *_marked(name, mark),
             lines=[line_of(cause, "graph.pause" if is_paused else "graph.resume", graph=name)],
         )
 
@@ -255,12 +282,12 @@ class ControlStore:
         """Remember that a graph file was loaded with this content."""
         self.change(_loaded(path, digest))
 
-    def load(self, files: Iterable[tuple[StoredGraph, str, str]]) -> None:
-        """Put graphs of files in force, all or none, and remember with which content: graph, path and digest each."""
+    def load(self, files: Iterable[tuple[StoredGraph, str, str, Mark | None]]) -> None:
+        """Put graphs of files in force, all or none, and remember with which content: graph, path, digest and mark each."""
         files = list(files)
         self.change(
-            *(each for graph, path, digest in files for each in (*_deploy(graph), _loaded(path, digest))),
-            lines=[self._line_of_version(graph, ITSELF, detail={"file": path}) for graph, path, _ in files],
+            *(each for graph, path, digest, mark in files for each in (*_deploy(graph, mark), _loaded(path, digest))),
+            lines=[self._line_of_version(graph, ITSELF, detail={"file": path}) for graph, path, *_ in files],
         )
 
     def fired(self, graph: str) -> tuple[str, float] | None:
@@ -347,9 +374,18 @@ _COLUMNS = "name, version, graph, created, author, note, error, code, expanded, 
 _INSERT_GRAPH = f"insert into graphs ({_COLUMNS}) values ({', '.join('?' * len(_COLUMNS.split()))})"
 
 
-def _deploy(graph: StoredGraph) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+def _deploy(graph: StoredGraph, mark: Mark | None) -> list[tuple[str, tuple[Any, ...]]]:
     """The statements that store a version and put it in force."""
-    return (_INSERT_GRAPH, _values(graph)), ("insert or replace into live values (?, ?)", (graph.name, graph.version))
+    name, version = graph.name, graph.version
+    found = [(_INSERT_GRAPH, _values(graph)), ("insert or replace into live values (?, ?)", (name, version))]
+    if mark is not None:
+        found.append(("insert or replace into node values (?, ?)", (f"agreed:{name}:{version}", str(mark.version))))
+    return found + _marked(name, mark)
+
+
+def _marked(name: str, mark: Mark | None) -> list[tuple[str, tuple[Any, ...]]]:
+    """The statements that remember the version of the fleet that a graph has."""
+    return [] if mark is None else [("insert or replace into node values (?, ?)", (f"graph:{name}", _text(mark)))]
 
 
 def _loaded(path: str, digest: str) -> tuple[str, tuple[Any, ...]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pypes.graph import codec
 from pypes.graph.diff import diff
+from pypes.graph.digest import digest_of as graph_digest
 from pypes.ingest.receipt import rfc3339
 from pypes.registry import Code, digest_of
 from pypes.runtime.graphs.deployer import Deployer
@@ -53,7 +54,10 @@ class Versions:
             "by": stored.author,
             "note": stored.note,
             "state": "live" if is_live else "failed" if stored.error else "retired",
+            "digest": graph_digest(stored.graph),
         }
+        if agreed := self._store.agreed(stored.name).get(stored.version):
+            shown["fleet"] = agreed
         if stored.code:
             parts = [{"name": code.name, "version": code.version, "digest": code.digest} for code in stored.code]
             shown["code"] = {"digest": digest_of(stored.code), "parts": parts}

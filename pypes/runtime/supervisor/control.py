@@ -35,6 +35,7 @@ from pypes.runtime.contracts.control import (
     VersionCalls,
 )
 from pypes.runtime.contracts.events import EventCalls
+from pypes.runtime.contracts.fleet import AgreementCalls
 from pypes.runtime.contracts.handing import DrainCalls
 from pypes.runtime.contracts.supervisor import NodeStatus, WorkerCalls
 from pypes.runtime.graphs.pages import COMPONENTS, COMPOSITES, DRAFTS, FILTERS, GRAPHS, STORES, TOKENS, VERSIONS, page
@@ -87,7 +88,9 @@ class Control:
         rescan: Callable[[Cause], Awaitable[dict[str, list[str]]]],
         wait_started: Callable[[], Awaitable[Any]],
         wait_stopping: Callable[[], Awaitable[Any]],
+        agreement: AgreementCalls | None = None,
     ) -> None:
+        self._agreement = agreement
         self._workers = workers
         self._events = events
         self._status = status
@@ -122,6 +125,9 @@ class Control:
         if group == "events":
             # they tell of the start and of the end as well
             return await answer(EventCalls, self._events, name, params)
+        if group == "agreement" and self._agreement is not None:
+            # between nodes, that is as it is: nothing of it is shown to anybody
+            return await answer(AgreementCalls, self._agreement, name, params)
         desk = self._desks.get(group)
         if desk is None:
             raise PypesError(f"there is no control method {method!r}", code="control.unknown_method")

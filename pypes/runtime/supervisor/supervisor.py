@@ -53,7 +53,7 @@ from pypes.runtime.supervisor.clockkeeper import ClockKeeper
 from pypes.runtime.supervisor.closing import let_in_no_more
 from pypes.runtime.supervisor.control import Control
 from pypes.runtime.supervisor.draining import Draining, refuse_handed_over
-from pypes.runtime.supervisor.fleet import membership_of
+from pypes.runtime.supervisor.fleet import fleet_of
 from pypes.runtime.supervisor.happening import EventDesk, Happenings, LogNews, log_of, rates_of
 from pypes.runtime.supervisor.lately import LatelySeen
 from pypes.runtime.supervisor.locks import listen, lock_runtime_dir, release_runtime_dir, url_of
@@ -161,8 +161,16 @@ class Supervisor:
         self._workers = Workers(self._topology, self._look_ready, self._fail)
         self._workers.present(self.settings.tls)
         self._arbiter = Arbiter(self._worker_config)
-        self._fleet = membership_of(
-            lambda: self.settings, self._store, self._greeting, self._workers.announce_members, self._fail, self.url
+        self._fleet = fleet_of(
+            lambda: self.settings,
+            self._store,
+            self._deployer,
+            self._greeting,
+            self._workers.announce_members,
+            self._started.is_set,
+            self._announce,
+            self._fail,
+            self.url,
         )
         self._schedules = Schedules(self._store, self._deployer, owners.fire)
         steps = Steps(GraphDrafts(self._store, self._deployer, happenings.draft_changed), self._deployer)
@@ -199,6 +207,7 @@ class Supervisor:
             self._rescan,
             self._started.wait,
             self._stop.wait,
+            self._fleet,
         )
         self._server = RpcServer(control.handle, self._workers.gone, MAX_CONTROL_BYTES)
         await self._server.start(str(self._runtime_dir / "control.sock"))
@@ -230,11 +239,13 @@ class Supervisor:
         self._tasks.keep(forget_lines(self._store, self.settings.limits), "audit log")
         self._tasks.keep(self._lately.run(), "looks at the last minute")
         if self._fleet is not None:
-            self._tasks.keep(self._fleet.run(), "members of the fleet")
+            self._tasks.keep(self._fleet.members.run(), "members of the fleet")
         catalogue = await self._discover(self.settings)
         files = all_stamps_of(self.settings.server.graphs)
         await self._deployer.bring_up(catalogue, self.settings)
         self._started.set()
+        if self._fleet is not None:
+            self._tasks.keep(self._fleet.follower.run(), "graphs of the fleet")
         self._announce()
         self._tasks.keep(self._schedules.run(), "schedules")
         self._tasks.keep(self._deployer.consolidation.run(), "consolidation")
@@ -324,7 +335,8 @@ class Supervisor:
         self._pools.sweep()
 
     def _is_up(self) -> bool:
-        return self._started.is_set() and (not self._generations.live or bool(self._generations.ready()))
+        has_graphs = self._started.is_set() and (self._fleet is None or self._fleet.follower.has_caught_up)
+        return has_graphs and (not self._generations.live or bool(self._generations.ready()))
 
     def _look_ready(self) -> None:
         if self._state != "starting" or not (self._is_up() and self._workers.is_ready):

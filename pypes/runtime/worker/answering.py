@@ -16,7 +16,7 @@ from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import DeadLetter, KeptTrace, receipt_of
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptQuery
 from pypes.ingest.whereabouts import DocumentQuery, Looked
-from pypes.runtime.contracts.fleet import Greeting, MemberCalls, Sent, Taken
+from pypes.runtime.contracts.fleet import AgreementCalls, Greeting, MemberCalls, Sent, Taken
 from pypes.runtime.contracts.handing import PREFIX, HandingCalls
 from pypes.runtime.contracts.records import RecordCalls
 from pypes.runtime.contracts.shard import ShardCalls
@@ -37,15 +37,24 @@ class Taking(Protocol):
 class MemberDesk:
     """Answers other nodes with the shards of this one; ``greeting()`` is what it says of itself.
 
-    ``adopting`` answers nodes that hand theirs over.
+    ``adopting`` answers nodes that hand theirs over. What is about versions of graphs is passed on, by ``agreement()``, to the
+    supervisor.
     """
 
-    def __init__(self, owners: NodeOwners, taking: Taking, greeting: Callable[[], Greeting], adopting: HandingCalls) -> None:
+    def __init__(
+        self,
+        owners: NodeOwners,
+        taking: Taking,
+        greeting: Callable[[], Greeting],
+        adopting: HandingCalls,
+        agreement: Callable[[], AgreementCalls],
+    ) -> None:
         self._owners = owners
         self._records = Records(owners)
         self._taking = taking
         self._greeting = greeting
         self._adopting = adopting
+        self._agreement = agreement
         self._callers: dict[Peer, MemberAnswers] = {}
         self._tasks = WatchedTasks(lambda name: None)
 
@@ -53,6 +62,9 @@ class MemberDesk:
         """Do a call that has come over a link."""
         if method.startswith(PREFIX):
             return await answer(HandingCalls, self._adopting, method.removeprefix(PREFIX), params)
+        group, dot, name = method.partition(".")
+        if dot and group == "agreement":
+            return await answer(AgreementCalls, self._agreement(), name, params)
         caller = self._callers.get(peer)
         if caller is None:
             caller = self._callers[peer] = MemberAnswers(self._owners, self._records, self._taking, self._greeting)

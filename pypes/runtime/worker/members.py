@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from pypes.errors import Unavailable
-from pypes.runtime.contracts.fleet import AWAY, DRAINED, TWIN, Member, MemberCalls
+from pypes.runtime.contracts.fleet import AWAY, DRAINED, TWIN, AgreementCalls, Member, MemberCalls
 from pypes.runtime.contracts.handing import PREFIX, Adopted, HandingCalls
 from pypes.runtime.fleet.link import AWAY_CODE, away, connect
 from pypes.runtime.fleet.owning import ranked
@@ -176,6 +176,11 @@ class Members:
     def handing(self, member: Member) -> HandingCalls:
         """Calls to a node about shards that it has from others."""
         return stub(HandingCalls, partial(self._ask, member), PREFIX)
+
+    def graphs(self) -> list[tuple[str, AgreementCalls]]:
+        """The other nodes, each with its name, as they are asked about graphs."""
+        others = sorted(self._members.items())
+        return [(m.name, stub(AgreementCalls, partial(self._ask, m), "agreement.")) for _, m in others]
 
     def calls(self, member: Member) -> MemberCalls:
         """The calls of a node, waited for while it restarts."""

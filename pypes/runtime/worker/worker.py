@@ -102,7 +102,7 @@ class IngestWorker:
         #: Answers other nodes.
         first = max(config.workers, self._owners)
         self._adopting = Adopting(self._shards, self._peers, first, self._clock.now, lambda: self._topology)
-        self.desk = MemberDesk(here, self, self._greeting, self._adopting)
+        self.desk = MemberDesk(here, self, self._greeting, self._adopting, lambda: self.control.agreement)
         self._belonging = Belonging(
             self.members, self._submit_to_owner, self._known, self._check_open, is_key_owner_required=config.is_key_owner_required
         )

@@ -158,7 +158,7 @@ def told(tmp_path: Path) -> list[tuple[Any, ...]]:
         (lambda store: store.undeploy("g", ADA), ("graph.delete", "ada", "g", "", 1, None, "done")),
         (lambda store: store.pause("g", True, ADA), ("graph.pause", "ada", "g", "", None, None, "done")),
         (lambda store: store.pause("paused", False, ADA), ("graph.resume", "ada", "paused", "", None, None, "done")),
-        (lambda store: store.load([(SECOND, "g.json", "d")]), ("graph.deploy", "node", "g", "", 1, 2, "done")),
+        (lambda store: store.load([(SECOND, "g.json", "d", None)]), ("graph.deploy", "node", "g", "", 1, 2, "done")),
         (lambda store: store.note(line_of(ADA, "components.rescan")), ("components.rescan", "ada", "", "", None, None, "done")),
     ],
 )
