@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "feed": ("pypes.cli.feed", "feed"),
         "status": ("pypes.cli.status", "status"),
         "top": ("pypes.cli.top", "top"),
+        "cluster": ("pypes.cli.cluster", "cluster"),
         "receipts": ("pypes.cli.receipts", "receipts"),
         "trace": ("pypes.cli.trace", "trace"),
         "deadletters": ("pypes.cli.deadletters", "deadletters"),
