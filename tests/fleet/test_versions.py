@@ -73,6 +73,7 @@ def test_a_graph_is_deployed_changed_paused_and_taken_down_through_any_node(thre
     assert call(second, "POST", "/graphs/one/pause")[0] == 200
     assert [call(node, "GET", "/graphs/one")[1]["state"] for node in three.nodes] == ["paused"] * 3
     assert call(first, "POST", "/graphs/one/resume")[0] == 200
+    assert "members_differ" not in call(first, "GET", "/graphs/one")[1]
     found = call(second, "GET", "/fleet")[1]["graphs"]["one"]
     assert (found["differs"], len(found["members"])) == (False, 3)
     assert call(second, "DELETE", "/graphs/one")[0] == 204

@@ -27,6 +27,7 @@ from pypes.runtime.contracts.fleet import (
     Mark,
     Member,
 )
+from pypes.runtime.fleet.following import Follower
 from pypes.runtime.fleet.granting import Grants
 from pypes.runtime.fleet.membership import Membership
 
@@ -61,7 +62,7 @@ class Agreement:
         marks: Marks,
         require: str,
         prepare_s: Callable[[], float],
-        told: Callable[[str], Mapping[str, Any]],
+        follower: Follower,
     ) -> None:
         self._node = node
         self._members = members
@@ -69,7 +70,7 @@ class Agreement:
         self._marks = marks
         self._require = require
         self._prepare_s = prepare_s
-        self.told = told
+        self._follower = follower
         #: Members that have prepared a change, by graph and version, while that is not decided.
         self._pending: dict[tuple[str, FleetVersion], list[str]] = {}
         # whoever is not told finds out
@@ -170,7 +171,9 @@ class Agreement:
         if self._pending.pop((state.name, state.version), None) is None:
             return {}
         others = self._others()
+        self._follower.changed(state.name)
         told = await asyncio.gather(*(self._commit(member, state) for member in self._answering()))
+        self._follower.changed(state.name)
         switched = sorted(name for name in told if name)
         absent = sorted({member.name for member in others} - {*switched})
         if absent:
@@ -184,6 +187,9 @@ class Agreement:
             self._log.warning("member was not told of a version", graph=state.name, member=member.name, reason=str(error))
             return ""
         return member.name if has_switched else ""
+
+    def told(self, name: str) -> Mapping[str, Any]:
+        return self._follower.told(name)
 
     def abort(self, state: GraphState) -> None:
         if self._pending.pop((state.name, state.version), None) is not None:

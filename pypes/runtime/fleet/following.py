@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from pypes import logs
 from pypes.errors import PypesError
-from pypes.runtime.contracts.fleet import AWAY, DRAINED, TWIN, GraphHead, GraphState, Member
+from pypes.runtime.contracts.fleet import AWAY, DRAINED, TWIN, FleetVersion, GraphHead, GraphState, Member
 from pypes.runtime.fleet.membership import Membership
 
 #: Seconds between two looks, and until this node has the versions of the fleet.
@@ -24,6 +24,9 @@ class OwnGraphs(Protocol):
 
     def heads(self) -> list[GraphHead]:
         """All of them."""
+
+    def digest(self, name: str) -> str:
+        """The digest of a graph, empty if it is not deployed."""
 
     async def take(self, state: GraphState) -> None:
         """Make one of them what it is on another member. Raises what a deployment raises."""
@@ -41,12 +44,21 @@ class Follower:
         self.seen: dict[str, dict[str, GraphHead]] = {}
         #: True once this node had the versions of all members that answered.
         self.has_caught_up = False
+        #: Graphs that were changed since the look that goes on began: it has old news of them.
+        self._moved: set[str] = set()
         self._said: set[tuple[str, str]] = set()
         self._log = logs.get("pypes.fleet")
 
     def wake(self) -> None:
         """Look now: something may have changed."""
         self._has_news.set()
+
+    def changed(self, name: str) -> None:
+        """A graph has just been changed: what was seen of it elsewhere holds no longer."""
+        self._moved.add(name)
+        for heads in self.seen.values():
+            heads.pop(name, None)
+        self.wake()
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
@@ -69,11 +81,17 @@ class Follower:
         answering = [
             m for m in self._members.members if not m.is_here and m.state not in (AWAY, TWIN, DRAINED) and m.number is not None
         ]
+        self._moved.clear()
         found = await asyncio.gather(*(self._heads(member) for member in answering))
         self.seen = {m.name: {h.name: h for h in heads} for m, heads in zip(answering, found, strict=True) if heads is not None}
         own = {head.name: head for head in self._own.heads()}
         is_behind = False
-        for name in sorted({name for heads in self.seen.values() for name in heads}):
+        names = {name for heads in self.seen.values() for name in heads} - self._moved
+        for heads in self.seen.values():
+            heads |= {name: GraphHead(name, FleetVersion(), "") for name in own.keys() - heads.keys()}
+            for name in self._moved:
+                heads.pop(name, None)
+        for name in sorted(names):
             best, member = max(
                 ((self.seen[m.name][name], m) for m in answering if name in self.seen.get(m.name, ())),
                 key=lambda each: each[0].version,
@@ -115,6 +133,7 @@ class Follower:
 
     def told(self, name: str) -> Mapping[str, Any]:
         """``members_differ``: names of members that have another definition of a graph than this node, if there are any."""
-        own = next((head.digest for head in self._own.heads() if head.name == name), "")
-        differ = sorted(member for member, heads in self.seen.items() if (head := heads.get(name)) is None or head.digest != own)
+        own = self._own.digest(name)
+        seen = ((member, heads.get(name)) for member, heads in self.seen.items())
+        differ = sorted(member for member, head in seen if head is not None and head.digest != own)
         return {"members_differ": differ} if differ else {}

@@ -34,6 +34,7 @@ class _Pending:
 
     state: GraphState
     prepared: Prepared
+    digest: str
     watch: asyncio.Task[None] | None = None
 
 
@@ -70,12 +71,13 @@ class Agreed:
         return [self._head(name, marks.get(name)) for name in sorted(self._deployer.live.keys() | marks.keys())]
 
     def _head(self, name: str, mark: Mark | None) -> GraphHead:
-        digest, is_paused = self._digest(name), name in self._deployer.paused
+        digest, is_paused = self.digest(name), name in self._deployer.paused
         # a mark of something else: it was changed while the node was in no fleet
         version = mark.version if mark is not None and mark.digest == digest else FleetVersion(0, self._node)
         return GraphHead(name, version, digest, is_paused)
 
-    def _digest(self, name: str) -> str:
+    def digest(self, name: str) -> str:
+        """The digest of a graph, empty if it is not deployed."""
         graph = self._deployer.live.get(name)
         if graph is None:
             return ""
@@ -102,7 +104,7 @@ class Agreed:
             if not state.version.replaces(mine):
                 reason = f"this node has version {mine} of the fleet already; read the graph again"
                 raise Changed(reason, code="graph.changed", where=state.name)
-            self._pending = _Pending(state, await self._prepared(state))
+            self._pending = _Pending(state, *await self._prepared(state))
         except BaseException:
             self._deployer.lock.release()
             raise
@@ -133,7 +135,7 @@ class Agreed:
 
     async def _switch(self, pending: _Pending) -> None:
         try:
-            await pending.prepared.commit(mark_of(pending.state))
+            await pending.prepared.commit(mark_of(pending.state, pending.digest))
         finally:
             self._deployer.lock.release()
 
@@ -179,30 +181,33 @@ class Agreed:
             ):
                 return
             try:
-                prepared = await self._prepared(state)
+                prepared, digest = await self._prepared(state)
             except PypesError:
                 self._failed.add((state.name, state.version))
                 raise
-            await prepared.commit(mark_of(state))
+            await prepared.commit(mark_of(state, digest))
 
-    async def _prepared(self, state: GraphState) -> Prepared:
-        """The change that makes a graph what ``state`` says."""
+    async def _prepared(self, state: GraphState) -> tuple[Prepared, str]:
+        """The change that makes a graph what ``state`` says, and the digest of what it is then."""
         deployer, name = self._deployer, state.name
         live = deployer.live.get(name)
         if state.graph is None:
             if live is None:
-                return _Marking(self._store, name)
-            return await deployer.switching.removal(name, state.cause, is_forced=state.is_forced)
+                return _Marking(self._store, name), ""
+            return await deployer.switching.removal(name, state.cause, is_forced=state.is_forced), ""
         changes: list[Prepared] = []
+        digest = self.digest(name)
         if state.is_paused != (name in deployer.paused):
             changes.append(deployer.switching.pausing(name, state.is_paused, state.cause))
         wanted = StoredGraph(name, 0, state.graph, 0.0, written=state.written, composites=state.composites)
         if live is None or (live.graph, live.written) != (wanted.graph, wanted.written) or name in deployer.failed:
             checked = deployer.checked_again(name, wanted)
+            # another release may have another canonical form
+            digest = digest_of(checked.graph)
             new = deployer.next_version(name, checked, state.author, state.note)
             is_recorded = (name, state.version) not in self._failed
             changes.append(await deployer.switching.version(new, state.cause, in_place=False, is_recorded=is_recorded))
-        return Together(changes) if changes else _Marking(self._store, name)
+        return (Together(changes) if changes else _Marking(self._store, name)), digest
 
     async def close(self) -> None:
         """Ask nobody any more."""

@@ -82,6 +82,6 @@ def state_of(
     return GraphState(name, version, graph.graph, is_paused, author, note, cause=cause, written=written, composites=uses)
 
 
-def mark_of(state: GraphState) -> Mark:
-    """The mark of a graph in a version of the fleet."""
-    return Mark(state.version, digest_of(state.graph), state.author, state.note, state.is_forced)
+def mark_of(state: GraphState, digest: str | None = None) -> Mark:
+    """The mark of a graph in a version of the fleet; ``digest`` is that of what this node has made of it, if it may differ."""
+    return Mark(state.version, digest_of(state.graph) if digest is None else digest, state.author, state.note, state.is_forced)

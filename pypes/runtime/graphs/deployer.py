@@ -107,7 +107,8 @@ class Deployer(DeployedGraphs):
             old, told = self.live.get(name), {}
             self._expect(name, edit.expected)
             graph = self.checked(name, obj, edit.rights)
-            if old is None or not graph.is_of(old) or name in self.failed:
+            # deployed anew where other members have something else
+            if old is None or not graph.is_of(old) or name in self.failed or self.others.told(name):
                 told = await self._deploy(name, graph, edit, edit.note)
             return {**self.get(name), **told, "created": old is None}
 

@@ -66,7 +66,7 @@ class NodeFleet:
         self._agreed = Agreed(deployer, store, store.node, self._asked, on_failed)
         self.follower = Follower(self.members, self._agreed, on_caught_up)
         self._agreement = Agreement(
-            store.node, self.members, self._grants, store, settings.fleet.require, self._prepare_s, self.follower.told
+            store.node, self.members, self._grants, store, settings.fleet.require, self._prepare_s, self.follower
         )
         deployer.others = self._agreement
 
@@ -104,10 +104,9 @@ class NodeFleet:
         await self._agreed.prepare(state)
 
     async def commit(self, name: str, version: FleetVersion) -> bool:
-        if await self._agreed.commit(name, version):
-            return True
-        self.follower.wake()
-        return False
+        has_switched = await self._agreed.commit(name, version)
+        self.follower.changed(name)
+        return has_switched
 
     async def abort(self, name: str, version: FleetVersion) -> None:
         await self._agreed.abort(name, version)

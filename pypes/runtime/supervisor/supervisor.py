@@ -192,7 +192,7 @@ class Supervisor:
             Draining(
                 lambda: self.settings,
                 self._store,
-                self._fleet,
+                None if self._fleet is None else self._fleet.members,
                 owners,
                 self._workers,
                 self._arbiter,
