@@ -52,6 +52,7 @@ NODE: dict[str, tuple[str, ...]] = {
     "placement/thread_executor.py": ("closing the work of a pool failed",),
     "runtime/fleet/handing.py": ("the node that has the shards",),
     "runtime/fleet/membership.py": ("member of the fleet", "the members are as they were known last"),
+    "runtime/graphs/composites.py": ("composite deleted", "composite file not kept", "composite kept"),
     "runtime/instance/instance.py": ("instance failed",),
     "runtime/pools/keeper_server.py": ("a connection to a pool cannot be taken",),
     "runtime/rpc/transport.py": ("control call failed",),
