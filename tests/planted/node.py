@@ -53,15 +53,24 @@ class Warehouse:
     """A process that takes orders over HTTP, until it is closed for good."""
 
     def __init__(self) -> None:
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}/orders"
-        self._process = subprocess.Popen([sys.executable, str(HERE / "warehouse.py"), str(port)])
-        until(lambda: reaches(port), 20, "the warehouse is open")
+        self._port = free_port()
+        self.url = f"http://127.0.0.1:{self._port}/orders"
+        self._process = subprocess.Popen([sys.executable, str(HERE / "warehouse.py"), str(self._port)])
+        self._kept = socket.socket()
+        until(lambda: reaches(self._port), 20, "the warehouse is open")
 
     def close(self) -> None:
-        """Answer nobody any more."""
+        """Answer nobody any more. The port is kept: somebody else's server there would take the orders."""
         self._process.kill()
         self._process.wait()
+        if self._kept.fileno() >= 0 and self._kept.getsockname()[1] == 0:
+            self._kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._kept.bind(("127.0.0.1", self._port))
+
+    def end(self) -> None:
+        """Leave nothing behind."""
+        self.close()
+        self._kept.close()
 
 
 def reaches(port: int) -> bool:
@@ -131,7 +140,7 @@ def working(base: Path, fault: Fault, port: int = 0) -> Iterator[Shown]:
     with ExitStack() as stack:
         stack.enter_context(fault.disk(base / "data"))
         warehouse = Warehouse()
-        stack.callback(warehouse.close)
+        stack.callback(warehouse.end)
         node = Shown(base, fault, warehouse, port)
         stack.enter_context(serving(node))
         stack.enter_context(node.fed())
