@@ -31,6 +31,7 @@ def paths_of(settings: Settings) -> Paths:
         (server.token_file, "the node's token"),
         (server.tls_key, "the key of the node's certificate"),
         (settings.callbacks.secret_file, "the secret of callbacks"),
+        (settings.fleet.secret_file, "the secret of the fleet"),
         (settings.observe.otlp_headers_file, "the key of the collector"),
         (settings.source, "the node's configuration"),
         *((path, "a file of components") for path in server.load),

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from pypes.runtime.contracts.shard import worker_socket
 from pypes.runtime.folders import find_runtime_dir
 from pypes.runtime.graphs.store import ControlStore
 from pypes.runtime.rpc import RpcClient
-from pypes.runtime.worker.peers import worker_socket
 from pypes.testing.node import Node, running, until
 from tests.faults.test_sources import ALL, COMPONENTS
 from tests.published import receipts

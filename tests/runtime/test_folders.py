@@ -8,7 +8,7 @@ import pytest
 
 from pypes.config import Settings
 from pypes.core.paths import Paths
-from pypes.core.settings import CallbackSettings, ServerSettings
+from pypes.core.settings import CallbackSettings, FleetSettings, ServerSettings
 from pypes.observe.settings import ObserveSettings
 from pypes.runtime.folders import find_runtime_dir, paths_of
 
@@ -43,13 +43,15 @@ def test_a_shared_folder_around_the_data_directory(tmp_path: Path) -> None:
 
 
 def test_files_with_secrets_of_the_node_are_its_own(tmp_path: Path) -> None:
-    token, key, secret, headers = (tmp_path / name for name in ("token", "node.key", "secret", "headers"))
+    names = ("token", "node.key", "secret", "headers", "fleet-secret")
+    token, key, secret, headers, shared = (tmp_path / name for name in names)
     settings = Settings(
         server=ServerSettings(data=tmp_path / "data", token_file=token, tls_key=key),
         callbacks=CallbackSettings(secret_file=secret),
+        fleet=FleetSettings(secret_file=shared),
         observe=ObserveSettings(otlp_headers_file=headers),
     )
     paths = paths_of(settings)
-    for own in (token, key, secret, headers):
+    for own in (token, key, secret, headers, shared):
         own.write_text("secret")
         assert paths.problem(str(own)), own

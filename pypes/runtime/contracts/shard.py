@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -24,6 +25,11 @@ class Runs(msgspec.Struct, frozen=True):
     is_running: bool
     stopped: dict[str, str]
     failed: dict[str, str] = {}
+
+
+def worker_socket(runtime_dir: Path, shard: int) -> Path:
+    """The address at which the worker that serves a shard listens."""
+    return runtime_dir / f"w-{shard}.sock"
 
 
 class ShardCalls(RecordCalls, Protocol):

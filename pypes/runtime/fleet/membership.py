@@ -28,6 +28,10 @@ from pypes.runtime.rpc.contract import Method, stub
 PERIOD_S = 1.0
 GREETINGS_PER_S = 5
 
+#: Seconds until a member that is coming up is greeted again, and its states.
+SOON_S = 0.25
+COMING = frozenset({"starting", "joining"})
+
 #: Time for a member to answer a greeting, in seconds, before it counts as away.
 ANSWER_S = 3.0
 
@@ -165,6 +169,7 @@ class Membership:
         link: RpcClient | None = None
         try:
             while True:
+                was_linked = link is not None
                 try:
                     if link is None or not link.is_open:
                         link = self._links[address.url] = await connect(address.url, self._access())
@@ -174,11 +179,12 @@ class Membership:
                     if link is not None:
                         await link.close()
                         link = None
-                        if not isinstance(error, TimeoutError):
-                            continue  # the process at the other end may have been replaced
+                    if was_linked and not isinstance(error, TimeoutError):
+                        continue  # the process at the other end may have been replaced
                     self._missed(address, error)
                 self._asked.add(address.url)
-                await asyncio.sleep(self.period_s)
+                is_coming = any(member.url == address.url and member.state in COMING for member in self._members.values())
+                await asyncio.sleep(SOON_S if is_coming else self.period_s)
         finally:
             if link is not None:
                 await link.close()

@@ -8,10 +8,9 @@ from typing import Any
 
 from pypes.errors import Unavailable
 from pypes.ingest.store.shards import Shards, owner_of
-from pypes.runtime.contracts.shard import ShardCalls
+from pypes.runtime.contracts.shard import ShardCalls, worker_socket
 from pypes.runtime.rpc import RpcClient
 from pypes.runtime.rpc.contract import Method, stub
-from pypes.runtime.worker.peers import worker_socket
 
 #: Longest wait for the answer of a worker: it may have to write to its disk first.
 ANSWER_S = 10.0

@@ -18,7 +18,7 @@ from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.store.origin import Origin
 from pypes.ingest.store.shards import Shard, Shards
 from pypes.ingest.store.spool import SpoolDir
-from pypes.runtime.contracts.shard import ShardCalls
+from pypes.runtime.contracts.shard import ShardCalls, worker_socket
 from pypes.runtime.rpc import RpcClient
 from pypes.runtime.rpc.contract import Method, answer, stub
 from pypes.runtime.worker.config import WorkerConfig
@@ -33,11 +33,6 @@ FINISH_S = 5.0
 
 #: The code of an owner that lets go of its shard: nothing was done, its successor is to be asked.
 CLOSING = "owner.closing"
-
-
-def worker_socket(runtime_dir: Path, shard: int) -> Path:
-    """The address at which the worker that serves a shard listens."""
-    return runtime_dir / f"w-{shard}.sock"
 
 
 class Peers:
