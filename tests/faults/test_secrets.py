@@ -293,11 +293,14 @@ def shadowed(stage: Stage, wanted: dict[str, Any]) -> str:
 
 def read_all(stage: Stage, receipts: list[str], shadow: str) -> None:
     """Everything there is to read: each GET of the interface, with whatever it can be asked for."""
+    inside = {"leaks": {"component": "Leaks", "params": {"key": "${PARAMETER}"}}}
+    stage.ask("PUT", "/composites/holds", {"nodes": inside, "inputs": {"in": "leaks.in"}}, status=201)
     known = {
         "receipts": receipts,
         "deadletters": [letter["id"] for letter in stage.letters()],
         "filters": [each["id"] for each in stage.ask("GET", "/filters")],
         "components": ["Leaks", "Index", "FetchURL", "None"],
+        "composites": ["holds", "none"],
         "graphs": ["leaks", "apart", "pooled", "fetched", "down", "none"],
         "outbox": ["none"],
         "tokens": ["made"],
