@@ -231,7 +231,7 @@ def _prepare(command: str, place: Path) -> None:
     words = command.split()
     if words[:2] == ["pypes", "serve"]:
         share_descriptions(place / words[words.index("--data") + 1])
-    elif shutil.which(words[0], path=environ(place)["PATH"]) is None:
+    elif words[0].isalnum() and shutil.which(words[0], path=environ(place)["PATH"]) is None:
         missing(f"{words[0]} is not there: apt-get install {words[0]}")
 
 
