@@ -103,7 +103,8 @@ class Agreement:
             if granter == self._node:
                 self._grants.release(id)
             elif granter is not None:
-                self._tasks.start(self._release(name, granter, id), "giving the turn back")
+                # whoever deployed this may deploy the next at once
+                await self._release(name, granter, id)
 
     async def _grant(self, name: str, id: str) -> int:
         """Have the turn given by the reachable member with the lowest number, which is returned."""
