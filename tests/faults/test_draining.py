@@ -70,6 +70,9 @@ elif step.startswith("y") and "pypes.api.server" in argv:
     wrapped("_settle", "", "y: one shard adopted")
 """
 
+#: It runs beside the tests of servers: two minutes are too much for the core.
+pytestmark = pytest.mark.servers
+
 #: Steps, and whether it is decided by then that the shards are of the other node.
 STEPS = {
     "x: a file sent": False,
