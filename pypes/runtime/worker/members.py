@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from pypes.errors import Unavailable
+from pypes.errors import NotFound, Unavailable
 from pypes.runtime.contracts.fleet import AWAY, DRAINED, TWIN, AgreementCalls, Member, MemberCalls
 from pypes.runtime.contracts.handing import PREFIX, Adopted, HandingCalls
 from pypes.runtime.fleet.link import AWAY_CODE, away, connect
@@ -24,6 +24,9 @@ ANSWER_S = 5.0
 
 #: Texts whose ranks are remembered.
 MAX_RANKS = 1024
+
+#: Longest time until every member knows one that has joined, in seconds.
+JOIN_S = 3.0
 
 #: Seconds between two looks at whether a node is back.
 POLL_S = 0.1
@@ -50,7 +53,7 @@ class Members:
         self.patience_s = patience_s
         #: The time at which each node was missed first, by its name, until it answers again.
         self._missed: dict[str, float] = {}
-        self._node = node
+        self.node = node
         self._members: dict[int, Member] = {}
         #: Nodes that handed their shards over, each with the one that has them.
         self._adopted: list[tuple[Adopted, Member]] = []
@@ -73,7 +76,7 @@ class Members:
                 self._missed.pop(member.name, None)
         self._ranks.clear()
         self._formers.clear()
-        others = [member for member in members if member.number != self._node and member.state not in (TWIN, DRAINED)]
+        others = [member for member in members if member.number != self.node and member.state not in (TWIN, DRAINED)]
         self._members = {member.number: member for member in others if member.number is not None}
         holders = [member for member in members if member.state not in (TWIN, DRAINED)]
         self._adopted = [(adopted, member) for member in holders for adopted in member.adopted]
@@ -149,14 +152,26 @@ class Members:
     @property
     def twin(self) -> Member | None:
         """Another node with the number of this one, or with its shards."""
-        adopting = next((holder for adopted, holder in self._adopted if adopted.node == self._node), None)
-        return adopting or next((member for member in self.all if member.number == self._node and member.state == TWIN), None)
+        adopting = next((holder for adopted, holder in self._adopted if adopted.node == self.node), None)
+        return adopting or next((member for member in self.all if member.number == self.node and member.state == TWIN), None)
 
     def find(self, number: int) -> MemberCalls | None:
         """The node with a number, or with the shards of that node, if it is another one of the fleet."""
         holder = next((holder for adopted, holder in self._adopted if adopted.node == number), None)
         member = holder or self._members.get(number)
         return None if member is None or member.is_here else self.calls(member)
+
+    def awaited(self, number: int, unknown: NotFound) -> MemberCalls:
+        """The calls of a node that is not known yet; they fail with ``unknown`` if it is not within :data:`JOIN_S`."""
+        return stub(MemberCalls, partial(self._ask_unknown, number, unknown))
+
+    async def _ask_unknown(self, number: int, unknown: NotFound, name: str, method: Method, params: dict[str, Any]) -> Any:
+        deadline = time.monotonic() + JOIN_S
+        while (member := self._members.get(number)) is None:
+            if time.monotonic() >= deadline:
+                raise unknown
+            await asyncio.sleep(POLL_S)
+        return await self._ask_patiently(member, name, method, params)
 
     def is_patient(self, name: str) -> bool:
         """True if a node that does not answer now may only be restarting."""

@@ -66,7 +66,11 @@ class FleetOwners:
         self._members = members
 
     def of(self, receipt: ReceiptId) -> RecordCalls:
-        return self._here.adopted(receipt) or self._members.find(receipt.node) or self._here.of(receipt)
+        calls = self._here.adopted(receipt) or self._members.find(receipt.node)
+        if calls is None and receipt.node != self._members.node and self._members.all:
+            # a node that has just joined takes load before each of the others has been told of it
+            return self._members.awaited(receipt.node, _of_another_node(receipt.node, self._members.node))
+        return calls or self._here.of(receipt)
 
     def every(self) -> list[Owner]:
         return [*self._here.every(), *(Owner(name, calls) for name, calls in self._members.others())]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 
-from pypes.errors import Unavailable
+from pypes.errors import NotFound, PypesError, Unavailable
 from pypes.runtime.contracts.fleet import AWAY, DRAINED, Member
 from pypes.runtime.contracts.handing import Adopted
 from pypes.runtime.fleet.owning import ranked
 from pypes.runtime.fleet.secret import FleetAccess
+from pypes.runtime.worker import members
 from pypes.runtime.worker.members import Former, Members
 
 
@@ -17,9 +20,9 @@ def member(name: str, *, state: str = "ready", is_new: bool = False, **more: obj
     return msgspec.structs.replace(Member(name, f"http://{name}", ord(name), state, is_new=is_new), **more)
 
 
-def knowing(*members: Member) -> Members:
+def knowing(*all_members: Member) -> Members:
     """What the first of these knows of all."""
-    first, *others = members
+    first, *others = all_members
     found = Members(FleetAccess(("secret",)), ord(first.name), 1.0)
     found.apply([msgspec.structs.replace(first, is_here=True), *others])
     return found
@@ -81,3 +84,23 @@ def test_a_node_whose_shards_another_one_has_is_doubled() -> None:
     found = knowing(member("x"), member("b", adopted=(Adopted(ord("x"), "x"),)))
     assert found.twin is not None
     assert found.twin.name == "b"
+
+
+def test_a_node_that_has_just_joined_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its receipts come to others before they have been told of it."""
+    unknown = NotFound("no such node", code="receipt.other_node")
+
+    async def ask(is_told: bool) -> str:
+        found = knowing(member("a"))
+        asking = asyncio.ensure_future(found.awaited(ord("b"), unknown).trace("id"))
+        await asyncio.sleep(0)
+        if is_told:
+            found.apply([*found.all, member("b", state=AWAY)])
+        with pytest.raises(PypesError) as raised:
+            await asking
+        return raised.value.code
+
+    monkeypatch.setattr(members, "JOIN_S", 0.0)
+    assert asyncio.run(ask(is_told=False)) == "receipt.other_node"
+    monkeypatch.setattr(members, "JOIN_S", 30.0)
+    assert asyncio.run(ask(is_told=True)) == "fleet.member_away"
