@@ -23,8 +23,10 @@ CLIENTS = 4
 AGAIN_S = 0.25
 #: Longest wait for an answer: more than the balancers have.
 ANSWER_S = 90.0
-#: Refusals that tell of a node that is away: what belongs to it waits.
-AWAY = {"fleet.member_away", "fleet.joining", "fleet.changing", "owner.lost", "node.draining"}
+#: Refusals by which nobody knows whether the request was carried out.
+UNKNOWN = {"owner.lost", "worker.ending"}
+#: Refusals that tell of a node that is away: what belongs to it waits. Large bodies are not sent again by HAProxy.
+AWAY = {"fleet.member_away", "fleet.joining", "fleet.changing", "node.draining"} | UNKNOWN
 LARGE = "x" * 60_000
 
 
@@ -96,7 +98,7 @@ class Client(threading.Thread):
                 self.ledger.counts[f"told to come again: {code}"] += 1
                 if code not in AWAY or not (post.key or post.version or post.is_large):
                     self.trouble(is_strict, f"{post}: {answer.status} {code}, {answer.data!r}", "refused")
-                if code == "owner.lost" and not post.key:
+                if code in UNKNOWN and not post.key:
                     self.ledger.unknown.append(post)
                     return
                 self.load.stopping.wait(AGAIN_S)
