@@ -23,11 +23,11 @@ from pathlib import Path
 
 import msgspec
 
+from pypes.core.durable import sync_folder
 from pypes.errors import Conflict, NotFound, StoreError, StoreFull
 from pypes.ingest.receipt import MAX_SHARD
 from pypes.ingest.store.origin import ORIGIN, Origin
 from pypes.ingest.store.shards import Shards
-from pypes.ingest.store.spool import sync_folder
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _FILE = re.compile(r"(spool/)?[A-Za-z0-9_][A-Za-z0-9._-]*")

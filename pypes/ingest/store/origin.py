@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
 
+from pypes.core.durable import write_whole
 from pypes.errors import StoreError
-from pypes.ingest.store.spool import sync_folder
 
 #: Name of the file with it, in the folder of the shard.
 ORIGIN = "origin"
@@ -27,13 +26,7 @@ class Origin(msgspec.Struct, frozen=True):
 
     def write(self, folder: Path) -> None:
         """Keep it in the folder of the shard, durably on return. Blocks."""
-        fresh = folder / f"{ORIGIN}.new"
-        with fresh.open("wb") as file:
-            file.write(msgspec.json.encode(self))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(folder / ORIGIN)
-        sync_folder(folder)
+        write_whole(folder / ORIGIN, msgspec.json.encode(self))
 
 
 def read_origin(folder: Path) -> Origin | None:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
+from pypes.core.durable import sync_folder
 from pypes.errors import StoreError
 from pypes.ingest.receipt import MAX_SHARD
 from pypes.ingest.store.origin import Origin, read_origin
-from pypes.ingest.store.spool import sync_folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
+from pypes.core.durable import sync_folder
 from pypes.core.limits import MIB
 from pypes.errors import StoreError, StoreFull
 from pypes.ingest.delivery import Spooled
@@ -141,12 +142,3 @@ def _failure(error: OSError, folder: Path) -> StoreError:
     return StoreError(
         f"the spool file cannot be written: {error.strerror or error}; repair the disk, then post again", where=str(folder)
     )
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable (a file's own sync does not cover its name)."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

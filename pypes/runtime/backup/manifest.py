@@ -12,8 +12,8 @@ from typing import Final
 
 import msgspec
 
+from pypes.core.durable import sync_folder
 from pypes.errors import InvalidInput, StoreError, StoreFull
-from pypes.ingest.store.spool import sync_folder
 
 #: Form of the manifest.
 FORM: Final = 1

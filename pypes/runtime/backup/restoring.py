@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from pypes.access.audit import ITSELF, line_of
+from pypes.core.durable import sync_folder
 from pypes.errors import InvalidInput, StoreError
 from pypes.ingest.store.inspection import node_of
-from pypes.ingest.store.spool import sync_folder
 from pypes.runtime.backup.manifest import DATA, Manifest, damaged, digest, read, sync_all, telling
 from pypes.runtime.data_dir import RESTORING, DataDir
 from pypes.runtime.graphs.store import ControlStore

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pypes.core.durable import write_whole
 from pypes.errors import InvalidConfig, Unavailable
 
 #: Files in a shared folder, one for each node, that say where it is.
@@ -80,12 +80,7 @@ def read_folder(path: Path) -> list[Address]:
 def enter(path: Path, number: int, url: str) -> None:
     """Write down in the shared folder where a node is, whole or not at all."""
     _checked(url, "url of [fleet]")
-    file, fresh = path / f"{number}{SUFFIX}", path / f"{number}{SUFFIX}.new"
-    with fresh.open("w", encoding="utf-8") as stream:
-        json.dump({"url": url}, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    fresh.replace(file)
+    write_whole(path / f"{number}{SUFFIX}", json.dumps({"url": url}).encode())
 
 
 def resolve(url: str) -> list[Address]:

@@ -8,17 +8,16 @@ them again. The other node opens them when it is told to, once, however often it
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from pypes import logs
+from pypes.core.durable import write_whole
 from pypes.errors import StoreError, Unavailable
 from pypes.ingest.store.arrivals import SentShard, files_of, sent_file
 from pypes.ingest.store.shards import Shard
-from pypes.ingest.store.spool import sync_folder
 from pypes.runtime.contracts.handing import PREFIX, HandingCalls
 from pypes.runtime.fleet.link import connect
 from pypes.runtime.fleet.secret import FleetAccess
@@ -50,13 +49,7 @@ class HandedOver(msgspec.Struct, frozen=True):
 
     def write(self, data: Path) -> None:
         """Keep it in a data directory, durably on return. Blocks."""
-        fresh = data / f"{FILE}.new"
-        with fresh.open("wb") as file:
-            file.write(msgspec.json.encode(self))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(data / FILE)
-        sync_folder(data)
+        write_whole(data / FILE, msgspec.json.encode(self))
 
 
 def read_handed_over(data: Path) -> HandedOver | None:

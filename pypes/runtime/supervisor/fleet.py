@@ -33,6 +33,7 @@ class NodeFleet:
 
     ``announce(members)`` is called when one has changed, ``on_caught_up()`` once this node has the graphs of the others.
     ``current()`` are the settings that hold; of those of the fleet, only the secrets change while the node runs.
+    Raises :class:`InvalidConfig`.
     """
 
     def __init__(
@@ -119,23 +120,6 @@ class NodeFleet:
 
     async def state(self, name: str) -> GraphState:
         return self._agreed.state(name)
-
-
-def fleet_of(
-    current: Callable[[], Settings],
-    store: ControlStore,
-    deployer: Deployer,
-    greeting: Callable[[], Greeting],
-    announce: Callable[[list[Member]], None],
-    is_started: Callable[[], bool],
-    on_caught_up: Callable[[], None],
-    on_failed: OnFailed,
-    url: str,
-) -> NodeFleet | None:
-    """The fleet of a node that serves at ``url``, ``None`` if it is in none. Raises :class:`InvalidConfig`."""
-    if not current().fleet_secrets:
-        return None
-    return NodeFleet(current, store, deployer, greeting, announce, is_started, on_caught_up, on_failed, url)
 
 
 def _reachable(url: str) -> str:

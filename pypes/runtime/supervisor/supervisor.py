@@ -53,7 +53,7 @@ from pypes.runtime.supervisor.clockkeeper import ClockKeeper
 from pypes.runtime.supervisor.closing import let_in_no_more
 from pypes.runtime.supervisor.control import Control
 from pypes.runtime.supervisor.draining import Draining, refuse_handed_over
-from pypes.runtime.supervisor.fleet import fleet_of
+from pypes.runtime.supervisor.fleet import NodeFleet
 from pypes.runtime.supervisor.happening import EventDesk, Happenings, LogNews, log_of, rates_of
 from pypes.runtime.supervisor.lately import LatelySeen
 from pypes.runtime.supervisor.locks import listen, lock_runtime_dir, release_runtime_dir, url_of
@@ -161,17 +161,9 @@ class Supervisor:
         self._workers = Workers(self._topology, self._look_ready, self._fail)
         self._workers.present(self.settings.tls)
         self._arbiter = Arbiter(self._worker_config)
-        self._fleet = fleet_of(
-            lambda: self.settings,
-            self._store,
-            self._deployer,
-            self._greeting,
-            self._workers.announce_members,
-            self._started.is_set,
-            self._announce,
-            self._fail,
-            self.url,
-        )
+        told = (self._greeting, self._workers.announce_members, self._started.is_set, self._announce, self._fail)
+        is_member = bool(self.settings.fleet_secrets)
+        self._fleet = NodeFleet(lambda: self.settings, self._store, self._deployer, *told, self.url) if is_member else None
         self._schedules = Schedules(self._store, self._deployer, owners.fire)
         steps = Steps(GraphDrafts(self._store, self._deployer, happenings.draft_changed), self._deployer)
         self._shadows = Shadows(self._store, self._deployer, self._runtime_dir, self._lifeline.fd, self._announce, self._fail)

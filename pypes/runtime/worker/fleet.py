@@ -24,9 +24,9 @@ from typing import Any, Final
 
 import msgspec
 
+from pypes.core.durable import sync_folder
 from pypes.errors import StoreError
 from pypes.ingest.queues.store_thread import StoreThread
-from pypes.ingest.store.spool import sync_folder
 
 #: Version of the form of the shared files.
 FORM: Final = 1

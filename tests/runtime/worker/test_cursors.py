@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from pypes.core import durable
 from pypes.errors import StoreError
-from pypes.ingest.store import spool
 from pypes.runtime.worker import cursors, fleet
 from tests.ingest.harness import lease_any, run, until
 from tests.runtime.worker.harness import ALL, Copies, Worker, file_of, two
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("quick_turns")
 
 def watch_files(copies: Copies, monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at the folders after each step of what is written into the shared one, too."""
-    fsync, sync_folder = os.fsync, spool.sync_folder
+    fsync, sync_folder = os.fsync, durable.sync_folder
 
     def synced(fd: int) -> None:
         if threading.current_thread().name == "pypes-fleet":
